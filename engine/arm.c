@@ -1,0 +1,71 @@
+/* arm: the last look before the freeze. Is it still the container we examined? No old images may lie where the new ones will come (SAFETY rule 11), and the engine must not start it again by itself
+ * (rule 7). */
+#include "engine/lock.h"
+#include "engine/mig.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int same_generation(struct ts_mig *m, struct ts_err *err)
+{
+        ts_auto(ts_container) struct ts_container *now = NULL;
+
+        if (ts_api_inspect(m->src.api, m->c->id, &now, err) < 0)
+                return -1;
+        if (now->state != TS_STATE_RUNNING)
+                return ts_err_set(err, TS_ECONFLICT, "container '%s' is not running any more (%s)", m->c->name, ts_state_str(now->state));
+        if (now->pid != m->c->pid || !ts_streq0(now->started_at, m->c->started_at))
+                return ts_err_set(err, TS_ECONFLICT, "container '%s' was restarted by somebody else", m->c->name);
+        return 0;
+}
+
+static int remove_old_images(struct ts_mig *m, struct ts_err *err)
+{
+        ts_auto_free char *dir = NULL, *log = NULL, *stats = NULL;
+
+        if (!m->archive)
+                return 0; /* Docker's carry the migration's ID */
+        dir = ts_fmt("%s/checkpoint", m->bundle);
+        log = ts_fmt("%s/dump.log", m->bundle);
+        stats = ts_fmt("%s/stats-dump", m->bundle);
+        if (!dir || !log || !stats)
+                return ts_err_set(err, TS_ENOMEM, "out of memory");
+
+        const char *const argv[] = { "rm", "-rf", "--", dir, log, stats, NULL };
+        return ts_host_check(m->src.host, argv, NULL, NULL, err);
+}
+
+int ts_rearm(struct ts_mig *m, struct ts_err *err)
+{
+        return same_generation(m, err) < 0 ? -1 : remove_old_images(m, err);
+}
+
+static int policy_off(struct ts_mig *m, struct ts_err *err)
+{
+        unsigned n = 0;
+
+        if (!m->c->restart_policy || !*m->c->restart_policy || !strcmp(m->c->restart_policy, "no"))
+                return 0;
+        m->policy = m->c->restart_max > 0 ? ts_fmt("%s:%lld", m->c->restart_policy, (long long)m->c->restart_max) : ts_strdup0(m->c->restart_policy);
+        if (!m->policy)
+                return ts_err_set(err, TS_ENOMEM, "out of memory");
+        if (ts_journal_intent(m->j, TS_RES_POLICY, TS_SIDE_SOURCE, "restart", m->c->id, m->policy, &n, err) < 0 ||
+            ts_api_set_restart_policy(m->src.api, m->c->id, "no", 0, err) < 0)
+                return -1;
+        return ts_journal_res_state(m->j, n, TS_RES_MADE, err);
+}
+
+int ts_phase_arm(struct ts_mig *m, struct ts_err *err)
+{
+        if (ts_lock_check(m->src.host, m->lock_path, m->id, err) < 0 || same_generation(m, err) < 0 || ts_journal_set_stage(m->j, TS_STAGE_ARMED, NULL, err) < 0)
+                return -1;
+        if (remove_old_images(m, err) < 0 || policy_off(m, err) < 0)
+                return -1;
+        if (!m->cold)
+                ts_door_shut(m, &m->dst);
+        if (m->archive && m->o->transfer != TS_TRANSFER_SCP && ts_open_import(m, err) < 0)
+                return -1;
+        if (same_generation(m, err) < 0 || ts_end_predial(&m->src, err) < 0)
+                return -1;
+        return m->archive ? 0 : ts_end_predial(&m->dst, err);
+}

@@ -1,0 +1,166 @@
+/* cleanup: after the commit. The policy on the target first; then the source's checkpoint, then its container if its generation is still ours, then the volumes only it used (SAFETY rule 18); staging and
+ * services last. Trouble here is a leftover (exit 5), never a failure of the move. */
+#include "base/log.h"
+#include "engine/lock.h"
+#include "engine/mig.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void policy_on_target(struct ts_mig *m)
+{
+        ts_auto_err err = TS_ERR_INIT;
+
+        if (m->policy && ts_set_policy(m->dst.api, m->dst_id, m->policy, &err) < 0)
+                ts_mig_leftover(m, "restart policy '%s' of the moved container: %s", m->policy, ts_err_message(&err));
+}
+
+/* Is the source still exactly what we stopped? Otherwise somebody uses it: nothing of it is touched. */
+static int source_is_ours(struct ts_mig *m, bool *ret_gone, struct ts_err *err)
+{
+        const struct ts_journal_head *head = ts_journal_head(m->j);
+        ts_auto(ts_container) struct ts_container *now = NULL;
+        ts_auto_err look = TS_ERR_INIT;
+
+        *ret_gone = false;
+        if (ts_api_inspect(m->src.api, head->container_id, &now, &look) < 0) {
+                *ret_gone = look.code == TS_ENOTFOUND;
+                if (*ret_gone)
+                        return 0;
+                ts_err_move(err, &look);
+                return -1;
+        }
+        m->both_may_run = now->state == TS_STATE_RUNNING || now->state == TS_STATE_PAUSED;
+        if (m->both_may_run || ts_ran_since(m, now))
+                return ts_err_set(err, TS_ECONFLICT, "somebody started it again");
+        return 0;
+}
+
+void ts_drop_source_images(struct ts_mig *m)
+{
+        ts_auto_free char *dir = m->archive ? ts_fmt("%s/checkpoint", m->bundle) : NULL;
+        const char *const argv[] = { "rm", "-rf", "--", ts_or(dir, ""), NULL };
+        ts_auto_err err = TS_ERR_INIT;
+
+        if (dir && ts_host_check(m->src.host, argv, NULL, NULL, &err) < 0)
+                ts_mig_leftover(m, "checkpoint of the source in '%s': %s", dir, ts_err_message(&err));
+}
+
+static void keep_source(struct ts_mig *m)
+{
+        const struct ts_journal_head *head = ts_journal_head(m->j);
+        ts_auto_free char *name = ts_fmt("%s-moved-%s", head->container_name, m->id);
+        ts_auto_err err = TS_ERR_INIT;
+
+        ts_auto(ts_container) struct ts_container *now = NULL;
+
+        if (ts_api_inspect(m->src.api, head->container_id, &now, NULL) == 0 && ts_streq0(now->name, name))
+                return; /* an earlier clean-up came that far */
+        if (ts_api_rename(m->src.api, head->container_id, name, &err) < 0)
+                ts_mig_leftover(m, "renaming the source's container to '%s': %s", name, ts_err_message(&err));
+        else
+                ts_mig_note(m, "the source's container is kept as '%s', stopped, restart policy 'no'", name);
+}
+
+static void remove_volumes(struct ts_mig *m)
+{
+        const struct ts_json *names = ts_json_get(ts_journal_head(m->j)->options, "source_volumes");
+
+        for (size_t i = 0; i < ts_json_len(names); i++) {
+                const char *name = ts_json_str(ts_json_at(names, i), "", "");
+                ts_auto_err err = TS_ERR_INIT;
+
+                if (ts_api_volume_remove(m->src.api, name, &err) < 0)
+                        ts_mig_leftover(m, "volume '%s' on the source: %s", name, ts_err_message(&err));
+        }
+}
+
+static void source_away(struct ts_mig *m)
+{
+        const struct ts_journal_head *head = ts_journal_head(m->j);
+        ts_auto_err err = TS_ERR_INIT;
+        bool gone = false;
+
+        if (ts_end_reconnect(m, &m->src, &err) < 0 || source_is_ours(m, &gone, &err) < 0) {
+                ts_mig_leftover(m, "container '%s' on the source is left as it is: %s", head->container_name, ts_err_message(&err));
+                return;
+        }
+        if (gone) {
+                if (!m->o->keep_source)
+                        remove_volumes(m); /* a clean-up that was broken off after the container */
+                return;
+        }
+        ts_drop_source_images(m);
+        if (m->o->keep_source) {
+                keep_source(m);
+                return;
+        }
+        if (ts_api_remove(m->src.api, head->container_id, false, false, &err) < 0)
+                ts_mig_leftover(m, "container '%s' on the source: %s", head->container_name, ts_err_message(&err));
+        else
+                remove_volumes(m);
+}
+
+/* Podman keeps what it was given to restore from, the container's memory, in its directory (SAFETY rule 21). */
+static void drop_imported_images(struct ts_mig *m)
+{
+        ts_auto(ts_container) struct ts_container *there = NULL;
+        ts_auto_free char *dir = NULL;
+        ts_auto_err err = TS_ERR_INIT;
+
+        if (ts_api_inspect(m->dst.api, m->dst_id, &there, &err) == 0 && there->bundle_dir && there->bundle_dir[0] == '/')
+                dir = ts_fmt("%s/checkpoint", there->bundle_dir);
+        const char *const argv[] = { "rm", "-rf", "--", ts_or(dir, ""), NULL };
+        if (!dir || ts_host_check(m->dst.host, argv, NULL, NULL, &err) < 0)
+                ts_mig_leftover(m, "checkpoint of the moved container on the target: %s", ts_err_message(&err));
+}
+
+/* Docker's images under the moved container: restored once, never again. */
+static void drop_target_images(struct ts_mig *m)
+{
+        ts_auto_err err = TS_ERR_INIT;
+
+        if (m->archive)
+                drop_imported_images(m);
+        if (!m->archive && !m->cold)
+                ts_sweep_containerd(m, &m->dst);
+        if (!m->archive && !m->cold && ts_api_checkpoint_delete(m->dst.api, m->dst_id, m->checkpoint, &err) < 0)
+                ts_mig_leftover(m, "checkpoint '%s' on the target: %s", m->checkpoint, ts_err_message(&err));
+}
+
+/* What a replaced volume held before goes only now. */
+static void drop_backups(struct ts_mig *m)
+{
+        for (size_t i = 0; i < ts_journal_res_count(m->j); i++) {
+                const struct ts_res *r = ts_journal_res(m->j, i);
+                const char *const argv[] = { "rm", "-rf", "--one-file-system", "--", ts_or(r->before, ""), NULL };
+                ts_auto_err err = TS_ERR_INIT;
+
+                if (r->kind != TS_RES_VOLUME || r->state == TS_RES_KEPT || !r->before || !strcmp(r->before, "absent") || !strstr(r->before, m->id))
+                        continue;
+                if (ts_host_check(m->dst.host, argv, &ts_slow_run, NULL, &err) < 0)
+                        ts_mig_leftover(m, "former content of volume '%s' in '%s': %s", r->name, r->before, ts_err_message(&err));
+        }
+}
+
+int ts_phase_cleanup(struct ts_mig *m, struct ts_err *err)
+{
+        ts_auto_err reach = TS_ERR_INIT;
+
+        if (ts_end_reconnect(m, &m->dst, &reach) < 0) {
+                /* Nothing of the source goes before the target was seen to have it, and its policy (SAFETY rules 12, 18). */
+                ts_mig_leftover(m, "the target does not answer any more: %s; tranship recover %s finishes the move", ts_err_message(&reach), m->id);
+                return 0;
+        }
+        policy_on_target(m);
+        ts_sysctls_put_back(m);
+        drop_target_images(m);
+        drop_backups(m);
+        source_away(m);
+        if (ts_undo_all(m) == 0 && m->r->leftovers.n == 0) {
+                (void)ts_journal_set_stage(m->j, TS_STAGE_DONE, NULL, NULL);
+                ts_mirrors_remove(m);
+        }
+        /* The only failure here: a person has to choose one of the two (SAFETY rule 6). */
+        return m->both_may_run ? ts_err_set(err, TS_ECONFLICT, "somebody started '%s' on the source again after the move was committed", ts_journal_head(m->j)->container_name) : 0;
+}

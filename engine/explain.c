@@ -1,0 +1,60 @@
+/* Puts the words of CRIU and the runtime into a failed checkpoint or restore: fetches the logs' tails from the host and looks the known troubles up (criu_log.c). Best effort: never another failure. */
+#include "engine/criu_log.h"
+#include "engine/mig.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TAIL_BYTES "65536"
+
+static char *log_tail(struct ts_end *e, const char *path)
+{
+        const char *const argv[] = { "tail", "-c", TAIL_BYTES, "--", path, NULL };
+        ts_auto_run r = { 0 };
+
+        if (!path || !e->host || ts_host_run(e->host, argv, NULL, &r, NULL) < 0 || r.status != 0)
+                return NULL;
+        return ts_str_take(&r.out);
+}
+
+/* Podman keeps the logs in the bundle; Docker's error text names its file ("path= /…/criu-dump.log"). */
+static char *log_path(struct ts_mig *m, const struct ts_err *err, bool restore)
+{
+        const char *named = err->message ? strstr(err->message, "/criu-dump.log") : NULL;
+        const char *from = named;
+
+        if (m->archive) {
+                const char *bundle = restore && m->target_bundle ? m->target_bundle : m->bundle;
+
+                return ts_fmt("%s/%s", ts_or(bundle, ""), restore ? "restore.log" : "dump.log");
+        }
+        while (from && from > err->message && from[-1] != ' ' && from[-1] != '=')
+                from--;
+        return from && *from == '/' ? ts_fmt("%.*s/criu-dump.log", (int)(named - from), from) : NULL;
+}
+
+/* CRIU does not dump a listening socket while a connection waits to be accepted: with busy clients one often does, a moment later it does not. The container was let go on. */
+bool ts_dump_may_pass_later(struct ts_mig *m, const struct ts_err *err)
+{
+        ts_auto_free char *path = log_path(m, err, false);
+        ts_auto_free char *log = log_tail(&m->src, path);
+
+        return log && strstr(log, "In-flight connection") && strstr(log, "Dumping FAILED");
+}
+
+void ts_explain_failure(struct ts_mig *m, struct ts_err *err)
+{
+        bool restore = m->phase && !strcmp(m->phase, "restore");
+        struct ts_end *e = restore ? &m->dst : &m->src;
+        ts_auto_free char *path = NULL, *log = NULL;
+        ts_auto_criu_explanation from_log = { 0 };
+
+        if (!err || m->cold || !m->phase || (!restore && strcmp(m->phase, "checkpoint") != 0) || err->code != TS_EENGINE)
+                return;
+        path = log_path(m, err, restore);
+        log = log_tail(e, path);
+        if (!log || !ts_criu_explain_err(log, err))
+                (void)ts_criu_explain_err(ts_err_message(err), err);
+        if (log && ts_criu_explain(log, &from_log, NULL) == 0 && from_log.lines && *from_log.lines)
+                ts_mig_warn(m, "%s says: %s", restore ? "restore.log" : "dump.log", from_log.lines);
+}

@@ -1,0 +1,194 @@
+/* Fencing: making sure that the target does not run the container and cannot come to run it (SAFETY rules 1–3).
+ *
+ * Where the container existed before its restore was sent (Docker, cold), a start that arrives after its removal finds nothing; what an engine that died meanwhile had started is ended by process. An import is different: the record is made by the request
+ * itself, so "no such container" proves nothing while one may be under way. Then either the engine has given its final answer, or the process that serves the request (our private service) must be
+ * gone, with everything it started for this container, before the container is removed and its absence means something. */
+#include "engine/mig.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FENCE_SCRIPT_TIMEOUT_MS 60000
+#define STOP_GRACE_S 10
+
+/* $1 container ID, $2 runtime, $3 the runtime's state directory ("": its default). Ends whatever works for the container or is it, until nothing of it is left:
+ *   - the monitor, the runtime and CRIU that have its ID among their arguments, and all their descendants (`criu swrk` has no such argument);
+ *   - a CRIU that has a file of the container open;
+ *   - processes in the container's control group;
+ *   - processes that have one of the container's files mounted: its ID is in the mount's root (field 4, /etc/hosts and the like). In field 5, the mount point, it stands for every process of the host
+ *     that has a copy of the host's mounts: those are none of our business. */
+static const char end_processes_script[] =
+        "id=$1; n=0; "
+        "seeds() { "
+        "for f in $(grep -lsaF -- \"$id\" /proc/[0-9]*/cmdline); do p=${f#/proc/}; p=${p%/cmdline}; "
+        "case $(cat /proc/$p/comm 2>/dev/null) in conmon|runc*|crun*|criu*|podman|containerd-shim*) echo $p;; esac; done; "
+        "for f in $(grep -lsx criu /proc/[0-9]*/comm); do p=${f#/proc/}; p=${p%/comm}; ls -l /proc/$p/fd 2>/dev/null | grep -qF -- \"/$id/\" && echo $p; done; "
+        "grep -lsF -- \"$id\" /proc/[0-9]*/cgroup | cut -d/ -f3; "
+        "awk -v id=\"/$id/\" 'index($4, id) && !index($5, id) { split(FILENAME, a, \"/\"); print a[3]; nextfile }' /proc/[0-9]*/mountinfo 2>/dev/null; "
+        "}; "
+        "family() { awk -v seeds=\"$*\" 'BEGIN { n = split(seeds, s, \" \"); for (i = 1; i <= n; i++) want[s[i]] = 1 } "
+        "/^PPid:/ { split(FILENAME, a, \"/\"); parent[a[3]] = $2 } "
+        "END { do { more = 0; for (p in parent) if (!(p in want) && (parent[p] in want)) { want[p] = 1; more = 1 } } while (more); for (p in want) print p }' /proc/[0-9]*/status 2>/dev/null; }; "
+        "while :; do "
+        "left=; all=$(seeds); [ -n \"$all\" ] && for p in $(family $all); do "
+        "[ \"$p\" = \"$$\" ] && continue; [ -d /proc/$p ] || continue; grep -q '^State:.Z' /proc/$p/status 2>/dev/null && continue; left=\"$left $p\"; done; "
+        "[ -z \"$left\" ] && break; "
+        "n=$((n+1)); [ $n -gt 200 ] && { echo \"still alive:$left\" >&2; exit 1; }; "
+        "kill -9 $left 2>/dev/null; sleep 0.05; "
+        "done; "
+        "\"$2\" ${3:+--root \"$3\"} delete --force \"$id\" >/dev/null 2>&1; "
+        "exit 0";
+
+#define DOCKER_RUNTIME_STATE "/run/docker/runtime-%s/moby"
+
+static const char *service_of(const struct ts_mig *m, enum ts_side side)
+{
+        for (size_t i = 0; i < ts_journal_res_count(m->j); i++) {
+                const struct ts_res *r = ts_journal_res(m->j, i);
+
+                if (r->kind == TS_RES_SERVICE && r->side == side)
+                        return r->id;
+        }
+        return NULL;
+}
+
+/* Its process is gone: the engine's own socket from here on. */
+static int end_service(struct ts_mig *m, struct ts_end *e, const char *service_id, struct ts_err *err)
+{
+        free(TS_TAKE(e->service)); /* our connections first: Podman waits for them when it is to end */
+        ts_api_free(TS_TAKE(e->api));
+        e->info = NULL;
+        if (ts_end_stop_service(e, service_id, err) < 0)
+                return ts_err_prefix(err, "private service on the %s", ts_side_str(e->side));
+        return ts_end_reconnect(m, e, err);
+}
+
+/* An import keeps the ID: on a machine that has both engines the processes of the two could not be told apart. */
+static bool one_machine(const struct ts_mig *m)
+{
+        return m->archive && m->src.machine && m->dst.machine && !strcmp(m->src.machine, m->dst.machine);
+}
+
+static int end_processes(struct ts_mig *m, const char *container_id, struct ts_err *err)
+{
+        const char *runtime = m->dst.info && m->dst.info->runtime ? m->dst.info->runtime : "runc";
+        ts_auto_free char *state = m->archive || (m->dst.info && m->dst.info->kind == TS_PODMAN) ? ts_strdup0("") : ts_fmt(DOCKER_RUNTIME_STATE, runtime);
+        const struct ts_run_opts opts = { .timeout_ms = FENCE_SCRIPT_TIMEOUT_MS };
+        const char *const argv[] = { "/bin/sh", "-c", end_processes_script, "sh", container_id, runtime, ts_or(state, ""), NULL };
+
+        if (one_machine(m))
+                return ts_err_set(err, TS_EENGINE, "both engines are on one machine: the target's processes cannot be told from the source's");
+        return ts_host_check(m->dst.host, argv, &opts, NULL, err) < 0 ? ts_err_prefix(err, "processes of the container on the target") : 0;
+}
+
+static int end_server(struct ts_mig *m, const char *container_id, struct ts_err *err)
+{
+        const char *service = service_of(m, TS_SIDE_TARGET);
+
+        if (!service)
+                return ts_err_set(err, TS_EINTERNAL, "the restore went through the engine's own service, which is not ours to end");
+        return end_service(m, &m->dst, service, err) < 0 ? -1 : end_processes(m, container_id, err);
+}
+
+/* Whether an import may still be under way: sent, and no final answer in the journal. */
+static bool import_in_flight(const struct ts_mig *m)
+{
+        return m->archive && ts_journal_stage(m->j) == TS_STAGE_RESTORE_SENT;
+}
+
+static int remove_and_observe(struct ts_mig *m, const char *id, struct ts_err *err)
+{
+        ts_auto(ts_container) struct ts_container *still = NULL;
+        ts_auto_err look = TS_ERR_INIT;
+
+        if (ts_api_remove(m->dst.api, id, true, false, err) < 0)
+                return ts_err_prefix(err, "removing the container on the target");
+        if (ts_api_inspect(m->dst.api, id, &still, &look) == 0)
+                return ts_err_set(err, TS_ECONFLICT, "the container on the target is still there after its removal");
+        if (look.code == TS_ENOTFOUND)
+                return 0;
+        ts_err_move(err, &look);
+        return -1;
+}
+
+int ts_fence_target(struct ts_mig *m, struct ts_err *err)
+{
+        const char *id = m->dst_id ? m->dst_id : m->archive ? ts_journal_head(m->j)->container_id : NULL;
+
+        ts_call_free(TS_TAKE(m->import)); /* breaks a body that was not complete */
+        if (ts_end_reconnect(m, &m->dst, err) < 0)
+                return -1;
+        if (!id) { /* created with its answer lost: observe_target adopts it by label */
+                enum ts_target_seen seen;
+
+                if (ts_observe_target(m, &seen, err) < 0)
+                        return -1;
+                if (seen == TS_TARGET_UNREACHABLE)
+                        return ts_err_set(err, TS_ECONNECT, "the target does not answer");
+                id = m->dst_id;
+        }
+        if (!id)
+                return 0; /* nothing was ever created there, and without it nothing can start */
+        if (import_in_flight(m) && end_server(m, id, err) < 0)
+                return -1;
+        if (remove_and_observe(m, id, err) < 0)
+                return -1;
+        /* Docker's daemon may have died between starting the task and writing that down: then its removal ended nothing. */
+        return !m->archive && ts_journal_stage(m->j) >= TS_STAGE_RESTORE_SENT ? end_processes(m, id, err) : 0;
+}
+
+/* ---- the source ---- */
+
+void ts_drop_source_service(struct ts_mig *m)
+{
+        const char *service = service_of(m, TS_SIDE_SOURCE);
+        ts_auto_err err = TS_ERR_INIT;
+
+        if (service && m->src.service && end_service(m, &m->src, service, &err) < 0)
+                ts_mig_warn(m, "%s", ts_err_message(&err));
+}
+
+/* $1 container ID. Waits for a dump that the runtime is at: it is never broken off, CRIU may be inside the processes. */
+static const char await_dump_script[] = "n=0; "
+                                        "while :; do "
+                                        "left=; "
+                                        "for d in /proc/[0-9]*; do "
+                                        "case $(cat $d/comm 2>/dev/null) in runc*|crun*) "
+                                        "a=$(tr '\\0' '\\n' <$d/cmdline 2>/dev/null); case $a in *checkpoint*\"$1\"*) left=$d;; esac;; esac; "
+                                        "done; "
+                                        "[ -z \"$left\" ] && exit 0; "
+                                        "n=$((n+1)); [ $n -gt 500 ] && { echo \"still at it: $left\" >&2; exit 1; }; sleep 0.1; "
+                                        "done";
+
+/* The engine makes no dump whose directory is there already: ours, with a mark in it, stays, since a request on a stuck connection may come at any time. One that is not ours: the dump has begun, and
+ * the engine answers our next look when it is over. $1 directory of all, $2 of this dump. */
+static const char forbid_dump_script[] = "mkdir -p -m 0700 -- \"$1\" && { mkdir -m 0700 -- \"$2\" 2>/dev/null && : >\"$2/tranship-none\" || [ -e \"$2/tranship-none\" ]; } || "
+                                         "{ echo 'the dump has begun' >&2; exit 1; }";
+
+static int forbid_dump(struct ts_mig *m, struct ts_err *err)
+{
+        ts_auto_free char *dir = ts_fmt("%s/checkpoints", ts_or(m->bundle, "")), *own = ts_fmt("%s/%s", ts_or(dir, ""), ts_or(m->checkpoint, ""));
+        const char *const argv[] = { "/bin/sh", "-c", forbid_dump_script, "sh", dir, own, NULL };
+
+        if (!dir || !own)
+                return ts_err_set(err, TS_ENOMEM, "out of memory");
+        if (ts_host_check(m->src.host, argv, NULL, NULL, err) < 0)
+                return -1;
+        m->dump_forbidden = true;
+        return 0;
+}
+
+int ts_quiesce_source(struct ts_mig *m, struct ts_err *err)
+{
+        const char *id = ts_journal_head(m->j)->container_id, *service = service_of(m, TS_SIDE_SOURCE);
+        const struct ts_run_opts opts = { .timeout_ms = FENCE_SCRIPT_TIMEOUT_MS };
+        const char *const await_argv[] = { "/bin/sh", "-c", await_dump_script, "sh", id, NULL };
+
+        if (ts_end_reconnect(m, &m->src, err) < 0)
+                return -1;
+        if (m->cold) /* a stop that may still come: done now, so that the start comes after it */
+                return ts_api_stop(m->src.api, id, STOP_GRACE_S, err);
+        if (!service)
+                return m->archive ? 0 : forbid_dump(m, err);
+        return end_service(m, &m->src, service, err) < 0 ? -1 : ts_host_check(m->src.host, await_argv, &opts, NULL, err);
+}

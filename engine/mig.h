@@ -1,0 +1,207 @@
+/* The state of one migration, shared by the phases. Private to engine/.
+ *
+ * Who fills what: connect (sides), preflight (container, plan), prepare (journal, staging, dst_id), arm, checkpoint (dump), transfer, restore, verify. Every field is owned by the
+ * migration unless a comment says otherwise. */
+#ifndef TRANSHIP_ENGINE_MIG_H
+#define TRANSHIP_ENGINE_MIG_H
+
+#include "api/api.h"
+#include "api/endpoint.h"
+#include "engine/move.h"
+#include "engine/probe.h"
+#include "transfer/archive.h"
+#include "transfer/host.h"
+#include <pthread.h>
+#include <stdatomic.h>
+
+/* One end: the host, its engine, and how to reach it again after a break. */
+struct ts_end {
+        enum ts_side side;
+        struct ts_endpoint *ep;
+        struct ts_host *host;
+        struct ts_api *api;
+        const struct ts_engine_info *info; /* borrowed from api */
+        char *socket;       /* engine socket in use */
+        char *service;      /* socket of our private service, or NULL */
+        char *service_id;   /* "PID STARTTIME" */
+        struct ts_list fallback; /* argv of the engine's dial-stdio for `socket` */
+        char *staging;      /* STAGING/ID on this host, made by prepare; or NULL */
+        char *address;      /* what {host} in probes becomes */
+        char *machine;      /* machine ID of the host; with `identity`: is it still the same engine after a break? NULL: not known yet */
+        char *identity;     /* machine ID, graph root and Docker's daemon ID */
+        atomic_int spare;   /* 1 + a connection to the engine dialled ahead of time; 0: none */
+        uint64_t wire_sent, wire_received; /* bytes of host connections that are closed already */
+};
+
+/* What happens to one volume or bind mount. */
+enum ts_data_mode { TS_DATA_COPY, TS_DATA_SHARED, TS_DATA_REPLACE };
+struct ts_data {
+        const struct ts_mount *mount; /* borrowed from mig.c */
+        bool is_volume;
+        enum ts_data_mode mode;
+        char *src_path;  /* on the source host */
+        char *dst_path;  /* on the target host; known after prepare for volumes */
+        bool only_user;  /* no other container of the source uses it: it goes with the container */
+        uint64_t bytes;  /* that travelled */
+};
+
+struct ts_mig {
+        const struct ts_move_opts *o; /* borrowed */
+        struct ts_report *r;          /* borrowed */
+        struct ts_findings *findings; /* borrowed */
+        char *id;                     /* of the migration */
+        const char *phase;            /* running now: static */
+        uint64_t phase_bytes;         /* the running phase moved: for its line in the report */
+        struct ts_end src, dst;
+        struct ts_container *c;       /* the source container as found by preflight */
+        struct ts_image *image;       /* of it, on the source */
+        bool image_on_target;
+        struct ts_data *data;
+        size_t n_data;
+        bool shared_writable;         /* some writable directory is used by both hosts */
+        bool cold;                    /* stop and start instead of checkpoint and restore */
+        bool archive;                 /* Podman, live: export and import; otherwise the container is made on the target in prepare */
+        struct ts_journal *j;         /* NULL until prepare */
+        char *lock_path;
+        char *label;                  /* "tranship.migration=ID" */
+        char *dst_id;                 /* container on the target: known before restore */
+        char *checkpoint;             /* Docker: name of the final dump */
+        char *bundle;                 /* the source container's directory: Podman's bundle (checkpoint/, dump.log), Docker's containers/ID */
+        char *target_bundle;          /* the same on the target, or NULL: not known */
+        char *policy;                 /* the source's restart policy as journalled: "always", "on-failure:3" */
+        bool committed;
+        bool door_shut[2];            /* by side */
+        bool lost;                    /* decided: the memory is gone */
+        bool locked;                  /* the container's lock is ours, taken by this process */
+        bool recovering;              /* begun by another process: its lock may have been another's since */
+        bool dump_refused;            /* the engine's final answer to the checkpoint was no */
+        bool dump_forbidden;          /* Docker: a directory of the dump's name keeps one that was asked for from coming late */
+        bool both_may_run;            /* somebody started the source after the commit */
+
+        struct ts_call *dump;         /* checkpoint with export under way: its body is the archive */
+        struct ts_call *import;       /* restore with import under way */
+        uint64_t archive_bytes;       /* sent into the import so far */
+        struct ts_scp_out *scp;       /* segments under way (scp transfer) */
+        struct ts_proc *feed;         /* gives the segments to the target engine (scp transfer) */
+
+        struct ts_probe *probe, *verify; /* parsed from the options, or NULL */
+        struct ts_prober *prober;
+        uint64_t progress_last_us;
+        const char *progress_what; /* "image", "memory and files" … : static */
+        uint64_t progress_total;   /* bytes, or 0: not known */
+        struct ts_mirrors *mirrors; /* copies of the journal on the hosts */
+};
+
+/* ---- events (report.c keeps figures; these tell) ---- */
+void ts_mig_note(struct ts_mig *m, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void ts_mig_warn(struct ts_mig *m, const char *fmt, ...) __attribute__((format(printf, 2, 3))); /* also into the report */
+void ts_mig_leftover(struct ts_mig *m, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void ts_mig_emit(struct ts_mig *m, const struct ts_event *e); /* fills t_us, phase */
+/* A ts_progress_fn with ctx = mig: emits at most ten events a second, of m->progress_what. Stops (non-zero) on a signal unless the migration is committed. */
+int ts_mig_progress(void *mig, uint64_t bytes);
+
+/* ---- ends ---- */
+int ts_end_connect(struct ts_mig *m, struct ts_end *e, struct ts_err *err);     /* host, engine, info */
+int ts_ends_connect(struct ts_mig *m, struct ts_err *err);                      /* both */
+int ts_end_reconnect(struct ts_mig *m, struct ts_end *e, struct ts_err *err);   /* after a break: new host session and engine connection where the old ones are dead */
+int ts_end_ping(struct ts_end *e, struct ts_err *err);
+/* Dials the engine now for the next request that needs a connection: where SSH has to start the engine's own program as a tunnel that takes a tenth of a second. */
+int ts_end_predial(struct ts_end *e, struct ts_err *err);
+char *ts_end_uri(const struct ts_end *e); /* with the socket in use; caller frees */
+void ts_end_wire(const struct ts_end *e, uint64_t *ret_sent, uint64_t *ret_received); /* of all its connections so far */
+void ts_end_close(struct ts_end *e);
+int ts_end_start_service(struct ts_mig *m, struct ts_end *e, struct ts_err *err); /* Podman: a private service, journalled; the api of e is opened anew on it */
+int ts_end_stop_service(struct ts_end *e, const char *service_id, struct ts_err *err); /* by pid and start time; waits until it is gone */
+static inline struct ts_end *ts_mig_end(struct ts_mig *m, enum ts_side s) { return s == TS_SIDE_SOURCE ? &m->src : &m->dst; }
+
+/* ---- the phases: each 0 or -1 with err ---- */
+int ts_phase_connect(struct ts_mig *m, struct ts_err *err);
+int ts_phase_preflight(struct ts_mig *m, struct ts_err *err);
+int ts_phase_prepare(struct ts_mig *m, struct ts_err *err);
+int ts_phase_arm(struct ts_mig *m, struct ts_err *err);
+int ts_phase_checkpoint(struct ts_mig *m, struct ts_err *err);
+int ts_phase_transfer(struct ts_mig *m, struct ts_err *err);
+int ts_phase_restore(struct ts_mig *m, struct ts_err *err);
+int ts_phase_verify(struct ts_mig *m, struct ts_err *err);
+int ts_phase_cleanup(struct ts_mig *m, struct ts_err *err);
+
+/* Sends the header of the import request, so that the target engine is ready for the body: it restores nothing before the body's end, which is withheld (SAFETY rule 2). Stream transfer. */
+int ts_open_import(struct ts_mig *m, struct ts_err *err);
+
+/* ---- preflight ---- */
+/* Adds a finding; flags of the code come from the one table of checks. */
+void ts_find(struct ts_mig *m, const char *code, const char *hint, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+bool ts_findings_refuse(const struct ts_findings *f);
+
+int ts_choose_strategy(struct ts_mig *m, struct ts_err *err); /* fills cold, archive and the report's strategy, transfer */
+int ts_set_policy(struct ts_api *api, const char *id, const char *policy, struct ts_err *err); /* policy as journalled */
+
+/* ---- ways back and forward ---- */
+void ts_drop_source_images(struct ts_mig *m); /* Podman's, when nothing will be restored from them any more */
+int ts_mig_lock(struct ts_mig *m, struct ts_err *err); /* journalled; TS_ECONFLICT: another migration has the container */
+/* A dump that was asked for and not seen: makes sure that it cannot begin any more, and waits for one that has. 0: what is observed from now on stays. */
+int ts_quiesce_source(struct ts_mig *m, struct ts_err *err);
+int ts_observe_source(struct ts_mig *m, enum ts_source_seen *ret, struct ts_err *err);
+/* The last look before the target may run, and before the commit: still stopped, still the generation that was dumped. TS_ECONFLICT. */
+int ts_source_still_stopped(struct ts_mig *m, struct ts_err *err);
+bool ts_ran_since(const struct ts_mig *m, const struct ts_container *now); /* the source, stopped, but not by our dump: it ran again after it */
+int ts_observe_target(struct ts_mig *m, enum ts_target_seen *ret, struct ts_err *err);
+int ts_fence_target(struct ts_mig *m, struct ts_err *err);     /* 0: observed: it cannot run */
+void ts_drop_source_service(struct ts_mig *m);                  /* ends the source's private service and goes on with the engine's own socket */
+int ts_restore_source(struct ts_mig *m, struct ts_err *err);   /* 0: observed: it runs */
+int ts_verify_target(struct ts_mig *m, struct ts_err *err);    /* 0: verified and committed; journals VERIFY_FAILED */
+int ts_commit(struct ts_mig *m, struct ts_err *err);
+int ts_inventory(struct ts_mig *m, char **ret, struct ts_err *err); /* identifies the final dump's images on the source host: size, time, inode of inventory.img */
+extern const struct ts_run_opts ts_slow_run; /* for commands that remove or move much */
+void ts_sweep_containerd(struct ts_mig *m, struct ts_end *e); /* Docker: temporary copies of our dump, before its directory goes */
+bool ts_undo_pending(const struct ts_journal *j);             /* something the journal lists is neither taken back nor kept */
+int ts_undo_all(struct ts_mig *m);                             /* number of resources that could not be taken back (they are leftovers) */
+/* Observes, decides, acts, until it is over. Gives the outcome. */
+enum ts_outcome ts_settle(struct ts_mig *m, struct ts_err *ret_why);
+/* Back from a journal: endpoints, container facts. For recover. */
+int ts_mig_from_journal(struct ts_mig *m, const char *from, const char *to, struct ts_err *err); /* from, to: another way to the same engines, or NULL */
+struct ts_json *ts_mig_options_json(const struct ts_mig *m); /* what ts_mig_from_journal needs */
+
+/* Fetches CRIU's and the runtime's own words for a failed checkpoint or restore from the host and puts an explanation into err. Best effort. */
+bool ts_dump_may_pass_later(struct ts_mig *m, const struct ts_err *err); /* a dump that failed for a reason that passes in a moment */
+int ts_rearm(struct ts_mig *m, struct ts_err *err); /* before another try: still the same container, no images of the failed one */
+void ts_explain_failure(struct ts_mig *m, struct ts_err *err);
+
+void ts_mig_clear(struct ts_mig *m);
+
+/* ---- the door: packets for an address that follows the container, held back while it is restored (door.c); best effort ---- */
+void ts_door_shut(struct ts_mig *m, struct ts_end *e);
+void ts_door_open(struct ts_mig *m, struct ts_end *e);
+int ts_door_remove(struct ts_end *e, const char *table, struct ts_err *err); /* absent is success */
+
+void ts_sysctls_put_back(struct ts_mig *m); /* net.* of the container on the target; best effort */
+
+/* ---- copies of the journal on both hosts ---- */
+struct ts_mirrors;
+void ts_mirrors_start(struct ts_mig *m); /* best effort: a host that will not have it is a warning */
+void ts_mirror_begin(struct ts_mig *m, struct ts_end *e);        /* one of them, with a new connection */
+void ts_mirror_end(struct ts_mig *m, enum ts_side side);          /* its connection is about to go */
+void ts_mirrors_remove(struct ts_mig *m); /* the migration is over */
+void ts_mirrors_free(struct ts_mirrors *x);
+
+/* ---- scp transfer: numbered segments on the target host ---- */
+struct ts_scp_out;
+int ts_scp_out_new(struct ts_mig *m, struct ts_scp_out **ret, struct ts_err *err);
+int ts_scp_out_write(void *scp_out, const void *data, size_t len, struct ts_err *err); /* a ts_sink.write */
+int ts_scp_out_flush(struct ts_scp_out *x, uint64_t *ret_bytes, struct ts_err *err);   /* every byte lies on the target host */
+void ts_scp_out_free(struct ts_scp_out *x);
+
+/* ---- fault injection (builds with TS_FAULTS): TRANSHIP_FAULT="PHASE:POINT:ACTION[,…]", POINT before|after|a name inside the phase, ACTION error|kill|int|term|hup|stop ---- */
+#ifdef TS_FAULTS
+int ts_fault(const char *phase, const char *point, struct ts_err *err);
+#else
+static inline int ts_fault(const char *phase, const char *point, struct ts_err *err)
+{
+        (void)phase;
+        (void)point;
+        (void)err;
+        return 0;
+}
+#endif
+
+#endif

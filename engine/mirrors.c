@@ -1,0 +1,87 @@
+/* The journal's copies on both hosts (mirror.h does one; this is what a migration has of them). A copy lives on a host's connection: when that goes, the copy ends, and one is begun anew with the next
+ * connection. */
+#include "engine/mig.h"
+#include "engine/mirror.h"
+#include <stdlib.h>
+
+#define SLOTS 16 /* as many as the journal takes: copies begun, ended ones included */
+
+struct slot {
+        struct ts_mirror *mirror; /* NULL: not begun, or ended */
+        enum ts_side side;
+};
+struct ts_mirrors {
+        struct slot slots[SLOTS];
+        unsigned n;
+};
+
+static int append(void *ctx, const char *line, size_t len, struct ts_err *err)
+{
+        struct slot *s = ctx;
+        struct ts_journal_mirror hook;
+
+        if (!s->mirror)
+                return ts_err_set(err, TS_ECONNECT, "the connection of this copy of the journal ended");
+        hook = ts_mirror_hook(s->mirror);
+        return hook.append(hook.ctx, line, len, err);
+}
+
+static int begin(struct ts_mig *m, struct ts_end *e, struct ts_err *err)
+{
+        struct ts_journal_mirror hook = { .append = append };
+        struct slot *s;
+
+        if (m->mirrors->n == SLOTS)
+                return ts_err_set(err, TS_ELIMIT, "its connection broke too often");
+        s = &m->mirrors->slots[m->mirrors->n++];
+        s->side = e->side;
+        hook.ctx = s;
+        if (ts_mirror_start(e->host, NULL, m->id, e->side, &s->mirror, err) < 0)
+                return -1;
+        return ts_journal_add_mirror(m->j, &hook, err);
+}
+
+void ts_mirror_begin(struct ts_mig *m, struct ts_end *e)
+{
+        ts_auto_err err = TS_ERR_INIT;
+
+        if (!m->mirrors || !m->j || !e->host)
+                return;
+        if (begin(m, e, &err) < 0)
+                ts_mig_warn(m, "no copy of the journal on '%s': %s", e->ep->label, ts_err_message(&err));
+}
+
+void ts_mirrors_start(struct ts_mig *m)
+{
+        if (!m->mirrors)
+                m->mirrors = calloc(1, sizeof(*m->mirrors));
+        ts_mirror_begin(m, &m->src);
+        ts_mirror_begin(m, &m->dst);
+}
+
+void ts_mirror_end(struct ts_mig *m, enum ts_side side)
+{
+        for (unsigned i = 0; m->mirrors && i < m->mirrors->n; i++)
+                if (m->mirrors->slots[i].side == side)
+                        ts_mirror_free(TS_TAKE(m->mirrors->slots[i].mirror));
+}
+
+void ts_mirrors_remove(struct ts_mig *m)
+{
+        struct ts_end *ends[] = { &m->src, &m->dst };
+
+        for (size_t i = 0; i < TS_ARRAY_LEN(ends); i++) {
+                ts_auto_err err = TS_ERR_INIT;
+
+                ts_mirror_end(m, ends[i]->side);
+                if (ends[i]->host && ts_mirror_remove(ends[i]->host, NULL, m->id, ends[i]->side, &err) < 0)
+                        ts_mig_leftover(m, "copy of the journal on '%s': %s", ends[i]->ep->label, ts_err_message(&err));
+        }
+}
+
+void ts_mirrors_free(struct ts_mirrors *x)
+{
+        for (unsigned i = 0; x && i < x->n; i++)
+                ts_mirror_free(x->slots[i].mirror);
+        free(x);
+}

@@ -1,0 +1,195 @@
+/* What is there now? Looks at both sides and translates into the words of decide.h. An HTTP 404 is only "absent" here; what that proves is decided elsewhere. */
+#include "base/log.h"
+#include "engine/mig.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool unreachable(const struct ts_err *err)
+{
+        return err->code == TS_ECONNECT || err->code == TS_ETIMEOUT || err->code == TS_EAUTH;
+}
+
+enum images { IMAGES_COMPLETE, IMAGES_INCOMPLETE, IMAGES_NONE, IMAGES_UNKNOWN /* could not be asked, or still being written */ };
+
+/* Podman, the answer never came: CRIU's own log says how the dump ended. Older ones were removed in arm. */
+static enum images podman_images(struct ts_mig *m, const struct ts_container *now, bool there)
+{
+        ts_auto_free char *log = ts_fmt("%s/dump.log", m->bundle);
+        const char *const begun[] = { "test", "-s", ts_or(log, ""), NULL };
+        const char *const finished[] = { "grep", "-q", "Dumping finished successfully", ts_or(log, ""), NULL };
+        ts_auto_run r1 = { 0 };
+        ts_auto_run r2 = { 0 };
+
+        if (there && now->checkpointed)
+                return IMAGES_COMPLETE;
+        if (ts_host_run(m->src.host, begun, NULL, &r1, NULL) < 0 || r1.status > 1 || ts_host_run(m->src.host, finished, NULL, &r2, NULL) < 0)
+                return IMAGES_UNKNOWN;
+        if (there && r2.status == 0)
+                return IMAGES_COMPLETE;
+        return r1.status == 0 ? IMAGES_INCOMPLETE : IMAGES_NONE;
+}
+
+/* $1 directory. Exit 0: complete, as far as can be told from outside: nothing in it has changed for three seconds, and what every dump has is there. 1: no such directory. 2: still changing, or
+ * not complete. */
+static const char settled_script[] = "look() { ls -ln --time-style=full-iso -- \"$1\" 2>/dev/null; }; [ -d \"$1\" ] || exit 1; a=$(look \"$1\"); sleep 3; [ \"$a\" = \"$(look \"$1\")\" ] || exit 2; "
+                                     "[ -s \"$1/inventory.img\" ] && [ -s \"$1/pstree.img\" ] && [ -s \"$1/descriptors.json\" ] || exit 2";
+
+/* Docker, the answer never came: the engine shows the container stopped from the moment CRIU killed it, while the images are still on their way into this directory (docs/internals/engines.md). A failed dump has
+ * its directory removed. */
+static enum images docker_images(struct ts_mig *m, const struct ts_container *now)
+{
+        ts_auto_free char *dir = ts_fmt("%s/checkpoints/%s", m->bundle, m->checkpoint);
+        const char *const argv[] = { "/bin/sh", "-c", settled_script, "sh", ts_or(dir, ""), NULL };
+        ts_auto_run r = { 0 };
+
+        if (ts_host_run(m->src.host, argv, NULL, &r, NULL) < 0)
+                return IMAGES_UNKNOWN;
+        if (r.status == 0)
+                return IMAGES_COMPLETE;
+        return r.status != 1 ? IMAGES_UNKNOWN : now->exit_code == 128 + 9 ? IMAGES_INCOMPLETE : IMAGES_NONE;
+}
+
+/* The dump of this migration: the one the journal describes, or what can be found out of one whose answer never reached the journal. */
+static enum images look_at_images(struct ts_mig *m, const struct ts_container *now)
+{
+        const char *known = ts_json_str(ts_journal_detail(m->j, TS_STAGE_CHECKPOINTED), "inventory", NULL);
+        ts_auto_free char *inventory = NULL;
+        ts_auto_err err = TS_ERR_INIT;
+        bool there = ts_inventory(m, &inventory, &err) == 0;
+
+        if (!there && err.code != TS_ECOMMAND) /* "no such file" is an answer, a broken connection is none */
+                return IMAGES_UNKNOWN;
+        if (known)
+                return there && ts_streq0(known, inventory) ? IMAGES_COMPLETE : IMAGES_INCOMPLETE;
+        return m->archive ? podman_images(m, now, there) : docker_images(m, now);
+}
+
+/* Stopped, but not by our dump: it ran again after it. Podman's StartedAt does not change in a restore, but the mark "checkpointed" goes. */
+bool ts_ran_since(const struct ts_mig *m, const struct ts_container *now)
+{
+        const struct ts_json *dumped = ts_journal_detail(m->j, TS_STAGE_CHECKPOINTED);
+
+        if (!ts_streq0(now->started_at, ts_journal_head(m->j)->container_started_at))
+                return true;
+        return ts_json_bool(dumped, "checkpointed", false) && !now->checkpointed;
+}
+
+static enum ts_source_seen judge_stopped(struct ts_mig *m, const struct ts_container *now)
+{
+        if (ts_journal_stage(m->j) < TS_STAGE_CHECKPOINT_SENT || ts_ran_since(m, now))
+                return TS_SOURCE_STOPPED_ITSELF;
+        if (m->cold)
+                return TS_SOURCE_STOPPED_COMPLETE;
+        switch (look_at_images(m, now)) {
+        case IMAGES_COMPLETE:
+                return TS_SOURCE_STOPPED_COMPLETE;
+        case IMAGES_INCOMPLETE:
+                return TS_SOURCE_STOPPED_INCOMPLETE;
+        case IMAGES_NONE:
+                return TS_SOURCE_STOPPED_ITSELF;
+        case IMAGES_UNKNOWN:
+                break;
+        }
+        return TS_SOURCE_UNREACHABLE;
+}
+
+int ts_observe_source(struct ts_mig *m, enum ts_source_seen *ret, struct ts_err *err)
+{
+        const struct ts_journal_head *head = ts_journal_head(m->j);
+        ts_auto(ts_container) struct ts_container *now = NULL;
+        ts_auto_err why = TS_ERR_INIT;
+
+        if (ts_end_reconnect(m, &m->src, &why) < 0 || ts_api_inspect(m->src.api, head->container_id, &now, &why) < 0) {
+                if (why.code == TS_ENOTFOUND && m->src.api)
+                        *ret = TS_SOURCE_GONE;
+                else if (unreachable(&why) || !m->src.api)
+                        *ret = TS_SOURCE_UNREACHABLE;
+                else {
+                        ts_err_move(err, &why);
+                        return -1;
+                }
+                ts_debug("source: %s: %s", ts_source_seen_str(*ret), ts_err_message(&why));
+                return 0;
+        }
+        if (now->state == TS_STATE_RUNNING || now->state == TS_STATE_PAUSED)
+                *ret = now->pid == head->container_pid && ts_streq0(now->started_at, head->container_started_at) ? TS_SOURCE_RUNNING : TS_SOURCE_MOVED_ON;
+        else if (now->state == TS_STATE_OTHER)
+                *ret = TS_SOURCE_UNREACHABLE; /* between two states: look again */
+        else
+                *ret = judge_stopped(m, now);
+        ts_debug("source: %s", ts_source_seen_str(*ret));
+        return 0;
+}
+
+/* A connection, or a private service, that ended for want of work is opened again once. */
+static int inspect_source(struct ts_mig *m, struct ts_container **ret, struct ts_err *err)
+{
+        const char *id = ts_journal_head(m->j)->container_id;
+        ts_auto_err first = TS_ERR_INIT;
+
+        if (m->src.api && ts_api_inspect(m->src.api, id, ret, &first) == 0)
+                return 0;
+        if (!m->src.api || first.code == TS_ECONNECT)
+                return ts_end_reconnect(m, &m->src, err) < 0 ? -1 : ts_api_inspect(m->src.api, id, ret, err);
+        if (err)
+                ts_err_move(err, &first);
+        return -1;
+}
+
+int ts_source_still_stopped(struct ts_mig *m, struct ts_err *err)
+{
+        const struct ts_journal_head *head = ts_journal_head(m->j);
+        ts_auto(ts_container) struct ts_container *now = NULL;
+
+        if (inspect_source(m, &now, err) < 0)
+                return ts_err_prefix(err, "the source, once more");
+        if (now->state != TS_STATE_EXITED || ts_ran_since(m, now))
+                return ts_err_set(err, TS_ECONFLICT, "somebody started '%s' on the source again", head->container_name);
+        return 0;
+}
+
+/* An import gives the container the source's ID; otherwise it has the ID its creation told, or, if that answer was lost, our label and the source's name. Before the import was sent a container with
+ * the source's ID is not ours: another migration brought it there while we were about to begin. */
+static int find_target(struct ts_mig *m, struct ts_container **ret, struct ts_err *err)
+{
+        const struct ts_journal_head *head = ts_journal_head(m->j);
+        ts_auto(ts_container) struct ts_container *c = NULL;
+
+        if (m->archive && ts_journal_stage(m->j) < TS_STAGE_RESTORE_SENT)
+                return ts_err_set(err, TS_ENOTFOUND, "nothing was imported on the target yet");
+        if (m->dst_id || m->archive)
+                return ts_api_inspect(m->dst.api, m->dst_id ? m->dst_id : head->container_id, ret, err);
+        if (ts_api_inspect(m->dst.api, head->container_name, &c, err) < 0)
+                return -1;
+        if (!ts_streq0(ts_container_label(c, "tranship.migration"), m->id))
+                return ts_err_set(err, TS_ENOTFOUND, "the container '%s' on the target is not ours", head->container_name);
+        m->dst_id = ts_strdup0(c->id);
+        *ret = TS_TAKE(c);
+        return 0;
+}
+
+int ts_observe_target(struct ts_mig *m, enum ts_target_seen *ret, struct ts_err *err)
+{
+        ts_auto(ts_container) struct ts_container *now = NULL;
+        ts_auto_err why = TS_ERR_INIT;
+
+        if (ts_end_reconnect(m, &m->dst, &why) < 0 || find_target(m, &now, &why) < 0) {
+                if (why.code == TS_ENOTFOUND && m->dst.api)
+                        *ret = TS_TARGET_ABSENT;
+                else if (unreachable(&why) || !m->dst.api)
+                        *ret = TS_TARGET_UNREACHABLE;
+                else {
+                        ts_err_move(err, &why);
+                        return -1;
+                }
+        } else if (now->state == TS_STATE_RUNNING || now->state == TS_STATE_PAUSED) {
+                *ret = TS_TARGET_RUNNING;
+        } else if (now->state == TS_STATE_OTHER) {
+                *ret = TS_TARGET_UNREACHABLE; /* between two states: look again */
+        } else {
+                *ret = now->state == TS_STATE_CREATED ? TS_TARGET_CREATED : TS_TARGET_STOPPED;
+        }
+        ts_debug("target: %s", ts_target_seen_str(*ret));
+        return 0;
+}

@@ -1,0 +1,178 @@
+/* Preflight, inside: what was seen on both sides, and the checks that judge it. Private to engine/preflight*.c and its unit test.
+ *
+ * Three steps. Look: everything is fetched from both engines and hosts, side by side, and nothing is changed (preflight_look.c, preflight_facts.c). Plan: what happens to
+ * each volume and bind mount (preflight_data.c). Judge: the table in preflight.c, whose functions only compare what was seen and add findings. */
+#ifndef TRANSHIP_ENGINE_PREFLIGHT_H
+#define TRANSHIP_ENGINE_PREFLIGHT_H
+
+#include "engine/mig.h"
+
+/* ---- what a host told: "KEY=VALUE" lines, a key may come several times ---- */
+struct ts_facts {
+        struct ts_list lines;
+        struct ts_list asked; /* pairs: kind, value */
+};
+void ts_facts_clear(struct ts_facts *f);
+/* The value of the n-th line of that key, or NULL. Borrowed. */
+const char *ts_fact(const struct ts_facts *f, const char *key, size_t n);
+uint64_t ts_fact_u64(const struct ts_facts *f, const char *key, uint64_t fallback);
+bool ts_fact_is(const struct ts_facts *f, const char *key, const char *value);
+/* Adds a question about a value to the next ts_facts_fetch; asking twice is asking once. Kinds: fs, path, du, ino, link, lock, unit, secret, pid, hostpid. */
+int ts_facts_ask(struct ts_facts *f, const char *kind, const char *value, struct ts_err *err);
+/* What was answered to ts_facts_ask(kind, value), or NULL. */
+const char *ts_facts_answer(const struct ts_facts *f, const char *kind, const char *value);
+struct ts_facts_opts {
+        const char *podman /* program, or NULL */, *criu_conf;
+        bool criu;
+};
+/* One command on the host, read-only. TS_ECONNECT, TS_ETIMEOUT, TS_EPROTO when the answer has no end. */
+int ts_facts_fetch(struct ts_facts *f, struct ts_host *h, const struct ts_facts_opts *o, struct ts_err *err);
+int ts_facts_parse(struct ts_facts *f, const char *text, struct ts_err *err);
+
+/* ---- one side ---- */
+struct ts_view {
+        struct ts_end *e;
+        struct ts_facts facts;
+        struct ts_briefs containers;
+        struct ts_network **used; /* of the container's networks, by index; NULL: not there */
+        size_t n_used;
+        struct ts_networks networks; /* target: all */
+        struct ts_volume **volumes;  /* of m->data, by index; NULL: not there, or a bind mount */
+        size_t n_volumes;
+        struct ts_image *by_id, *by_name; /* target; NULL: not there */
+        struct ts_list dependents;        /* source: names of containers that need this one */
+};
+struct ts_preflight {
+        struct ts_mig *m;
+        struct ts_view src, dst;
+};
+/* Fills both views. The container, its image and m->data are known. */
+int ts_preflight_look(struct ts_preflight *p, struct ts_err *err);
+void ts_preflight_clear(struct ts_preflight *p);
+/* "'NAME'", as the user called that side. */
+static inline const char *ts_view_name(const struct ts_view *v)
+{
+        return v->e->ep->label;
+}
+/* Both sides are one machine and one network: ports and addresses of the source are seen on the target too. */
+bool ts_preflight_same_net(const struct ts_preflight *p);
+
+/* ---- findings ---- */
+#define TS_CHECK_SKIPPABLE \
+        0x1u /* --skip CODE makes it a warning; without it: never, for then the move would break its promise or cannot work at all */
+#define TS_CHECK_INVARIANT 0x2u /* never both, never neither, nothing lost depends on it: never skippable */
+#define TS_CHECK_WARNING 0x4u   /* only worth knowing */
+#define TS_CHECK_FINAL 0x8u     /* once it is found, nothing after it is worth saying */
+#define TS_ON_PODMAN 0x1u
+#define TS_ON_DOCKER 0x2u
+#define TS_ON_LIVE 0x4u
+#define TS_ON_COLD 0x8u
+struct ts_check {
+        const char *code;
+        unsigned flags, when;                /* when: at least one engine bit and one mode bit must fit */
+        void (*run)(struct ts_preflight *p); /* NULL: the code is found by the function of another row */
+};
+extern const struct ts_check ts_checks[]; /* ended by a NULL code */
+const struct ts_check *ts_check_find(const char *code);
+/* Like ts_find, but only a warning whatever the table says. */
+void ts_find_warning(struct ts_mig *m, const char *code, const char *hint, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+
+/* ---- the checks, by file ---- */
+/* preflight_engine.c: the two engines */
+void ts_check_engines(struct ts_preflight *p);
+void ts_check_same_engine(struct ts_preflight *p);
+void ts_check_rootless(struct ts_preflight *p);
+void ts_check_experimental(struct ts_preflight *p);
+void ts_check_docker_restore(struct ts_preflight *p);
+void ts_check_runtime(struct ts_preflight *p);
+void ts_check_runtime_criu(struct ts_preflight *p);
+void ts_check_architecture(struct ts_preflight *p);
+void ts_check_cgroup_version(struct ts_preflight *p);
+void ts_check_cgroup_manager(struct ts_preflight *p);
+void ts_check_security(struct ts_preflight *p);
+void ts_check_live_restore(struct ts_preflight *p);
+/* preflight_host.c: the two hosts */
+void ts_check_root(struct ts_preflight *p);
+void ts_check_tools(struct ts_preflight *p);
+void ts_check_criu(struct ts_preflight *p);
+void ts_check_criu_conf(struct ts_preflight *p);
+void ts_check_cpu(struct ts_preflight *p);
+void ts_check_kernel(struct ts_preflight *p);
+void ts_check_lock(struct ts_preflight *p);
+void ts_check_journal(struct ts_preflight *p);
+/* preflight_container.c: the container and what depends on it */
+void ts_check_state(struct ts_preflight *p);
+void ts_check_auto_remove(struct ts_preflight *p);
+void ts_check_restart_policy(struct ts_preflight *p);
+void ts_check_supervisor(struct ts_preflight *p);
+void ts_check_dependents(struct ts_preflight *p);
+void ts_check_dependency(struct ts_preflight *p);
+void ts_check_pod(struct ts_preflight *p);
+void ts_check_tty(struct ts_preflight *p);
+void ts_check_processes(struct ts_preflight *p);
+void ts_check_shm(struct ts_preflight *p);
+void ts_check_namespaces(struct ts_preflight *p);
+void ts_check_devices(struct ts_preflight *p);
+void ts_check_log_driver(struct ts_preflight *p);
+void ts_check_secrets(struct ts_preflight *p);
+void ts_check_names(struct ts_preflight *p);
+void ts_check_image(struct ts_preflight *p);
+/* preflight_net.c: networks, addresses, ports */
+void ts_check_networks(struct ts_preflight *p);
+void ts_check_addresses(struct ts_preflight *p);
+void ts_check_ports(struct ts_preflight *p);
+/* preflight_data.c: volumes and bind mounts */
+void ts_check_mounts(struct ts_preflight *p);
+void ts_check_volumes(struct ts_preflight *p);
+void ts_check_binds(struct ts_preflight *p);
+/* preflight_space.c */
+void ts_check_space(struct ts_preflight *p);
+/* Questions to the hosts that only this check has. */
+int ts_space_ask(struct ts_preflight *p, struct ts_err *err);
+
+/* ---- the plan for volumes and bind mounts ---- */
+/* "NAME=HOW" with HOW one of words[0..1] (→ modes[0..1]); the last '=' counts. TS_EUSAGE. */
+struct ts_data_choice {
+        char *name;
+        enum ts_data_mode mode;
+};
+int ts_data_choice_parse(const char *spec, const char *option, struct ts_data_choice *ret,
+                         struct ts_err *err); /* option: "--volume" or "--bind" */
+/* Fills m->data from m->c and the options. TS_EUSAGE: malformed, or names what the container does not have. */
+int ts_data_plan(struct ts_mig *m, struct ts_err *err);
+/* Whether --bind said something about this mount; a writable bind mount without a word is in m->data as shared, and a finding. */
+bool ts_data_decided(const struct ts_mig *m, const struct ts_data *d);
+/* After the look: only_user, dst_path of what is on the target, shared_writable. */
+void ts_data_settle(struct ts_preflight *p);
+/* A path or name that can be given to a shell on the host: not empty, no control characters. */
+bool ts_data_sayable(const char *s);
+
+/* ---- pure parts ---- */
+enum ts_restore_gate { TS_RESTORE_WORKS, TS_RESTORE_DIGEST /* 25.0.0 to 25.0.3 */, TS_RESTORE_NETNS /* 26.0.0, 28 and later */ };
+enum ts_restore_gate ts_docker_restore_gate(const int v[3], const char *network_mode);
+/* "1.41" against 1.32: -1, 0, 1 by number, not by text. Also kernels and CRIU: at most depth numbers count, anything after them is ignored. */
+int ts_version_compare(const char *a, const char *b, unsigned depth);
+/* Instructions and registers a program may use that source has and target has not, blank-separated; NULL: none. Caller frees. */
+char *ts_cpu_missing(const char *source, const char *target);
+/* Who starts containers with this label: "systemd", "Docker Compose" …; NULL: nobody. */
+const char *ts_supervisor(const char *label_key);
+/* Does a line of CRIU's configuration file switch this option on? */
+bool ts_criu_conf_says(const char *line, const char *option);
+
+struct ts_prefix {
+        int family;
+        unsigned char addr[16];
+        unsigned len;
+};                                                         /* family: AF_INET, AF_INET6 */
+int ts_prefix_parse(const char *s, struct ts_prefix *ret); /* "10.0.0.0/8", "10.0.0.1" (a whole address); -1: neither */
+bool ts_prefix_overlap(const struct ts_prefix *a, const struct ts_prefix *b);
+bool ts_prefix_holds(const struct ts_prefix *net, const char *address); /* address may carry its own /length: ignored */
+/* "IFACE DEST GATEWAY MASK" of /proc/net/route; only routes of a directly connected network (no gateway). -1: not one. */
+int ts_prefix_from_route(const char *line, bool big_endian, struct ts_prefix *ret);
+/* "IFACE…" of /proc/net/ipv6_route as "DEST LEN NEXTHOP IFACE". */
+int ts_prefix_from_route6(const char *line, struct ts_prefix *ret);
+/* Does a listening socket ("0100007F:1F90" as in /proc/net/tcp) stand in the way of publishing host_ip:port? host_ip "" or NULL: everywhere. */
+bool ts_listen_conflicts(const char *socket, const char *host_ip, unsigned port, bool big_endian);
+bool ts_arch_big_endian(const char *uname_m);
+
+#endif

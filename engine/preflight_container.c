@@ -1,0 +1,275 @@
+/* Preflight, the container itself: its state, who would start it again, who depends on it, what its processes hold that a dump cannot take along, and whether its name, ID and
+ * image are free and at hand on the target. */
+#include "engine/preflight.h"
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DOCKER_TTY_API "1.40" /* 19.03 */
+
+/* ---- state and policies ---- */
+void ts_check_state(struct ts_preflight *p)
+{
+        const struct ts_container *c = p->m->c;
+
+        if (c->paused || c->state == TS_STATE_PAUSED)
+                ts_find(p->m, "paused", "unpause it first", "'%s' is paused", c->name);
+        else if (c->state != TS_STATE_RUNNING && c->checkpointed)
+                ts_find(p->m, "not-running",
+                        "`tranship status` tells if a migration of it is unfinished; the engine's own restore brings it back",
+                        "'%s' was checkpointed and does not run", c->name);
+        else if (c->state != TS_STATE_RUNNING)
+                ts_find(p->m, "not-running", "start it, or copy it by other means: there is no memory to move", "'%s' does not run (%s)",
+                        c->name, ts_state_str(c->state));
+}
+
+void ts_check_auto_remove(struct ts_preflight *p)
+{
+        if (p->m->c->auto_remove)
+                ts_find(p->m, "auto-remove", "create it without --rm",
+                        "'%s' was started with --rm: the engine would delete it, its files and its checkpoint as soon as it is frozen",
+                        p->m->c->name);
+}
+
+void ts_check_restart_policy(struct ts_preflight *p)
+{
+        const char *policy = p->m->c->restart_policy;
+
+        if (policy && *policy && strcmp(policy, "no") != 0 && !ts_api_can_set_restart_policy(p->m->src.api))
+                ts_find(p->m, "restart-policy", "upgrade Podman to 5.1, or create the container with --restart=no",
+                        "'%s' has the restart policy '%s', which this engine cannot switch off: it might start the container again after "
+                        "the freeze",
+                        p->m->c->name, policy);
+}
+
+/* ---- supervisors ---- */
+static const struct {
+        const char *prefix, *owner;
+} supervisors[] = {
+        { "PODMAN_SYSTEMD_UNIT", "systemd" },
+        { "com.docker.swarm.", "Docker Swarm" },
+        { "com.docker.stack.", "Docker Swarm" },
+        { "io.podman.compose.", "Podman Compose" },
+        { "com.docker.compose.", "Docker Compose" },
+        { "io.kubernetes.", "Kubernetes" },
+        { "io.podman.kube.", "podman kube play" },
+        { "io.podman.annotations.kube.", "podman kube play" },
+        { "com.hashicorp.nomad.", "Nomad" },
+        { "com.amazonaws.ecs.", "Amazon ECS" },
+        { "io.rancher.", "Rancher" },
+        { "io.balena.", "balena" },
+};
+
+const char *ts_supervisor(const char *label_key)
+{
+        for (size_t i = 0; i < TS_ARRAY_LEN(supervisors); i++) {
+                size_t len = strlen(supervisors[i].prefix);
+
+                if (supervisors[i].prefix[len - 1] == '.' ? ts_starts(label_key, supervisors[i].prefix)
+                                                          : !strcmp(label_key, supervisors[i].prefix))
+                        return supervisors[i].owner;
+        }
+        return NULL;
+}
+
+/* The unit, Compose project, service … : the label that tells a person most. */
+static const char *owned_thing(const struct ts_container *c)
+{
+        static const char *const keys[] = { "PODMAN_SYSTEMD_UNIT",        "com.docker.swarm.service.name", "io.podman.compose.project",
+                                            "com.docker.compose.project", "io.kubernetes.pod.name",        "com.hashicorp.nomad.alloc_id" };
+
+        for (size_t i = 0; i < TS_ARRAY_LEN(keys); i++)
+                if (ts_container_label(c, keys[i]))
+                        return ts_container_label(c, keys[i]);
+        return NULL;
+}
+
+/* One finding an owner: Compose alone sets a dozen labels, and podman-compose those of Docker Compose too. */
+void ts_check_supervisor(struct ts_preflight *p)
+{
+        const struct ts_container *c = p->m->c;
+        const char *unit = ts_container_label(c, "PODMAN_SYSTEMD_UNIT"), *state = ts_facts_answer(&p->src.facts, "unit", unit);
+        const char *first = NULL, *thing = owned_thing(c);
+        bool running = state && ts_starts(state, "active");
+
+        for (size_t i = 0; !first && i < TS_ARRAY_LEN(supervisors); i++)
+                for (size_t k = 0; !first && k < c->n_labels; k++)
+                        if (c->labels[k].key && ts_streq0(ts_supervisor(c->labels[k].key), supervisors[i].owner))
+                                first = supervisors[i].owner;
+        if (first)
+                ts_find(p->m, "supervisor",
+                        unit ? "remove its unit or Quadlet file on the source without stopping it (systemctl disable --now would stop it), "
+                               "then say --skip supervisor"
+                             : "take it out of its owner's hands on the source, then say --skip supervisor",
+                        "'%s' belongs to %s%s%s%s%s, which would start it again on the source", c->name, first, thing ? " ('" : "",
+                        ts_or(thing, ""), thing ? "')" : "", running ? ", a unit that runs now" : "");
+}
+
+/* ---- who needs whom ---- */
+static char *joined(const struct ts_list *l)
+{
+        struct ts_str s = TS_STR_INIT_MAX(300);
+
+        for (size_t i = 0; i < l->n; i++)
+                if (ts_str_addf(&s, NULL, "%s'%.64s'", i ? ", " : "", l->v[i]) < 0)
+                        break;
+        return ts_str_take(&s);
+}
+
+void ts_check_dependents(struct ts_preflight *p)
+{
+        ts_auto_free char *names = joined(&p->src.dependents);
+
+        if (p->src.dependents.n)
+                ts_find(p->m, "dependents", "stop and remove them first, and create them anew on the target",
+                        "%s need%s '%s' (its network, volumes or the like) and would be left behind", ts_or(names, "other containers"),
+                        p->src.dependents.n == 1 ? "s" : "", p->m->c->name);
+}
+
+void ts_check_dependency(struct ts_preflight *p)
+{
+        ts_auto_free char *names = joined(&p->m->c->dependencies);
+
+        if (p->m->c->dependencies.n)
+                ts_find(p->m, "dependency",
+                        "move or make what it needs on the target first, under the same name; Podman cannot export such a container at all",
+                        "'%s' needs another container: %s", p->m->c->name, ts_or(names, "?"));
+}
+
+void ts_check_pod(struct ts_preflight *p)
+{
+        if (p->m->c->pod && *p->m->c->pod)
+                ts_find(p->m, "pod", "create it outside a pod", "'%s' is in the pod '%.64s', which does not come along", p->m->c->name,
+                        p->m->c->pod);
+}
+
+/* ---- what a dump cannot take ---- */
+void ts_check_tty(struct ts_preflight *p)
+{
+        const struct ts_view *views[] = { &p->src, &p->dst };
+
+        for (size_t i = 0; p->m->c->tty && i < TS_ARRAY_LEN(views); i++)
+                if (ts_version_compare(views[i]->e->info->api_version, DOCKER_TTY_API, 2) < 0)
+                        ts_find(p->m, "tty", "upgrade Docker to 19.03, or move with --cold",
+                                "'%s' has a terminal, which Docker %s on '%s' cannot checkpoint", p->m->c->name,
+                                ts_or(views[i]->e->info->version, "?"), ts_view_name(views[i]));
+}
+
+void ts_check_processes(struct ts_preflight *p)
+{
+        if (ts_fact_is(&p->src.facts, "io_uring", "yes"))
+                ts_find(p->m, "io-uring",
+                        "switch it off in the program (MariaDB: innodb-use-native-aio=0; libuv, Node.js: UV_USE_IO_URING=0; PostgreSQL 18: "
+                        "io_method=worker), or move with --cold",
+                        "processes of '%s' use io_uring, which CRIU cannot dump", p->m->c->name);
+        if (ts_fact_is(&p->src.facts, "aio", "yes"))
+                ts_find(p->m, "aio",
+                        "switch it off in the program (MariaDB, MySQL: innodb-use-native-aio=0; nginx: aio off), or move with --cold",
+                        "processes of '%s' use kernel AIO, of which CRIU cannot dump what is under way", p->m->c->name);
+}
+
+/* Shareable: the engine's own tmpfs outside the container, which no dump holds. Private: in the container's mount namespace, and CRIU takes it along. */
+void ts_check_shm(struct ts_preflight *p)
+{
+        const char *ipc = ts_or(p->m->c->ipc_mode, "");
+
+        if ((!strcmp(ipc, "shareable") || !strcmp(ipc, "host") || ts_starts(ipc, "container:")) && ts_fact_is(&p->src.facts, "shm", "yes"))
+                ts_find(p->m, "ipc-shareable", "create it with --ipc private",
+                        "'%s' has files in /dev/shm, and with --ipc %s Docker's checkpoint leaves them out", p->m->c->name, ipc);
+}
+
+/* Docker with user remapping has its data under ROOT/UID.GID. */
+static const char *remap(const struct ts_engine_info *i)
+{
+        const char *slash = strrchr(ts_or(i->graph_root, ""), '/');
+        size_t digits = slash ? strspn(slash + 1, "0123456789") : 0;
+
+        return i->kind == TS_DOCKER && digits && slash[1 + digits] == '.' && isdigit((unsigned char)slash[2 + digits]) ? slash + 1 : "";
+}
+
+void ts_check_namespaces(struct ts_preflight *p)
+{
+        const struct ts_container *c = p->m->c;
+        const char *userns = ts_or(c->userns_mode, ""), *s = remap(p->src.e->info), *d = remap(p->dst.e->info);
+
+        if (c->pid_mode && !strcmp(c->pid_mode, "host"))
+                ts_find(p->m, "pid-host", "create it without --pid host, or move with --cold",
+                        "'%s' shares the host's process IDs: they would have to be free on the target", c->name);
+        if (strcmp(s, d) != 0)
+                ts_find(p->m, "userns", "set userns-remap alike on both", "user IDs are remapped to %s on the source and %s on the target",
+                        *s ? s : "nothing", *d ? d : "nothing");
+        else if (*userns && strcmp(userns, "host") != 0 && strcmp(userns, "private") != 0)
+                ts_find(p->m, "userns", "make sure /etc/subuid and /etc/subgid are alike on both, then say --skip userns",
+                        "'%s' has a user namespace of its own (%s): the files' owners and the restore depend on the same mapping", c->name,
+                        userns);
+}
+
+void ts_check_devices(struct ts_preflight *p)
+{
+        const struct ts_container *c = p->m->c;
+
+        if (c->privileged)
+                ts_find(p->m, "privileged", "make sure that what it uses of the host is on the target too", "'%s' is privileged", c->name);
+        if (ts_json_len(ts_json_get(c->json, "HostConfig.Devices")) || ts_json_len(ts_json_get(c->json, "HostConfig.DeviceRequests")))
+                ts_find(p->m, "devices", "a device that is open at the freeze makes CRIU refuse; the target needs the same devices",
+                        "'%s' was given devices of the host", c->name);
+}
+
+void ts_check_log_driver(struct ts_preflight *p)
+{
+        static const char *const in_files[] = { "json-file", "k8s-file", "none", "" };
+        const char *driver = ts_or(p->m->c->log_driver, "");
+
+        for (size_t i = 0; i < TS_ARRAY_LEN(in_files); i++)
+                if (!strcmp(driver, in_files[i]))
+                        return;
+        ts_find(p->m, "log-driver", "save them first if they matter",
+                "the log driver '%s' keeps no file that could travel: old log lines stay on the source", driver);
+}
+
+void ts_check_secrets(struct ts_preflight *p)
+{
+        const struct ts_json *secrets = ts_json_get(p->m->c->json, "Config.Secrets");
+
+        for (size_t i = 0; i < ts_json_len(secrets); i++) {
+                const char *name = ts_json_str(ts_json_at(secrets, i), "Name", ""), *there = ts_facts_answer(&p->dst.facts, "secret", name);
+
+                if (!there || strcmp(there, "yes") != 0)
+                        ts_find(p->m, "secrets", "create it there: podman secret create", "the target has no secret '%s'", name);
+        }
+}
+
+/* ---- what the target has already ---- */
+void ts_check_names(struct ts_preflight *p)
+{
+        const struct ts_container *c = p->m->c;
+
+        for (size_t i = 0; i < p->dst.containers.n; i++) {
+                const struct ts_brief *b = &p->dst.containers.v[i];
+
+                if (ts_streq0(b->id, c->id))
+                        ts_find(p->m, "id-taken", "if it is what an earlier move left (--keep-source), remove it there",
+                                "the target has a container with this ID: '%s' (%s)", ts_or(b->name, "?"), ts_state_str(b->state));
+                else if (ts_streq0(b->name, c->name))
+                        ts_find(p->m, "name-taken", "rename or remove it there", "the target has a container named '%s' (%.12s, %s)",
+                                c->name, ts_or(b->id, "?"), ts_state_str(b->state));
+        }
+}
+
+/* Podman's import finds the image by its name and then wants the source's ID. */
+void ts_check_image(struct ts_preflight *p)
+{
+        const struct ts_mig *m = p->m;
+        const struct ts_image *named = p->dst.by_name;
+
+        if (!m->image)
+                ts_find(p->m, "image-unavailable",
+                        "tag or pull the very same image on the source again (docker commit would make another one)",
+                        "the source no longer has the image of '%s' (%s)", m->c->name, ts_or(m->c->image_name, ts_or(m->c->image_id, "?")));
+        if (m->archive && named && !ts_streq0(named->id, m->c->image_id))
+                ts_find(p->m, "image-tag-differs",
+                        "give it another name there (podman tag, podman untag): the restore finds the image by this name",
+                        "on the target '%s' is another image (%.12s) than on the source (%.12s)", ts_or(m->c->image_name, "?"),
+                        ts_or(named->id, "?"), ts_or(m->c->image_id, "?"));
+}

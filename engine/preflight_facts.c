@@ -1,0 +1,236 @@
+/* What a host tells about itself: one constant script, read-only, run once; everything that varies is an argument. Its answers are lines "KEY=VALUE" and hostile like
+ * everything from the other side. Judges nothing.
+ *
+ * The script comes on standard input (`sh -s`), for a shell word may not hold a newline. criu check and du, the slow ones, run beside the rest: their pipes are read last. */
+#include "engine/preflight.h"
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define FACTS_MAX_BYTES ((size_t)4 << 20)
+#define FACTS_MAX_LINES 50000
+#define FACTS_TIMEOUT_MS 30000
+
+/* $1 podman (or empty), $2 CRIU's configuration file, $3 "criu" when it is needed, then pairs: kind, value. */
+static const char script_head[] =
+        "LC_ALL=C PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n"
+        "export LC_ALL PATH\n"
+        "say() { printf '%s=%s\\n' \"$1\" \"$2\"; }\n"
+        "first() { head -n 1 -- \"$1\" 2>/dev/null; }\n"
+        "tools() {\n"
+        "  for t in tar find stat sync mkdir mv rm cut head tail cat cp sort ${podman:+setsid} $podman; do\n"
+        "    command -v \"$t\" >/dev/null 2>&1 || say missing \"$t\"\n"
+        "  done\n"
+        "  for t in tar find stat; do\n"
+        "    case $(\"$t\" --version 2>/dev/null | head -n 1) in *GNU*|*uutils*) ;; *) say not_gnu \"$t\" ;; esac\n"
+        "  done\n"
+        "}\n"
+        "listening() { # of /proc/net/tcp: state 0A, udp: 07\n"
+        "  cat \"/proc/net/$1\" \"/proc/net/${1}6\" 2>/dev/null | awk -v k=\"$1\" -v s=\"$2\" '$4 == s { print k \"=\" $2 }'\n"
+        "}\n"
+        "host_facts() {\n"
+        "  say uid \"$(id -u)\"\n"
+        "  say machine \"$(first /etc/machine-id)\"\n"
+        "  say boot \"$(first /proc/sys/kernel/random/boot_id)\"\n"
+        "  say netns \"$(readlink /proc/self/ns/net)\"\n"
+        "  say kernel \"$(uname -r)\"\n"
+        "  say arch \"$(uname -m)\"\n"
+        "  say cpu \"$(grep -m 1 -E '^(flags|Features)[[:space:]]*:' /proc/cpuinfo)\"\n"
+        "  [ -r \"$conf\" ] && sed 's/^/criu_conf=/' \"$conf\"\n"
+        "  awk 'NR > 1 { print \"route=\" $1, $2, $3, $8 }' /proc/net/route\n"
+        "  [ -r /proc/net/ipv6_route ] && awk '{ print \"route6=\" $1, $2, $5, $10 }' /proc/net/ipv6_route\n"
+        "  awk 'NR > 1 && $3 != \"0x0\" { print \"arp=\" $1, $4 }' /proc/net/arp\n"
+        "  awk '/32 host LOCAL/ { print \"address=\" a } /\\|--/ { a = $2 }' /proc/net/fib_trie\n"
+        "  listening tcp 0A; listening udp 07\n"
+        "} 2>/dev/null\n"
+        "criu_facts() {\n"
+        "  command -v criu >/dev/null 2>&1 || return 0\n"
+        "  say criu \"$(criu --version 2>/dev/null | sed -n 's/^Version: *//p')\"\n"
+        "  [ \"$(id -u)\" = 0 ] || return 0\n"
+        "  if out=$(criu check 2>&1); then say criu_check ok; else say criu_check \"$(printf '%s\\n' \"$out\" | grep -m 1 -i error)\"; fi\n"
+        "}\n";
+
+/* Processes of the container: those of its PID namespace, or of its cgroup where it shares the host's. Memory is what a dump holds: anonymous and shared pages. */
+static const char script_processes[] =
+        "pids() {\n"
+        "  if [ \"$1\" = hostpid ]; then\n"
+        "    l=$(awk '{ if (length($0) > length(l)) l = $0 } END { print l }' \"/proc/$2/cgroup\")\n"
+        "    grep -lxF -e \"$l\" /proc/[0-9]*/cgroup | cut -d/ -f3\n"
+        "  else\n"
+        "    ns=$(readlink \"/proc/$2/ns/pid\" | sed 's/[][]/?/g')\n"
+        "    [ -n \"$ns\" ] && find /proc/[0-9]*/ns/pid -maxdepth 0 -lname \"$ns\" | cut -d/ -f3\n"
+        "  fi\n"
+        "} 2>/dev/null\n"
+        "processes() {\n"
+        "  all=$(pids \"$1\" \"$2\") fds='' rolls='' maps=''\n"
+        "  for p in $all; do fds=\"$fds /proc/$p/fd\" rolls=\"$rolls /proc/$p/smaps_rollup\" maps=\"$maps /proc/$p/maps\"; done\n"
+        "  [ -n \"$all\" ] || return 0\n"
+        "  say processes \"$(printf '%s\\n' $all | grep -c .)\"\n"
+        "  cat $rolls | awk '/^(Pss_Anon|Pss_Shmem|SwapPss):/ { a += $2; f = 1 } /^Pss:/ { t += $2 } END { printf \"memory_kb=%d\\n\", f ? "
+        "a : t }'\n"
+        "  [ -n \"$(find $fds -maxdepth 1 -lname 'anon_inode:*io_uring*' -print -quit)\" ] && say io_uring yes\n"
+        "  [ -n \"$(grep -lF '/[aio]' $maps)\" ] && say aio yes\n"
+        "  { find $fds -maxdepth 1 -lname 'socket:*' -printf '%l\\n'\n"
+        "    for f in tcp tcp6 udp udp6; do echo \"$f\"; cat \"/proc/$2/net/$f\"; done\n"
+        "  } | awk '/^socket:/ { gsub(/[^0-9]/, \"\"); held[$0] = 1; next } NF == 1 { k = substr($0, 1, 3); next }\n"
+        "    !($10 in held) { next } k == \"tcp\" && $4 == \"01\" { n++ } (k == \"tcp\" && $4 == \"0A\") || (k == \"udp\" && $4 == \"07\") "
+        "{ print \"own_\" k \"=\" $2 }\n"
+        "    END { printf \"established=%d\\n\", n }'\n"
+        "  { printf 'pid %s\\n' $all; cat /proc/locks; } | awk '$1 == \"pid\" { own[$2] = 1; next }\n"
+        "    { for (i = 1; i < NF; i++) if ($i ~ /^(READ|WRITE|RW)$/ && ($(i + 1) in own)) n++ } END { printf \"locks=%d\\n\", n }'\n"
+        "  say shm_kb \"$(du -sk \"/proc/$2/root/dev/shm\" | cut -f 1)\"\n"
+        "  [ -n \"$(find \"/proc/$2/root/dev/shm\" -mindepth 1 -print -quit)\" ] && say shm yes\n"
+        "} 2>/dev/null\n";
+
+static const char script_answers[] =
+        "kind_of() {\n"
+        "  if [ -d \"$1\" ]; then\n"
+        "    if [ -n \"$(find -H \"$1\" -mindepth 1 -maxdepth 1 -print -quit)\" ]; then echo dir; else echo empty; fi\n"
+        "  elif [ -f \"$1\" ]; then echo file; elif [ -e \"$1\" ] || [ -L \"$1\" ]; then echo other; else echo missing; fi\n"
+        "}\n"
+        "file_system() {\n"
+        "  d=$1; while [ -n \"$d\" ] && ! [ -e \"$d\" ]; do d=${d%/*}; done\n"
+        "  echo \"$(stat -L -c %d -- \"${d:-/}\")\" \"$(stat -f -c '%a %S' -- \"${d:-/}\")\"\n"
+        "}\n"
+        "answer() {\n"
+        "  case $1 in\n"
+        "  fs) file_system \"$2\" ;;\n"
+        "  path) kind_of \"$2\" ;;\n"
+        "  ino) stat -L -c '%d:%i' -- \"$2\" ;;\n"
+        "  link) [ -e \"/sys/class/net/$2\" ] && echo yes ;;\n"
+        "  lock) [ -e \"$2\" ] && echo \"held $(first \"$2\")\" ;;\n"
+        "  unit) echo \"$(systemctl is-active -- \"$2\")\" \"$(systemctl is-enabled -- \"$2\")\" ;;\n"
+        "  secret) \"$podman\" secret inspect \"$2\" >/dev/null && echo yes ;;\n"
+        "  esac\n"
+        "} 2>/dev/null\n"
+        "answers() {\n"
+        "  n=0\n"
+        "  while [ $# -gt 1 ]; do\n"
+        "    case $1 in\n"
+        "    du) ;;\n"
+        "    pid|hostpid) processes \"$1\" \"$2\" ;;\n"
+        "    *) say \"a.$n\" \"$(answer \"$1\" \"$2\")\" ;;\n"
+        "    esac\n"
+        "    n=$((n + 1)); shift 2\n"
+        "  done\n"
+        "}\n"
+        "sizes() {\n"
+        "  n=0\n"
+        "  while [ $# -gt 1 ]; do\n"
+        "    if [ \"$1\" = du ]; then k=$(timeout 1 du -sxk -- \"$2\" 2>/dev/null | cut -f 1); say \"a.$n\" \"${k:-?}\"; fi\n"
+        "    n=$((n + 1)); shift 2\n"
+        "  done\n"
+        "}\n"
+        "gather() { host_facts; tools; answers \"$@\"; }\n"
+        "main() {\n"
+        "  podman=$1 conf=$2 criu=$3; shift 3\n"
+        "  { if [ \"$criu\" = criu ]; then criu_facts; fi; } </dev/null | { sizes \"$@\" </dev/null | { gather \"$@\" </dev/null; cat; }; "
+        "cat; }\n"
+        "  say end yes\n"
+        "}\n"
+        "main \"$@\"\n"
+        "exit 0\n";
+
+void ts_facts_clear(struct ts_facts *f)
+{
+        ts_list_clear(&f->lines);
+        ts_list_clear(&f->asked);
+}
+
+const char *ts_fact(const struct ts_facts *f, const char *key, size_t n)
+{
+        size_t len = strlen(key);
+
+        for (size_t i = 0; i < f->lines.n; i++)
+                if (!strncmp(f->lines.v[i], key, len) && f->lines.v[i][len] == '=' && n-- == 0)
+                        return f->lines.v[i] + len + 1;
+        return NULL;
+}
+
+uint64_t ts_fact_u64(const struct ts_facts *f, const char *key, uint64_t fallback)
+{
+        const char *s = ts_fact(f, key, 0);
+        unsigned long long n = 0;
+
+        return s && ts_parse_u64(s, 0, UINT64_MAX, &n, NULL) == 0 ? (uint64_t)n : fallback;
+}
+
+bool ts_fact_is(const struct ts_facts *f, const char *key, const char *value)
+{
+        const char *s = ts_fact(f, key, 0);
+
+        return s && !strcmp(s, value);
+}
+
+/* The number of the question, or asked.n / 2. */
+static size_t question(const struct ts_facts *f, const char *kind, const char *value)
+{
+        size_t i = 0;
+
+        while (i + 1 < f->asked.n && (strcmp(f->asked.v[i], kind) != 0 || strcmp(f->asked.v[i + 1], value) != 0))
+                i += 2;
+        return i / 2;
+}
+
+int ts_facts_ask(struct ts_facts *f, const char *kind, const char *value, struct ts_err *err)
+{
+        if (!ts_data_sayable(value) || question(f, kind, value) < f->asked.n / 2)
+                return 0; /* what cannot be asked has no answer: its check says so */
+        return ts_list_add(&f->asked, kind, err) < 0 || ts_list_add(&f->asked, value, err) < 0 ? -1 : 0;
+}
+
+const char *ts_facts_answer(const struct ts_facts *f, const char *kind, const char *value)
+{
+        char key[32];
+        size_t n;
+
+        if (!value || (n = question(f, kind, value)) >= f->asked.n / 2)
+                return NULL;
+        (void)snprintf(key, sizeof(key), "a.%zu", n);
+        return ts_fact(f, key, 0);
+}
+
+int ts_facts_parse(struct ts_facts *f, const char *text, struct ts_err *err)
+{
+        while (*text) {
+                size_t len = strcspn(text, "\n");
+
+                if (memchr(text, '=', len)) {
+                        if (f->lines.n >= FACTS_MAX_LINES)
+                                return ts_err_set(err, TS_ELIMIT, "more than %d lines", FACTS_MAX_LINES);
+                        if (ts_list_addf(&f->lines, err, "%.*s", (int)len, text) < 0)
+                                return -1;
+                }
+                text += len + (text[len] == '\n');
+        }
+        return ts_fact_is(f, "end", "yes") ? 0 : ts_err_set(err, TS_EPROTO, "the answer has no end");
+}
+
+int ts_facts_fetch(struct ts_facts *f, struct ts_host *h, const struct ts_facts_opts *o, struct ts_err *err)
+{
+        ts_auto_str script = TS_STR_INIT;
+        ts_auto_list argv = TS_LIST_INIT;
+        ts_auto_run r = { 0 };
+        struct ts_run_opts run = { .max_output = FACTS_MAX_BYTES, .timeout_ms = FACTS_TIMEOUT_MS };
+        const char *const fixed[] = { "sh", "-s", "--", ts_or(o->podman, ""), o->criu_conf, o->criu ? "criu" : "" };
+
+        for (size_t i = 0; i < TS_ARRAY_LEN(fixed); i++)
+                if (ts_list_add(&argv, fixed[i], err) < 0)
+                        return -1;
+        for (size_t i = 0; i < f->asked.n; i++)
+                if (ts_list_add(&argv, f->asked.v[i], err) < 0)
+                        return -1;
+        if (ts_str_adds(&script, script_head, err) < 0 || ts_str_adds(&script, script_processes, err) < 0 ||
+            ts_str_adds(&script, script_answers, err) < 0)
+                return -1;
+        run.input = script.buf;
+        run.input_len = script.len;
+        if (ts_host_run(h, (const char *const *)argv.v, &run, &r, err) < 0)
+                return -1;
+        if (ts_facts_parse(f, ts_str_cstr(&r.out), err) < 0) {
+                ts_auto_free char *said = ts_printable(ts_str_cstr(&r.err), r.err.len, 200);
+
+                return ts_err_hint(err, "the host's shell said: %s", ts_or(said, ""));
+        }
+        return 0;
+}

@@ -1,0 +1,407 @@
+/* Preflight, networks: do those of the container exist on the target and fit, or can they be made there; is the container's address free; are its published ports? */
+#include "engine/preflight.h"
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- prefixes (pure) ---- */
+int ts_prefix_parse(const char *s, struct ts_prefix *ret)
+{
+        char text[INET6_ADDRSTRLEN];
+        struct ts_prefix p = { 0 };
+        size_t len = strcspn(ts_or(s, ""), "/");
+        unsigned long long bits;
+
+        if (!s || len == 0 || len >= sizeof(text))
+                return -1;
+        memcpy(text, s, len);
+        text[len] = '\0';
+        p.family = strchr(text, ':') ? AF_INET6 : AF_INET;
+        bits = p.family == AF_INET ? 32 : 128;
+        if (inet_pton(p.family, text, p.addr) != 1 || (s[len] && ts_parse_u64(s + len + 1, 0, bits, &bits, NULL) < 0))
+                return -1;
+        p.len = (unsigned)bits;
+        *ret = p;
+        return 0;
+}
+
+static bool same_bits(const unsigned char *a, const unsigned char *b, unsigned bits)
+{
+        unsigned rest = bits % 8;
+
+        if (memcmp(a, b, bits / 8) != 0)
+                return false;
+        return rest == 0 || (a[bits / 8] ^ b[bits / 8]) >> (8 - rest) == 0;
+}
+
+bool ts_prefix_overlap(const struct ts_prefix *a, const struct ts_prefix *b)
+{
+        return a->family == b->family && same_bits(a->addr, b->addr, a->len < b->len ? a->len : b->len);
+}
+
+bool ts_prefix_holds(const struct ts_prefix *net, const char *address)
+{
+        struct ts_prefix a;
+
+        if (ts_prefix_parse(address, &a) < 0)
+                return false;
+        a.len = a.family == AF_INET ? 32 : 128;
+        return ts_prefix_overlap(net, &a);
+}
+
+bool ts_arch_big_endian(const char *uname_m)
+{
+        return uname_m && (!strcmp(uname_m, "s390x") || !strcmp(uname_m, "ppc64") || !strcmp(uname_m, "ppc"));
+}
+
+/* /proc/net prints an address in network order as a number of the host. */
+static int proc_addr(const char *hex, bool big_endian, unsigned char ret[4])
+{
+        unsigned long v;
+
+        if (strspn(hex, "0123456789abcdefABCDEF") != 8)
+                return -1;
+        v = strtoul(hex, NULL, 16);
+        for (unsigned i = 0; i < 4; i++)
+                ret[i] = (unsigned char)(v >> (big_endian ? 24 - 8 * i : 8 * i));
+        return 0;
+}
+
+static unsigned mask_len(const unsigned char mask[4])
+{
+        unsigned n = 0;
+
+        while (n < 32 && mask[n / 8] & (0x80u >> n % 8))
+                n++;
+        return n;
+}
+
+int ts_prefix_from_route(const char *line, bool big_endian, struct ts_prefix *ret)
+{
+        char iface[32], dest[16], gateway[16], mask[16];
+        unsigned char m[4];
+        struct ts_prefix p = { .family = AF_INET };
+
+        if (sscanf(ts_or(line, ""), "%31s %15s %15s %15s", iface, dest, gateway, mask) != 4 || strcmp(gateway, "00000000") != 0 ||
+            !strcmp(iface, "lo"))
+                return -1;
+        if (proc_addr(dest, big_endian, p.addr) < 0 || proc_addr(mask, big_endian, m) < 0)
+                return -1;
+        p.len = mask_len(m);
+        if (p.len == 0) /* a default route through a device */
+                return -1;
+        *ret = p;
+        return 0;
+}
+
+int ts_prefix_from_route6(const char *line, struct ts_prefix *ret)
+{
+        char dest[40], len[8], hop[40], iface[32];
+        struct ts_prefix p = { .family = AF_INET6 };
+
+        if (sscanf(ts_or(line, ""), "%39s %7s %39s %31s", dest, len, hop, iface) != 4 || strspn(dest, "0123456789abcdef") != 32 ||
+            strlen(hop) != 32 || strspn(hop, "0") != 32 || !strcmp(iface, "lo"))
+                return -1;
+        for (size_t i = 0; i < 16; i++)
+                p.addr[i] = (unsigned char)strtoul((const char[3]){ dest[2 * i], dest[2 * i + 1], '\0' }, NULL, 16);
+        p.len = (unsigned)strtoul(len, NULL, 16);
+        if (p.len == 0 || p.len >= 128 || p.addr[0] == 0xff ||
+            (p.addr[0] == 0xfe && (p.addr[1] & 0xc0) == 0x80)) /* host, multicast, link-local */
+                return -1;
+        *ret = p;
+        return 0;
+}
+
+/* ---- networks ---- */
+/* The address the container must have again: Podman's import brings back every one, a container made anew only those its user chose. */
+static const char *wanted_ip(const struct ts_mig *m, const struct ts_network_use *u)
+{
+        const char *ip = m->archive ? u->ip : u->static_ip;
+
+        return ip && *ip ? ip : NULL;
+}
+
+static bool network_holds(const struct ts_network *n, const char *ip)
+{
+        for (size_t i = 0; i < n->n_subnets; i++) {
+                struct ts_prefix s;
+
+                if (ts_prefix_parse(n->subnets[i].subnet, &s) == 0 && ts_prefix_holds(&s, ip))
+                        return true;
+        }
+        return false;
+}
+
+static void check_present(struct ts_preflight *p, const struct ts_network_use *u, const struct ts_network *here,
+                          const struct ts_network *there)
+{
+        const char *ip = wanted_ip(p->m, u),
+                   *hint = "remove or rename it on the target, so that it is made like the source's, or make it alike";
+
+        if (here && !ts_streq0(here->driver, there->driver))
+                ts_find(p->m, "network-differs", hint, "network '%s' has the driver '%s' on the source and '%s' on the target", u->name,
+                        ts_or(here->driver, ""), ts_or(there->driver, ""));
+        else if (ip && there->n_subnets && !network_holds(there, ip))
+                ts_find(p->m, "network-differs", hint, "network '%s' on the target (%s) has no room for the container's address %s",
+                        u->name, ts_or(there->subnets[0].subnet, "?"), ip);
+}
+
+static bool on_parent(const struct ts_network *n)
+{
+        return ts_streq0(n->driver, "macvlan") || ts_streq0(n->driver, "ipvlan");
+}
+
+static void check_driver(struct ts_preflight *p, const struct ts_network *n)
+{
+        const char *parent = n->parent && *n->parent ? n->parent : NULL, *there = ts_facts_answer(&p->dst.facts, "link", parent);
+
+        if (!ts_streq0(n->driver, "bridge") && !on_parent(n))
+                ts_find(p->m, "network-driver", "create it on the target yourself",
+                        "network '%s' has the driver '%s': tranship cannot make one like it", n->name, ts_or(n->driver, ""));
+        if (on_parent(n) && parent && !strchr(parent, '.') &&
+            !ts_streq0(there, "yes")) /* eth0.5: the engines make VLAN interfaces themselves */
+                ts_find(p->m, "network-parent",
+                        "create the network on the target yourself, on the interface that reaches the same network segment",
+                        "network '%s' is on the interface '%s', which the target does not have", n->name, parent);
+}
+
+static void check_other_networks(struct ts_preflight *p, const struct ts_network *n, const struct ts_prefix *subnet, const char *text)
+{
+        for (size_t i = 0; i < p->dst.networks.n; i++) {
+                const struct ts_network *o = p->dst.networks.v[i];
+
+                for (size_t k = 0; k < o->n_subnets; k++) {
+                        struct ts_prefix s;
+
+                        if (ts_prefix_parse(o->subnets[k].subnet, &s) == 0 && ts_prefix_overlap(subnet, &s))
+                                ts_find(p->m, "subnet-taken", "remove that network there, or create the container's with another subnet",
+                                        "network '%s' (%s) is to be made on the target, where network '%s' has %s", n->name, text,
+                                        ts_or(o->name, "?"), ts_or(o->subnets[k].subnet, "?"));
+                }
+        }
+}
+
+static void route_taken(struct ts_preflight *p, const struct ts_network *n, const char *text, const char *route)
+{
+        ts_find(p->m, "subnet-taken", "create the container's network with another subnet",
+                "network '%s' (%s) is to be made on the target, whose interface '%.*s' is in that subnet already", n->name, text,
+                (int)strcspn(route, " "), route);
+}
+
+/* Only a bridge brings the subnet to the host itself; macvlan and ipvlan share the network the host is in. The routes of networks we know are told by their names already. */
+static bool route_is_known(const struct ts_preflight *p, const struct ts_prefix *route)
+{
+        for (size_t i = 0; i < p->dst.networks.n; i++)
+                for (size_t k = 0; k < p->dst.networks.v[i]->n_subnets; k++) {
+                        struct ts_prefix s;
+
+                        if (ts_prefix_parse(p->dst.networks.v[i]->subnets[k].subnet, &s) == 0 && s.len == route->len &&
+                            ts_prefix_overlap(&s, route))
+                                return true;
+                }
+        return false;
+}
+
+static void check_routes(struct ts_preflight *p, const struct ts_network *n, const struct ts_prefix *subnet, const char *text)
+{
+        bool big = ts_arch_big_endian(ts_fact(&p->dst.facts, "arch", 0));
+        const char *line, *iface;
+        struct ts_prefix r;
+
+        for (size_t i = 0; (line = ts_fact(&p->dst.facts, "route", i)); i++)
+                if (ts_prefix_from_route(line, big, &r) == 0 && ts_prefix_overlap(subnet, &r) && !route_is_known(p, &r))
+                        route_taken(p, n, text, line);
+        for (size_t i = 0; (line = ts_fact(&p->dst.facts, "route6", i)); i++)
+                if (ts_prefix_from_route6(line, &r) == 0 && ts_prefix_overlap(subnet, &r) && !route_is_known(p, &r) &&
+                    (iface = strrchr(line, ' ')))
+                        route_taken(p, n, text, iface + 1);
+}
+
+static void check_absent(struct ts_preflight *p, const struct ts_network *n)
+{
+        check_driver(p, n);
+        for (size_t i = 0; i < n->n_subnets; i++) {
+                const char *text = ts_or(n->subnets[i].subnet, "");
+                struct ts_prefix s;
+
+                if (ts_prefix_parse(text, &s) < 0)
+                        continue;
+                if (!on_parent(n) || p->dst.e->info->kind == TS_DOCKER) /* Podman lets several macvlan networks share a subnet */
+                        check_other_networks(p, n, &s, text);
+                if (!on_parent(n))
+                        check_routes(p, n, &s, text);
+        }
+}
+
+void ts_check_networks(struct ts_preflight *p)
+{
+        const struct ts_container *c = p->m->c;
+
+        for (size_t i = 0; i < c->n_networks; i++) {
+                const struct ts_network *here = p->src.used[i], *there = p->dst.used[i];
+
+                if (there)
+                        check_present(p, &c->networks[i], here, there);
+                else if (here && !here->builtin)
+                        check_absent(p, here);
+                else
+                        ts_find(p->m, "network-differs", "create it there", "the target has no network '%s', and %s", c->networks[i].name,
+                                here ? "the engine makes this one itself" : "the source no longer has it either");
+        }
+}
+
+/* ---- addresses ---- */
+static bool same_address(const char *a, const char *b)
+{
+        struct ts_prefix x;
+
+        if (!a || !b || ts_prefix_parse(a, &x) < 0)
+                return false;
+        x.len = x.family == AF_INET ? 32 : 128;
+        return ts_prefix_holds(&x, b);
+}
+
+static void taken_by(struct ts_preflight *p, const struct ts_network_use *u, const char *what, const char *who)
+{
+        ts_find(p->m, "address-taken", "stop it, or give it another address",
+                "%s, which '%s' must have on network '%s', is used on the target by container '%s'", what, p->m->c->name, u->name,
+                ts_or(who, "?"));
+}
+
+static void check_member(struct ts_preflight *p, const struct ts_network_use *u, const char *id, const char *name, const char *ip,
+                         const char *mac)
+{
+        const char *want = wanted_ip(p->m, u), *want_mac = p->m->archive ? u->mac : u->static_mac;
+
+        if (ts_streq0(id, p->m->c->id))
+                return; /* the same engine, or a left-over of an earlier move: told elsewhere */
+        if (want && same_address(ip, want))
+                taken_by(p, u, want, name);
+        else if (want_mac && *want_mac && mac && !strcasecmp(mac, want_mac))
+                taken_by(p, u, want_mac, name);
+}
+
+/* Docker: "Containers": {ID: {Name, IPv4Address, MacAddress}}. */
+static void check_docker_members(struct ts_preflight *p, const struct ts_network_use *u, const struct ts_network *n)
+{
+        struct ts_json *c = NULL;
+        const char *id = NULL;
+
+        for (void *it = NULL; (it = ts_json_each(ts_json_get(n->json, "Containers"), it, &id, &c));)
+                check_member(p, u, id, ts_json_str(c, "Name", NULL), ts_json_str(c, "IPv4Address", NULL),
+                             ts_json_str(c, "MacAddress", NULL));
+}
+
+/* Podman 5: "containers": {ID: {name, interfaces: {eth0: {mac_address, subnets: [{ipnet}]}}}}. Older ones do not tell. */
+static void check_podman_members(struct ts_preflight *p, const struct ts_network_use *u, const struct ts_network *n)
+{
+        struct ts_json *c = NULL, *i = NULL;
+        const char *id = NULL, *iface = NULL;
+
+        for (void *it = NULL; (it = ts_json_each(ts_json_get(n->json, "containers"), it, &id, &c));)
+                for (void *in = NULL; (in = ts_json_each(ts_json_get(c, "interfaces"), in, &iface, &i));)
+                        check_member(p, u, id, ts_json_str(c, "name", NULL),
+                                     ts_json_str(ts_json_at(ts_json_get(i, "subnets"), 0), "ipnet", NULL),
+                                     ts_json_str(i, "mac_address", NULL));
+}
+
+/* The container itself answers on a macvlan network: a neighbour with its MAC is no reason. */
+static void check_neighbours(struct ts_preflight *p, const struct ts_network_use *u, const char *want)
+{
+        const char *line;
+
+        for (size_t n = 0; (line = ts_fact(&p->dst.facts, "arp", n)); n++) {
+                char ip[64], mac[32];
+
+                if (sscanf(line, "%63s %31s", ip, mac) == 2 && same_address(ip, want) && strspn(mac, "0:") != strlen(mac) && u->mac &&
+                    strcasecmp(mac, u->mac) != 0)
+                        ts_find(p->m, "address-taken", "find out which machine it is; if it is long gone: ip neigh flush on the target",
+                                "the target knows another machine (%s) with the address %s of '%s'", mac, want, p->m->c->name);
+        }
+        for (size_t n = 0; (line = ts_fact(&p->dst.facts, "address", n)); n++)
+                if (same_address(line, want)) {
+                        ts_find(p->m, "address-taken", "give the container or the host another one",
+                                "%s, the address of '%s', is the target host's own", want, p->m->c->name);
+                        return;
+                }
+}
+
+void ts_check_addresses(struct ts_preflight *p)
+{
+        const struct ts_container *c = p->m->c;
+
+        for (size_t i = 0; i < c->n_networks; i++) {
+                const char *want = wanted_ip(p->m, &c->networks[i]);
+
+                if (p->dst.used[i]) {
+                        check_docker_members(p, &c->networks[i], p->dst.used[i]);
+                        check_podman_members(p, &c->networks[i], p->dst.used[i]);
+                }
+                if (want)
+                        check_neighbours(p, &c->networks[i], want);
+        }
+}
+
+/* ---- ports ---- */
+bool ts_listen_conflicts(const char *socket, const char *host_ip, unsigned port, bool big_endian)
+{
+        const char *colon = strchr(ts_or(socket, ""), ':');
+        bool everywhere = !host_ip || !*host_ip || !strcmp(host_ip, "0.0.0.0") || !strcmp(host_ip, "::");
+        unsigned char addr[4], want[4];
+
+        if (!colon || strtoul(colon + 1, NULL, 16) != port)
+                return false;
+        if (everywhere || strspn(socket, "0") >= (size_t)(colon - socket))
+                return true;
+        return colon - socket == 8 && proc_addr(socket, big_endian, addr) == 0 && inet_pton(AF_INET, host_ip, want) == 1 &&
+               !memcmp(addr, want, 4);
+}
+
+static bool udp(const char *proto)
+{
+        return proto && !strcasecmp(proto, "udp");
+}
+
+static bool port_taken(const struct ts_preflight *p, const char *proto, const char *host_ip, unsigned port)
+{
+        bool big = ts_arch_big_endian(ts_fact(&p->dst.facts, "arch", 0));
+        const char *socket;
+
+        for (size_t n = 0; (socket = ts_fact(&p->dst.facts, udp(proto) ? "udp" : "tcp", n)); n++)
+                if (ts_listen_conflicts(socket, host_ip, port, big))
+                        return true;
+        return false;
+}
+
+/* A container on the host's network listens there itself. */
+static void check_own_ports(struct ts_preflight *p, const char *key, const char *proto)
+{
+        const char *socket, *colon;
+
+        for (size_t n = 0; (socket = ts_fact(&p->src.facts, key, n)); n++) {
+                unsigned long port = (colon = strchr(socket, ':')) ? strtoul(colon + 1, NULL, 16) : 0;
+
+                if (port && port <= 65535 && port_taken(p, proto, NULL, (unsigned)port))
+                        ts_find(p->m, "port-taken", "stop what listens there (ss -ltnup on the target)",
+                                "'%s' is on the host's network and listens on %s port %lu, which is in use on the target", p->m->c->name,
+                                proto, port);
+        }
+}
+
+void ts_check_ports(struct ts_preflight *p)
+{
+        const struct ts_container *c = p->m->c;
+
+        if (ts_preflight_same_net(p))
+                return; /* what listens there is the container itself, until it is frozen */
+        for (size_t i = 0; i < c->n_ports; i++)
+                if (c->ports[i].host_port && port_taken(p, c->ports[i].proto, c->ports[i].host_ip, c->ports[i].host_port))
+                        ts_find(p->m, "port-taken", "stop what listens there (ss -ltnup on the target)",
+                                "'%s' publishes %s port %u, which is in use on the target", c->name, ts_or(c->ports[i].proto, "tcp"),
+                                c->ports[i].host_port);
+        if (ts_streq0(c->network_mode, "host")) {
+                check_own_ports(p, "own_tcp", "tcp");
+                check_own_ports(p, "own_udp", "udp");
+        }
+}

@@ -1,0 +1,330 @@
+/* prepare: everything that can be made while the container still serves. Journal, lock, staging, image, networks, volumes, and (where the engine restores into an existing one) the
+ * target container, created but not started: no address or port of the source comes up (SAFETY rule 10).
+ * Each thing is journalled as an intent before it is made; undo.c takes it back by kind. */
+#include "base/io.h"
+#include "base/log.h"
+#include "engine/lock.h"
+#include "engine/mig.h"
+#include "engine/self.h"
+#include "transfer/relay.h"
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DEFAULT_STAGING "/var/tmp/tranship"
+#define STALL_MS 120000
+#define WARM_SESSIONS 4
+
+static int make_journal(struct ts_mig *m, struct ts_err *err)
+{
+        ts_auto_free char *dir = m->o->state_dir ? ts_fmt("%s/journal", m->o->state_dir) : NULL;
+        ts_auto_free char *state = ts_state_dir();
+        struct ts_json *options = ts_mig_options_json(m);
+        char host[HOST_NAME_MAX + 1] = "", boot[64] = "", now[32];
+        int rc;
+
+        if (!dir)
+                dir = ts_fmt("%s/journal", ts_or(state, "/var/lib/tranship"));
+        ts_utc_now(now);
+        (void)gethostname(host, sizeof(host) - 1);
+        ts_self_boot_id(boot, sizeof(boot));
+        struct ts_journal_head head = {
+                .id = m->id,
+                .tool_version = (char *)(uintptr_t)TS_VERSION,
+                .started_at = now,
+                .host = host,
+                .boot_id = boot,
+                .pid = getpid(),
+                .pid_start = ts_self_start_time(),
+                .source = ts_end_uri(&m->src),
+                .target = ts_end_uri(&m->dst),
+                .container_id = m->c->id,
+                .container_name = m->c->name,
+                .container_started_at = m->c->started_at,
+                .container_pid = m->c->pid,
+                .strategy = m->r->strategy,
+                .transfer = m->r->transfer,
+                .options = options,
+        };
+        rc = ts_journal_create(dir, &head, &m->j, err);
+        free(head.source);
+        free(head.target);
+        ts_json_free(options);
+        return rc;
+}
+
+int ts_mig_lock(struct ts_mig *m, struct ts_err *err)
+{
+        unsigned n = 0;
+
+        if (!m->lock_path)
+                m->lock_path = ts_lock_path(ts_journal_head(m->j)->container_id);
+        if (!m->lock_path)
+                return ts_err_set(err, TS_ENOMEM, "out of memory");
+        if (ts_journal_intent(m->j, TS_RES_LOCK, TS_SIDE_SOURCE, m->lock_path, m->id, NULL, &n, err) < 0 ||
+            ts_lock_take(m->src.host, m->lock_path, ts_journal_head(m->j), err) < 0)
+                return -1;
+        m->locked = true;
+        return ts_journal_res_state(m->j, n, TS_RES_MADE, err);
+}
+
+static int make_staging(struct ts_mig *m, struct ts_end *e, struct ts_err *err)
+{
+        const char *base = m->o->staging && *m->o->staging ? m->o->staging : DEFAULT_STAGING;
+        unsigned n = 0;
+
+        e->staging = ts_fmt("%s/%s-%s", base, m->id, ts_side_str(e->side));
+        if (!e->staging)
+                return ts_err_set(err, TS_ENOMEM, "out of memory");
+        if (ts_journal_intent(m->j, TS_RES_STAGING, e->side, e->staging, NULL, NULL, &n, err) < 0)
+                return -1;
+
+        const char *const argv[] = { "mkdir", "-p", "-m", "0700", "--", base, e->staging, NULL };
+        if (ts_host_check(e->host, argv, NULL, NULL, err) < 0)
+                return ts_err_prefix(err, "staging directory on '%s'", e->ep->label);
+        return ts_journal_res_state(m->j, n, TS_RES_MADE, err);
+}
+
+/* ---- image ---- */
+static int relay_image(struct ts_mig *m, struct ts_err *err)
+{
+        ts_auto(ts_call) struct ts_call *get = NULL;
+        ts_auto(ts_call) struct ts_call *load = NULL;
+        const char *unnamed[] = { m->image->id, NULL };
+        const char *const *names = m->image->names.n ? (const char *const *)m->image->names.v : unnamed;
+        bool final = false;
+
+        if (ts_api_image_get(m->src.api, names, &get, err) < 0 || ts_call_wait_answer(get, NULL, NULL, err) < 0 || ts_api_image_load(m->dst.api, &load, err) < 0)
+                return -1;
+        m->progress_what = "image";
+        m->progress_total = m->image->size_bytes;
+        if (ts_relay(ts_call_body_fd(get), ts_call_body_fd(load), UINT64_MAX, STALL_MS, ts_mig_progress, m, &m->r->bytes.image, err) < 0) {
+                ts_auto_err engine = TS_ERR_INIT;
+
+                /* A refusal of the target engine closes the body: its own words are better than "broken pipe". */
+                if (!ts_stop_signal && ts_call_finish(load, NULL, NULL, NULL, &final, &engine) < 0 && final) {
+                        ts_err_clear(err);
+                        ts_err_move(err, &engine);
+                }
+                return -1;
+        }
+        if (ts_call_finish(get, NULL, NULL, NULL, NULL, err) < 0 || ts_call_end_body(load, err) < 0)
+                return -1;
+        return ts_call_finish(load, NULL, NULL, NULL, NULL, err);
+}
+
+static int bring_image(struct ts_mig *m, struct ts_err *err)
+{
+        ts_auto(ts_image) struct ts_image *there = NULL;
+        unsigned n = 0;
+
+        if (m->image_on_target) {
+                ts_mig_note(m, "image '%s' is on the target already", ts_or(m->c->image_name, m->c->image_id));
+                return 0;
+        }
+        if (ts_journal_intent(m->j, TS_RES_IMAGE, TS_SIDE_TARGET, ts_or(m->c->image_name, m->c->image_id), m->image->id, "absent", &n, err) < 0)
+                return -1;
+        if (relay_image(m, err) < 0)
+                return ts_err_prefix(err, "image '%s'", ts_or(m->c->image_name, m->c->image_id));
+        if (ts_api_image(m->dst.api, m->image->id, &there, err) < 0)
+                return ts_err_prefix(err, "image '%s' has another ID after it was loaded on the target", ts_or(m->c->image_name, m->c->image_id));
+        return ts_journal_res_state(m->j, n, TS_RES_MADE, err);
+}
+
+/* The import of Podman resolves the image by the name the container was made with. */
+static int name_image(struct ts_mig *m, struct ts_err *err)
+{
+        ts_auto(ts_image) struct ts_image *there = NULL;
+        const char *name = m->c->image_name;
+        unsigned n = 0;
+
+        if (!m->archive || !name || !strcmp(name, m->image->id) || ts_api_image(m->dst.api, name, &there, NULL) == 0)
+                return 0;
+        if (ts_journal_intent(m->j, TS_RES_IMAGE, TS_SIDE_TARGET, name, NULL, "absent", &n, err) < 0 || ts_api_image_tag(m->dst.api, m->image->id, name, err) < 0)
+                return -1;
+        return ts_journal_res_state(m->j, n, TS_RES_MADE, err);
+}
+
+/* ---- networks ---- */
+static int bring_networks(struct ts_mig *m, struct ts_err *err)
+{
+        for (size_t i = 0; i < m->c->n_networks; i++) {
+                const char *name = m->c->networks[i].name;
+                ts_auto(ts_network) struct ts_network *here = NULL;
+                ts_auto(ts_network) struct ts_network *there = NULL;
+                unsigned n = 0;
+
+                if (ts_api_network(m->dst.api, name, &there, NULL) == 0)
+                        continue;
+                if (ts_api_network(m->src.api, name, &here, err) < 0)
+                        return ts_err_prefix(err, "network '%s' on the source", name);
+                if (here->builtin)
+                        continue;
+                if (ts_journal_intent(m->j, TS_RES_NETWORK, TS_SIDE_TARGET, name, NULL, "absent", &n, err) < 0)
+                        return -1;
+                if (ts_api_network_create_like(m->dst.api, here, m->label, err) < 0)
+                        return ts_err_prefix(err, "network '%s' on the target", name);
+                if (ts_journal_res_state(m->j, n, TS_RES_MADE, err) < 0)
+                        return -1;
+                ts_mig_note(m, "network '%s' made on the target", name);
+        }
+        return 0;
+}
+
+/* ---- volumes and bind mounts ---- */
+/* $1 data directory, $2 where its present content goes. */
+static const char set_aside_script[] = "[ -e \"$2\" ] && exit 3; mv -T -- \"$1\" \"$2\" && mkdir -m 0755 -- \"$1\" && chown --reference=\"$2\" -- \"$1\" && chmod --reference=\"$2\" -- \"$1\"";
+
+static int replace_volume(struct ts_mig *m, struct ts_data *d, const struct ts_volume *there, struct ts_err *err)
+{
+        ts_auto_free char *backup = ts_fmt("%s.tranship-%s", there->mountpoint, m->id);
+        const char *const argv[] = { "/bin/sh", "-c", set_aside_script, "sh", there->mountpoint, backup, NULL };
+        unsigned n = 0;
+
+        d->dst_path = ts_strdup0(there->mountpoint);
+        if (ts_journal_intent(m->j, TS_RES_VOLUME, TS_SIDE_TARGET, there->name, there->mountpoint, backup, &n, err) < 0)
+                return -1;
+        if (ts_host_check(m->dst.host, argv, NULL, NULL, err) < 0)
+                return ts_err_prefix(err, "setting aside what volume '%s' holds on the target", there->name);
+        return ts_journal_res_state(m->j, n, TS_RES_MADE, err);
+}
+
+static int make_volume(struct ts_mig *m, struct ts_data *d, const struct ts_volume *here, struct ts_err *err)
+{
+        ts_auto(ts_volume) struct ts_volume *made = NULL;
+        unsigned n = 0;
+
+        if (ts_journal_intent(m->j, TS_RES_VOLUME, TS_SIDE_TARGET, here->name, NULL, "absent", &n, err) < 0 ||
+            ts_api_volume_create_like(m->dst.api, here, m->label, &made, err) < 0)
+                return -1;
+        d->dst_path = ts_strdup0(made->mountpoint);
+        return ts_journal_res_state(m->j, n, TS_RES_MADE, err);
+}
+
+static int bring_volume(struct ts_mig *m, struct ts_data *d, struct ts_err *err)
+{
+        ts_auto(ts_volume) struct ts_volume *here = NULL;
+        ts_auto(ts_volume) struct ts_volume *there = NULL;
+
+        if (ts_api_volume(m->src.api, d->mount->name, &here, err) < 0)
+                return -1;
+        free(d->src_path);
+        d->src_path = ts_strdup0(here->mountpoint);
+        if (ts_api_volume(m->dst.api, d->mount->name, &there, NULL) < 0) {
+                if (d->mode == TS_DATA_SHARED)
+                        return ts_err_set(err, TS_ENOTFOUND, "it is said to be shared, but the target has no such volume");
+                return make_volume(m, d, here, err);
+        }
+        d->dst_path = ts_strdup0(there->mountpoint);
+        if (d->mode == TS_DATA_SHARED)
+                return 0;
+        if (d->mode != TS_DATA_REPLACE)
+                return ts_err_set(err, TS_ECONFLICT, "it exists on the target");
+        free(TS_TAKE(d->dst_path));
+        return replace_volume(m, d, there, err);
+}
+
+/* A copied bind mount goes to the same path: made if it is not there. */
+static int bring_bind(struct ts_mig *m, struct ts_data *d, struct ts_err *err)
+{
+        const char *const test[] = { "test", "-e", d->src_path, NULL };
+        const char *const make[] = { "mkdir", "-p", "--", d->src_path, NULL };
+        ts_auto_run r = { 0 };
+        unsigned n = 0;
+
+        d->dst_path = ts_strdup0(d->src_path);
+        if (d->mode == TS_DATA_SHARED)
+                return 0;
+        if (ts_host_run(m->dst.host, test, NULL, &r, err) < 0)
+                return -1;
+        if (r.status == 0)
+                return 0;
+        if (ts_journal_intent(m->j, TS_RES_PATH, TS_SIDE_TARGET, d->dst_path, NULL, "absent", &n, err) < 0 || ts_host_check(m->dst.host, make, NULL, NULL, err) < 0)
+                return -1;
+        return ts_journal_res_state(m->j, n, TS_RES_MADE, err);
+}
+
+static int bring_data(struct ts_mig *m, struct ts_err *err)
+{
+        for (size_t i = 0; i < m->n_data; i++) {
+                struct ts_data *d = &m->data[i];
+
+                if (d->is_volume ? bring_volume(m, d, err) < 0 : bring_bind(m, d, err) < 0)
+                        return ts_err_prefix(err, "%s '%s'", d->is_volume ? "volume" : "bind mount", d->is_volume ? d->mount->name : d->src_path);
+        }
+        return 0;
+}
+
+/* ---- container ---- */
+static int podman_spec(struct ts_mig *m, struct ts_json **ret, struct ts_err *err)
+{
+        const char *const argv[] = { m->o->podman, "generate", "spec", "--compact", m->c->id, NULL };
+        ts_auto_free char *text = NULL;
+
+        if (ts_host_check(m->src.host, argv, NULL, &text, err) < 0)
+                return ts_err_prefix(err, "the container's specification");
+        return ts_json_parse(ts_or(text, ""), strlen(ts_or(text, "")), 0, ret, err);
+}
+
+static int make_container(struct ts_mig *m, struct ts_err *err)
+{
+        ts_auto(ts_json) struct ts_json *spec = NULL;
+        ts_auto_list warnings = TS_LIST_INIT;
+        struct ts_create create = { .name = m->c->name, .image_ref = m->image->id, .inspect = m->c->json, .image_inspect = m->image->json, .extra_label = m->label };
+        unsigned n = 0;
+
+        if (m->archive)
+                return 0; /* the import makes it, under the source's ID */
+        if (ts_api_kind(m->src.api) == TS_PODMAN && podman_spec(m, &spec, err) < 0)
+                return -1;
+        create.spec = spec;
+        if (ts_journal_intent(m->j, TS_RES_CONTAINER, TS_SIDE_TARGET, m->c->name, NULL, "absent", &n, err) < 0)
+                return -1;
+        if (ts_api_create(m->dst.api, &create, &m->dst_id, &warnings, err) < 0)
+                return ts_err_prefix(err, "creating '%s' on the target", m->c->name);
+        if (ts_journal_res_id(m->j, n, m->dst_id, err) < 0 || ts_journal_res_state(m->j, n, TS_RES_MADE, err) < 0)
+                return -1;
+        for (size_t i = 0; i < warnings.n; i++)
+                ts_mig_warn(m, "target engine: %s", warnings.v[i]);
+        if (ts_api_kind(m->src.api) == TS_DOCKER && ts_api_connect_networks(m->dst.api, m->dst_id, m->c->json, err) < 0)
+                return ts_err_prefix(err, "networks of '%s' on the target", m->c->name);
+        return 0;
+}
+
+/* Before anything else is made: somebody else's lock is a refusal, not a failure (exit 3). */
+static int first_lock(struct ts_mig *m, struct ts_err *err)
+{
+        ts_auto_err why = TS_ERR_INIT;
+
+        if (ts_mig_lock(m, &why) == 0)
+                return 0;
+        if (why.code == TS_ECONFLICT && ts_journal_res_state(m->j, 0, TS_RES_UNDONE, NULL) == 0 && ts_journal_set_stage(m->j, TS_STAGE_ROLLED_BACK, NULL, NULL) == 0)
+                ts_journal_free(TS_TAKE(m->j));
+        ts_err_move(err, &why);
+        return -1;
+}
+
+int ts_phase_prepare(struct ts_mig *m, struct ts_err *err)
+{
+        bool podman = ts_api_kind(m->src.api) == TS_PODMAN;
+
+        m->r->prepare_from_us = ts_now_us();
+        if (m->probe && ts_prober_start(m->probe, m->src.address, m->dst.address, &m->prober, err) < 0)
+                return ts_err_prefix(err, "--probe");
+        if (make_journal(m, err) < 0)
+                return -1;
+        if (first_lock(m, err) < 0)
+                return -1;
+        ts_mirrors_start(m);
+        if (make_staging(m, &m->src, err) < 0 || make_staging(m, &m->dst, err) < 0)
+                return -1;
+        if (podman && (ts_end_start_service(m, &m->src, err) < 0 || ts_end_start_service(m, &m->dst, err) < 0))
+                return -1;
+        if (bring_image(m, err) < 0 || name_image(m, err) < 0 || bring_networks(m, err) < 0 || bring_data(m, err) < 0 || make_container(m, err) < 0)
+                return -1;
+        m->phase_bytes = m->r->bytes.image;
+        ts_host_warm(m->src.host, WARM_SESSIONS);
+        ts_host_warm(m->dst.host, WARM_SESSIONS);
+        return 0;
+}

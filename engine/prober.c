@@ -1,0 +1,181 @@
+/* The client's view of a move: tries without end from threads of its own, and the longest time nobody answered.
+ *
+ * With {host} both sides are tried at the same time by a thread each, or a try that hangs at a side that is going away would hide that the other one answers. What counts as the client's
+ * tries are those of the side that answered last; an answer of the other side makes that one the client's. */
+#include "engine/probe_priv.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+
+#define EVERY_MS 10
+#define TRY_MS 1000
+#define STACK_BYTES ((size_t)256 << 10)
+
+struct side {
+        struct ts_prober *prober;
+        char *host; /* or NULL */
+        pthread_t thread;
+        bool started;
+};
+
+struct ts_prober {
+        const struct ts_probe *probe; /* borrowed */
+        atomic_bool stop, held;
+        pthread_mutex_t lock; /* what follows */
+        pthread_cond_t stop_cond;
+        const struct side *current;
+        uint64_t last_answer_us;
+        struct ts_probe_stats stats;
+        struct side sides[2];
+};
+
+static void note_gap(struct ts_prober *p, uint64_t now_us)
+{
+        uint64_t gap = now_us > p->last_answer_us ? now_us - p->last_answer_us : 0;
+
+        if (gap <= p->stats.longest_gap_us)
+                return;
+        p->stats.longest_gap_us = gap;
+        p->stats.gap_start_us = p->last_answer_us;
+}
+
+static void note_try(struct side *s, bool answered)
+{
+        struct ts_prober *p = s->prober;
+        uint64_t now_us;
+
+        (void)pthread_mutex_lock(&p->lock);
+        now_us = ts_now_us(); /* under the lock: answers of two threads come in order */
+        if (answered) {
+                note_gap(p, now_us);
+                p->last_answer_us = now_us;
+                p->current = s;
+                p->stats.answered++;
+                p->stats.sent++;
+        } else if (p->current == s && !atomic_load(&p->stop)) {
+                p->stats.failed++;
+                p->stats.sent++;
+        }
+        (void)pthread_mutex_unlock(&p->lock);
+}
+
+/* Until that point of time, or the stop. */
+static void rest(struct ts_prober *p, uint64_t until_us)
+{
+        (void)pthread_mutex_lock(&p->lock);
+        while (!atomic_load(&p->stop) && ts_now_us() < until_us) {
+                uint64_t left_us = until_us - ts_now_us();
+                struct timespec ts;
+
+                if (left_us > (uint64_t)EVERY_MS * 1000)
+                        break;
+                (void)clock_gettime(CLOCK_MONOTONIC, &ts);
+                ts.tv_nsec += (long)left_us * 1000;
+                ts.tv_sec += ts.tv_nsec / 1000000000;
+                ts.tv_nsec %= 1000000000;
+                (void)pthread_cond_timedwait(&p->stop_cond, &p->lock, &ts);
+        }
+        (void)pthread_mutex_unlock(&p->lock);
+}
+
+static void *run(void *arg)
+{
+        struct side *s = arg;
+        struct ts_prober *p = s->prober;
+
+        while (!atomic_load(&p->stop)) {
+                uint64_t next_us = ts_now_us() + (uint64_t)EVERY_MS * 1000;
+                const struct ts_try t = { .deadline = ts_deadline_in_ms(TRY_MS), .stop = &p->stop };
+                ts_auto_err err = TS_ERR_INIT;
+
+                if (!atomic_load(&p->held))
+                        note_try(s, ts_probe_try(p->probe, s->host, &t, &err) == 0);
+                rest(p, next_us);
+        }
+        return NULL;
+}
+
+static struct ts_prober *prober_new(const struct ts_probe *probe)
+{
+        struct ts_prober *p = calloc(1, sizeof(*p));
+        pthread_condattr_t attr;
+
+        if (!p)
+                return NULL;
+        p->probe = probe;
+        (void)pthread_mutex_init(&p->lock, NULL);
+        (void)pthread_condattr_init(&attr);
+        (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+        (void)pthread_cond_init(&p->stop_cond, &attr);
+        (void)pthread_condattr_destroy(&attr);
+        p->current = &p->sides[0];
+        p->stats.kind = ts_probe_kind_str(probe->kind);
+        p->stats.gap_start_us = p->last_answer_us = ts_now_us();
+        return p;
+}
+
+static int side_start(struct ts_prober *p, struct side *s, const char *host, struct ts_err *err)
+{
+        pthread_attr_t attr;
+        int e;
+
+        s->prober = p;
+        s->host = ts_strdup0(host);
+        if (host && !s->host)
+                return ts_err_set(err, TS_ENOMEM, "out of memory");
+        (void)pthread_attr_init(&attr);
+        (void)pthread_attr_setstacksize(&attr, STACK_BYTES);
+        e = pthread_create(&s->thread, &attr, run, s);
+        (void)pthread_attr_destroy(&attr);
+        if (e)
+                return ts_err_errno(err, e, "cannot start a thread for the probe");
+        s->started = true;
+        return 0;
+}
+
+int ts_prober_start(const struct ts_probe *p, const char *source_host, const char *target_host, struct ts_prober **ret, struct ts_err *err)
+{
+        struct ts_probe_stats ignored;
+        bool both = p->uses_host && !ts_streq0(source_host, target_host);
+        struct ts_prober *n;
+
+        if (p->uses_host && (!source_host || !*source_host || !target_host || !*target_host))
+                return ts_err_set(err, TS_EUSAGE, "the probe names {host}, but the address of a side is not known");
+        n = prober_new(p);
+        if (!n)
+                return ts_err_set(err, TS_ENOMEM, "out of memory");
+        if (side_start(n, &n->sides[0], source_host, err) < 0 || (both && side_start(n, &n->sides[1], target_host, err) < 0)) {
+                ts_prober_stop(n, &ignored);
+                return -1;
+        }
+        *ret = n;
+        return 0;
+}
+
+void ts_prober_hold(struct ts_prober *p, bool hold)
+{
+        if (p)
+                atomic_store(&p->held, hold);
+}
+
+void ts_prober_stop(struct ts_prober *p, struct ts_probe_stats *ret)
+{
+        *ret = (struct ts_probe_stats){ 0 };
+        if (!p)
+                return;
+        (void)pthread_mutex_lock(&p->lock);
+        atomic_store(&p->stop, true);
+        (void)pthread_cond_broadcast(&p->stop_cond);
+        note_gap(p, ts_now_us());
+        *ret = p->stats;
+        (void)pthread_mutex_unlock(&p->lock);
+        for (size_t i = 0; i < TS_ARRAY_LEN(p->sides); i++) {
+                if (p->sides[i].started)
+                        (void)pthread_join(p->sides[i].thread, NULL);
+                free(p->sides[i].host);
+        }
+        (void)pthread_cond_destroy(&p->stop_cond);
+        (void)pthread_mutex_destroy(&p->lock);
+        free(p);
+}

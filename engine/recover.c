@@ -1,0 +1,330 @@
+/* recover: from a journal back to a migration, then the same settle() a failed move uses. Also status. */
+#include "engine/decide.h"
+#include "engine/lock.h"
+#include "engine/mig.h"
+#include "engine/mirror.h"
+#include "base/io.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static char *journal_dir(const char *state_dir)
+{
+        ts_auto_free char *state = state_dir ? ts_strdup0(state_dir) : ts_state_dir();
+
+        return ts_fmt("%s/journal", ts_or(state, "/var/lib/tranship"));
+}
+
+struct ts_json *ts_mig_options_json(const struct ts_mig *m)
+{
+        struct ts_json *o = ts_json_object();
+        struct ts_json *volumes = ts_json_array();
+
+        for (size_t i = 0; i < m->n_data; i++)
+                if (m->data[i].is_volume && m->data[i].only_user && m->data[i].mode != TS_DATA_SHARED)
+                        (void)ts_json_append(volumes, ts_json_new_str(m->data[i].mount->name));
+        (void)ts_json_set_bool(o, "cold", m->cold);
+        (void)ts_json_set_bool(o, "archive", m->archive);
+        (void)ts_json_set_bool(o, "keep_source", m->o->keep_source);
+        (void)ts_json_set_bool(o, "shared_writable", m->shared_writable);
+        (void)ts_json_set_bool(o, "keep_on_verify_failure", m->o->on_verify_failure == TS_VERIFY_KEEP);
+        (void)ts_json_set_str(o, "bundle", m->bundle);
+        (void)ts_json_set_str(o, "source_identity", m->src.identity);
+        (void)ts_json_set_str(o, "target_identity", m->dst.identity);
+        (void)ts_json_set_str(o, "checkpoint", m->checkpoint);
+        (void)ts_json_set_str(o, "image", m->c ? m->c->image_name : NULL);
+        (void)ts_json_set_str(o, "verify", m->o->verify);
+        (void)ts_json_set(o, "source_volumes", volumes);
+        return o;
+}
+
+static void take_resource(struct ts_mig *m, const struct ts_res *r)
+{
+        struct ts_end *e = ts_mig_end(m, r->side);
+
+        if (r->kind == TS_RES_CONTAINER && r->side == TS_SIDE_TARGET && r->id && !m->dst_id)
+                m->dst_id = ts_strdup0(r->id);
+        else if (r->kind == TS_RES_POLICY && !m->policy)
+                m->policy = ts_strdup0(r->before);
+        else if (r->kind == TS_RES_STAGING && !e->staging)
+                e->staging = ts_strdup0(r->name);
+        else if (r->kind == TS_RES_SERVICE && r->state == TS_RES_MADE && !e->service) {
+                e->service = ts_strdup0(r->name);
+                e->service_id = ts_strdup0(r->id);
+        }
+}
+
+int ts_mig_from_journal(struct ts_mig *m, const char *from, const char *to, struct ts_err *err)
+{
+        const struct ts_journal_head *head = ts_journal_head(m->j);
+        const struct ts_json *o = head->options;
+
+        m->recovering = true;
+        m->src.side = TS_SIDE_SOURCE;
+        m->dst.side = TS_SIDE_TARGET;
+        m->id = ts_strdup0(head->id);
+        m->label = ts_fmt("tranship.migration=%s", head->id);
+        m->checkpoint = ts_strdup0(ts_json_str(o, "checkpoint", NULL));
+        m->bundle = ts_strdup0(ts_json_str(o, "bundle", NULL));
+        m->lock_path = ts_lock_path(head->container_id);
+        m->cold = ts_json_bool(o, "cold", false);
+        m->archive = ts_json_bool(o, "archive", false);
+        m->shared_writable = ts_json_bool(o, "shared_writable", false);
+        m->committed = ts_journal_stage(m->j) >= TS_STAGE_COMMITTED;
+        m->src.identity = ts_strdup0(ts_json_str(o, "source_identity", NULL));
+        m->dst.identity = ts_strdup0(ts_json_str(o, "target_identity", NULL));
+        if (!m->bundle || m->bundle[0] != '/' || !m->checkpoint || !m->src.identity || !m->dst.identity)
+                return ts_err_set(err, TS_EPROTO, "the journal of %s does not say what recovery needs", head->id);
+        if (ts_endpoint_parse(from ? from : head->source, &m->src.ep, err) < 0 || ts_endpoint_parse(to ? to : head->target, &m->dst.ep, err) < 0)
+                return ts_err_prefix(err, "journal of %s", head->id);
+        if (ts_json_str(o, "verify", NULL) && ts_probe_parse(ts_json_str(o, "verify", NULL), &m->verify, err) < 0)
+                return ts_err_prefix(err, "journal of %s", head->id);
+        for (size_t i = 0; i < ts_journal_res_count(m->j); i++)
+                take_resource(m, ts_journal_res(m->j, i));
+        return 0;
+}
+
+static bool is_final(const struct ts_journal *j)
+{
+        return ts_journal_stage(j) == TS_STAGE_DONE || (ts_journal_stage(j) == TS_STAGE_ROLLED_BACK && !ts_undo_pending(j));
+}
+
+/* The one that is not final; more than one: the user chooses. */
+static int find_open_journal(const char *dir, char **ret, struct ts_err *err)
+{
+        ts_auto_list ids = TS_LIST_INIT;
+        ts_auto_free char *found = NULL;
+
+        if (ts_journal_ids(dir, &ids, err) < 0)
+                return -1;
+        for (size_t i = 0; i < ids.n; i++) {
+                ts_auto(ts_journal) struct ts_journal *j = NULL;
+
+                if (ts_journal_read(dir, ids.v[i], &j, err) < 0)
+                        return -1;
+                if (is_final(j))
+                        continue;
+                if (found) {
+                        ts_err_set(err, TS_EUSAGE, "several migrations are open: %s, %s …", found, ids.v[i]);
+                        return ts_err_hint(err, "name one: tranship recover ID (tranship status lists them)");
+                }
+                found = ts_strdup0(ids.v[i]);
+        }
+        if (!found)
+                return ts_err_set(err, TS_ENOTFOUND, "nothing to recover: no migration is open here");
+        *ret = TS_TAKE(found);
+        return 0;
+}
+
+/* Adds the copies that lie on one host. */
+static int fetch_copies(const struct ts_recover_opts *o, const char *spec, struct ts_mirror_copies *ret, struct ts_err *err)
+{
+        ts_auto(ts_endpoint) struct ts_endpoint *ep = NULL;
+        ts_auto(ts_host) struct ts_host *host = NULL;
+
+        if (ts_endpoint_parse(spec, &ep, err) < 0 ||
+            (ep->remote ? ts_host_ssh(ep->user, ep->host, ep->port, &o->move.ssh, &host, err) : ts_host_local(&host, err)) < 0)
+                return -1;
+        return ts_mirror_fetch(host, NULL, o->id ? o->id : ts_or(o->container, ""), ret, err);
+}
+
+/* Another machine began it: its journal's copy lies on the hosts. Both are asked, if they answer: one copy may have ended before the other, and both are taken away from a machine that may be only slow. */
+static int adopt_from_hosts(const struct ts_recover_opts *o, const char *dir, struct ts_journal **ret, struct ts_err *err)
+{
+        const char *specs[] = { o->from, o->to };
+        struct ts_mirror_copies copies = { NULL, 0 };
+        const struct ts_mirror_copy *newest = NULL;
+        ts_auto_err first = TS_ERR_INIT;
+        int rc;
+
+        for (size_t i = 0; i < TS_ARRAY_LEN(specs); i++) {
+                ts_auto_err why = TS_ERR_INIT;
+
+                if (specs[i] && fetch_copies(o, specs[i], &copies, &why) < 0 && !ts_err_is_set(&first))
+                        ts_err_move(&first, &why);
+        }
+        for (size_t i = 0; i < copies.n; i++)
+                if (!newest || strcmp(copies.v[i].id, newest->id) > 0)
+                        newest = &copies.v[i];
+        if (newest)
+                rc = ts_journal_adopt(dir, ts_str_cstr(&newest->text), newest->text.len, ret, err);
+        else if (ts_err_is_set(&first))
+                rc = (ts_err_move(err, &first), -1);
+        else
+                rc = ts_err_set(err, TS_ENOTFOUND, "neither host has a journal of '%s'", o->id ? o->id : ts_or(o->container, ""));
+        ts_mirror_copies_clear(&copies);
+        return rc;
+}
+
+static int open_journal(const struct ts_recover_opts *o, struct ts_journal **ret, struct ts_err *err)
+{
+        ts_auto_free char *dir = journal_dir(o->move.state_dir);
+        ts_auto_free char *found = NULL;
+        ts_auto_err local = TS_ERR_INIT;
+
+        if (!dir)
+                return ts_err_set(err, TS_ENOMEM, "out of memory");
+        if (o->id && ts_journal_open(dir, o->id, ret, &local) == 0)
+                return 0;
+        if (o->from || o->to)
+                return adopt_from_hosts(o, dir, ret, err);
+        if (o->id) {
+                ts_err_move(err, &local);
+                return -1;
+        }
+        return find_open_journal(dir, &found, err) < 0 ? -1 : ts_journal_open(dir, found, ret, err);
+}
+
+/* A person's words: the target will never run it; start afresh from the files. */
+static int persons_word(struct ts_mig *m, const struct ts_recover_opts *o, struct ts_err *err)
+{
+        enum ts_stage stage = ts_journal_stage(m->j);
+
+        if (o->target_is_dead && stage >= TS_STAGE_COMMITTED)
+                return ts_err_set(err, TS_EUSAGE, "migration %s is committed: the container belongs to the target", m->id);
+        if (o->target_is_dead && m->shared_writable && stage >= TS_STAGE_RESTORE_SENT && stage < TS_STAGE_TARGET_FENCED)
+                return ts_err_set(err, TS_EREFUSED, "both hosts write one directory, and the target may have run: the source's memory may not fit what is there now");
+        if (o->target_is_dead && stage < TS_STAGE_TARGET_FENCED) {
+                struct ts_json *by = ts_json_object();
+
+                (void)ts_json_set_str(by, "by", "a person: --target-is-dead");
+                return ts_journal_set_stage(m->j, TS_STAGE_TARGET_FENCED, by, err);
+        }
+        return 0;
+}
+
+/* Only where the decision was "lost", and only what this migration left stopped: anything else has a life of its own by now. */
+static int cold_start(struct ts_mig *m, struct ts_err *err)
+{
+        ts_auto(ts_container) struct ts_container *now = NULL;
+
+        if (!ts_json_bool(ts_journal_detail(m->j, TS_STAGE_ROLLED_BACK), "lost", false))
+                return ts_err_set(err, TS_EREFUSED, "migration %s did not lose the container's memory: there is nothing to start afresh", m->id);
+        if (ts_end_reconnect(m, &m->src, err) < 0 || ts_api_inspect(m->src.api, ts_journal_head(m->j)->container_id, &now, err) < 0)
+                return -1;
+        if (now->state != TS_STATE_EXITED || ts_ran_since(m, now))
+                return ts_err_set(err, TS_EREFUSED, "the container is not as migration %s left it", m->id);
+        ts_mig_note(m, "starting '%s' afresh on the source: what was only in its memory is lost", ts_journal_head(m->j)->container_name);
+        if (ts_api_start(m->src.api, now->id, err) < 0)
+                return -1;
+        return m->policy ? ts_set_policy(m->src.api, now->id, m->policy, err) : 0;
+}
+
+/* What the move was told and the clean-up and the decisions need again: the journal's word, not this command line's. */
+static void take_options(struct ts_move_opts *move, const struct ts_json *o)
+{
+        move->keep_source = ts_json_bool(o, "keep_source", false);
+        move->on_verify_failure = ts_json_bool(o, "keep_on_verify_failure", false) ? TS_VERIFY_KEEP : TS_VERIFY_ROLLBACK;
+}
+
+static enum ts_outcome recover(struct ts_mig *m, const struct ts_recover_opts *o, struct ts_move_opts *move, struct ts_err *err)
+{
+        const struct ts_journal_head *head;
+        enum ts_outcome outcome;
+
+        if (open_journal(o, &m->j, err) < 0 || ts_mig_from_journal(m, o->from, o->to, err) < 0 || persons_word(m, o, err) < 0)
+                return TS_OUT_REFUSED;
+        head = ts_journal_head(m->j);
+        take_options(move, head->options);
+        m->r->id = ts_strdup0(head->id);
+        m->r->container_name = ts_strdup0(head->container_name);
+        m->r->source_id = ts_strdup0(head->container_id);
+        m->r->strategy = ts_strdup0(head->strategy);
+        m->r->transfer = ts_strdup0(head->transfer);
+        ts_mig_emit(m, &(struct ts_event){ .kind = TS_EV_BEGIN, .text = head->container_name });
+        ts_end_connect(m, &m->src, NULL); /* an end that does not answer is for settle to wait for */
+        ts_end_connect(m, &m->dst, NULL);
+        if (ts_journal_stage(m->j) != TS_STAGE_DONE && ts_journal_stage(m->j) != TS_STAGE_ROLLED_BACK)
+                ts_mirrors_start(m);
+        outcome = ts_settle(m, err);
+        if (o->cold_start && (outcome == TS_OUT_LOST || outcome == TS_OUT_ROLLED_BACK)) {
+                ts_err_clear(err);
+                return cold_start(m, err) < 0 ? TS_OUT_REFUSED : TS_OUT_ROLLED_BACK;
+        }
+        if (outcome == TS_OUT_ROLLED_BACK)
+                ts_err_clear(err);
+        return outcome;
+}
+
+int ts_recover(const struct ts_recover_opts *o, struct ts_report *report)
+{
+        struct ts_move_opts move = o->move;
+        struct ts_findings none = { NULL, 0 };
+        struct ts_mig m = { .o = &move, .r = report, .findings = &none, .phase = "recover" };
+        ts_auto_err err = TS_ERR_INIT;
+        char now[32];
+
+        ts_utc_now(now);
+        report->t0_us = ts_now_us();
+        report->started_at = ts_strdup0(now);
+        report->outcome = recover(&m, o, &move, &err);
+        ts_err_move(&report->error, &err);
+        report->error_phase = "recover";
+        report->end_us = ts_now_us();
+        ts_mig_emit(&m, &(struct ts_event){ .kind = TS_EV_END, .text = ts_outcome_str(report->outcome), .ok = !ts_err_is_set(&report->error) });
+        ts_mig_clear(&m);
+        /* What recover brought to its good end is success, whichever side has the container. */
+        if (report->outcome == TS_OUT_ROLLED_BACK && !ts_err_is_set(&report->error) && report->leftovers.n == 0)
+                return 0;
+        return ts_outcome_exit_status(report->outcome, &report->error);
+}
+
+static const char *owner(enum ts_stage s)
+{
+        if (s >= TS_STAGE_COMMITTED)
+                return "target";
+        return s <= TS_STAGE_CHECKPOINTED || s == TS_STAGE_ROLLED_BACK ? "source" : "unknown";
+}
+
+int ts_status(const char *state_dir, struct ts_statuses *ret, struct ts_err *err)
+{
+        ts_auto_free char *dir = journal_dir(state_dir);
+        ts_auto_list ids = TS_LIST_INIT;
+
+        *ret = (struct ts_statuses){ NULL, 0 };
+        if (ts_journal_ids(ts_or(dir, ""), &ids, err) < 0)
+                return -1;
+        ret->v = calloc(ids.n + 1, sizeof(*ret->v));
+        if (!ret->v)
+                return ts_err_set(err, TS_ENOMEM, "out of memory");
+        for (size_t i = 0; i < ids.n; i++) {
+                ts_auto(ts_journal) struct ts_journal *j = NULL;
+                struct ts_status *s = &ret->v[ret->n];
+                const struct ts_journal_head *head;
+
+                ts_auto_err damaged = TS_ERR_INIT;
+
+                if (ts_journal_read(dir, ids.v[i], &j, &damaged) < 0) { /* the others are worth seeing all the same */
+                        *s = (struct ts_status){ .id = ts_strdup0(ids.v[i]), .container = ts_strdup0("?"), .source = ts_strdup0("?"), .target = ts_strdup0("?"),
+                                                 .started_at = ts_strdup0("?"), .stage = ts_strdup0("unreadable"), .owner = "unknown" };
+                        ret->n++;
+                        continue;
+                }
+                head = ts_journal_head(j);
+                *s = (struct ts_status){ .id = ts_strdup0(head->id),
+                                         .container = ts_strdup0(head->container_name),
+                                         .source = ts_strdup0(head->source),
+                                         .target = ts_strdup0(head->target),
+                                         .started_at = ts_strdup0(head->started_at),
+                                         .stage = ts_strdup0(ts_stage_str(ts_journal_stage(j))),
+                                         .live = ts_journal_is_live(dir, head->id) > 0,
+                                         .final = is_final(j),
+                                         .owner = owner(ts_journal_stage(j)) };
+                ret->n++;
+        }
+        return 0;
+}
+
+void ts_statuses_clear(struct ts_statuses *s)
+{
+        for (size_t i = 0; i < s->n; i++) {
+                free(s->v[i].id);
+                free(s->v[i].container);
+                free(s->v[i].source);
+                free(s->v[i].target);
+                free(s->v[i].started_at);
+                free(s->v[i].stage);
+        }
+        free(s->v);
+        *s = (struct ts_statuses){ NULL, 0 };
+}

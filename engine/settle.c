@@ -1,0 +1,308 @@
+/* What happens after a failure, and what `recover` does: look, decide (decide.c), act, until it is over. No rule lives here; waiting and its limits do. */
+#include "base/io.h"
+#include "base/log.h"
+#include "engine/lock.h"
+#include "engine/mig.h"
+#include "engine/phases.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DEFAULT_FENCE_TIMEOUT_MS 60000
+#define RESTORE_TRIES 3
+#define FIRST_PAUSE_MS 100
+#define LONGEST_PAUSE_MS 2000
+#define ROUNDS_MAX 1000 /* a decision that goes in circles is a bug: a person looks */
+
+struct settle {
+        struct ts_mig *m;
+        ts_deadline deadline;
+        unsigned pause_ms;
+        unsigned restore_tries;
+        char *waiting_for; /* of the last wait; owned */
+        bool quiesced; /* a dump that was asked for cannot begin any more */
+        struct ts_err *why; /* the failure that led here; what follows may add a hint */
+        enum ts_outcome outcome;
+        bool over;
+};
+
+static void end(struct settle *s, enum ts_outcome outcome)
+{
+        s->outcome = outcome;
+        s->over = true;
+}
+
+/* What a person would type on each side, when only a person can say what happened there. */
+static char *manual_commands(const struct ts_mig *m)
+{
+        const struct ts_journal_head *head = ts_journal_head(m->j);
+        const char *target = m->dst_id ? m->dst_id : head->container_name;
+
+        if (m->committed)
+                return ts_fmt("what the journal knows: tranship status   ·   then: tranship recover %s", m->id);
+        if (m->archive)
+                return ts_fmt("when both sides answer: tranship recover %s   ·   by hand, on the target: podman rm -f %s   ·   only when it is gone there, on the source: "
+                              "podman container restore --keep --tcp-established --file-locks --ignore-rootfs %s   ·   if the target will never run it again: tranship recover %s --target-is-dead",
+                              m->id, target, head->container_id, m->id);
+        return ts_fmt("when both sides answer: tranship recover %s   ·   by hand, on the target: %s rm -f %s   ·   only when it is gone there, on the source: %s start %s%s %s   ·   "
+                      "if the target will never run it again: tranship recover %s --target-is-dead",
+                      m->id, m->dst.info && m->dst.info->kind == TS_PODMAN ? "podman" : "docker", target, m->src.info && m->src.info->kind == TS_PODMAN ? "podman" : "docker",
+                      m->cold ? "" : "--checkpoint ", m->cold ? "" : m->checkpoint, head->container_id, m->id);
+}
+
+/* A person must look (exit 6): say what is known and the exact next commands. */
+static void person(struct settle *s, const char *reason)
+{
+        ts_auto_free char *commands = manual_commands(s->m);
+
+        if (!ts_err_is_set(s->why))
+                ts_err_set(s->why, TS_ECONFLICT, "%s", reason);
+        else
+                ts_err_prefix(s->why, "%s", reason);
+        free(TS_TAKE(s->why->hint)); /* that of the first failure is not what matters now */
+        ts_err_hint(s->why, "%s", ts_or(commands, ""));
+        end(s, TS_OUT_UNKNOWN);
+}
+
+/* Each thing that is waited for gets the whole time. */
+static void wait_or(struct settle *s, const char *what)
+{
+        struct ts_mig *m = s->m;
+
+        if (!ts_streq0(s->waiting_for, what)) {
+                free(s->waiting_for);
+                s->waiting_for = ts_strdup0(what);
+                s->deadline = ts_deadline_in_ms(m->o->fence_timeout_ms ? m->o->fence_timeout_ms : DEFAULT_FENCE_TIMEOUT_MS);
+                s->pause_ms = FIRST_PAUSE_MS;
+        }
+        if (ts_deadline_passed(s->deadline) && m->committed) {
+                ts_mig_leftover(m, "%s: tranship recover %s finishes it", what, m->id);
+                end(s, TS_OUT_LEFTOVERS);
+                return;
+        }
+        if (ts_deadline_passed(s->deadline)) {
+                person(s, what);
+                return;
+        }
+        ts_mig_emit(m, &(struct ts_event){ .kind = TS_EV_WAITING, .text = what });
+        ts_sleep_ms(s->pause_ms);
+        s->pause_ms = s->pause_ms * 2 < LONGEST_PAUSE_MS ? s->pause_ms * 2 : LONGEST_PAUSE_MS;
+}
+
+/* The decision is made and written down; what could not be taken back now is only tried again by a later recover, never decided anew: the source may have a life of its own by then. */
+static void undo(struct settle *s, enum ts_outcome outcome)
+{
+        struct ts_mig *m = s->m;
+        struct ts_json *detail = ts_json_object();
+        int left;
+
+        (void)ts_json_set_bool(detail, "lost", outcome == TS_OUT_LOST);
+        if (ts_journal_stage(m->j) < TS_STAGE_ROLLED_BACK)
+                (void)ts_journal_set_stage(m->j, TS_STAGE_ROLLED_BACK, detail, NULL);
+        else
+                ts_json_free(detail);
+        left = ts_undo_all(m);
+        if (left == 0)
+                ts_mirrors_remove(m);
+        end(s, outcome);
+}
+
+/* Says so when there is nothing that "runs as before" (SAFETY rule 17). */
+static void undo_and_tell(struct settle *s, const struct ts_case *c, const char *why)
+{
+        bool runs = c->source == TS_SOURCE_RUNNING || c->source == TS_SOURCE_MOVED_ON;
+
+        if (runs && c->stage >= TS_STAGE_CHECKPOINT_SENT)
+                ts_drop_source_images(s->m); /* its memory, on a disk */
+        undo(s, TS_OUT_ROLLED_BACK);
+        if (runs)
+                return;
+        ts_mig_warn(s->m, "%s", why);
+        s->m->r->source_not_running = true;
+        if (c->source == TS_SOURCE_GONE)
+                s->outcome = TS_OUT_UNKNOWN;
+}
+
+static void fence(struct settle *s)
+{
+        struct ts_mig *m = s->m;
+        ts_auto_err err = TS_ERR_INIT;
+
+        if (ts_fence_target(m, &err) < 0) {
+                ts_debug("fence: %s", ts_err_message(&err));
+                wait_or(s, "the target could not be fenced");
+                return;
+        }
+        if (ts_journal_stage(m->j) < TS_STAGE_TARGET_FENCED && ts_journal_set_stage(m->j, TS_STAGE_TARGET_FENCED, NULL, &err) < 0)
+                person(s, ts_err_message(&err));
+}
+
+static void restore_source(struct settle *s)
+{
+        struct ts_mig *m = s->m;
+        ts_auto_err err = TS_ERR_INIT;
+
+        if (ts_journal_stage(m->j) < TS_STAGE_ROLLBACK_SENT && ts_journal_set_stage(m->j, TS_STAGE_ROLLBACK_SENT, NULL, &err) < 0) {
+                person(s, ts_err_message(&err));
+                return;
+        }
+        if (m->locked && ts_lock_check(m->src.host, m->lock_path, m->id, &err) < 0) {
+                person(s, ts_err_message(&err));
+                return;
+        }
+        if (ts_restore_source(m, &err) == 0)
+                return; /* the next look sees it running: undo */
+        ts_drop_source_service(m); /* it may hold the published ports of the failed try */
+        ts_mig_warn(m, "restoring '%s' on the source: %s", ts_journal_head(m->j)->container_name, ts_err_message(&err));
+        if (++s->restore_tries < RESTORE_TRIES)
+                wait_or(s, "the source could not be restored yet");
+        else
+                person(s, "the source could not be restored; its checkpoint is kept");
+}
+
+static void verify(struct settle *s)
+{
+        ts_auto_err err = TS_ERR_INIT;
+
+        if (ts_verify_target(s->m, &err) == 0)
+                return;
+        ts_mig_warn(s->m, "%s", ts_err_message(&err));
+        if (ts_journal_stage(s->m->j) < TS_STAGE_VERIFY_FAILED)
+                wait_or(s, "the target could not be verified");
+}
+
+static void finish(struct settle *s)
+{
+        struct ts_mig *m = s->m;
+
+        m->committed = true;
+        (void)ts_phase_cleanup(m, NULL);
+        if (m->both_may_run) {
+                person(s, "somebody started the source again after the commit: both may run, neither is killed");
+                return;
+        }
+        ts_err_clear(s->why);
+        end(s, m->r->leftovers.n ? TS_OUT_LEFTOVERS : TS_OUT_MOVED);
+}
+
+/* What touches the container wants its lock. This process may never have had it: a move that found it taken has only its own things to take back. One that begins where another process died takes it again. */
+static bool may_act(struct settle *s, enum ts_action a)
+{
+        struct ts_mig *m = s->m;
+        ts_auto_err err = TS_ERR_INIT;
+
+        if (!m->recovering || m->locked || (a == TS_ACT_NOTHING && !ts_undo_pending(m->j)) || a == TS_ACT_WAIT || a == TS_ACT_PERSON || ts_end_reconnect(m, &m->src, NULL) < 0)
+                return true;
+        if (ts_mig_lock(m, &err) == 0)
+                return true;
+        if (err.code == TS_ECONFLICT) {
+                ts_err_move(s->why, &err);
+                end(s, TS_OUT_REFUSED);
+        } else {
+                wait_or(s, ts_err_message(&err));
+        }
+        return false;
+}
+
+/* The source runs, but was asked to dump, and the request may still be on its way: first make sure that it is not, then look again. */
+static bool dump_may_come(struct settle *s, const struct ts_case *c)
+{
+        ts_auto_err err = TS_ERR_INIT;
+
+        if (s->quiesced || s->m->dump_refused || c->stage != TS_STAGE_CHECKPOINT_SENT || c->source != TS_SOURCE_RUNNING)
+                return false;
+        s->quiesced = ts_quiesce_source(s->m, &err) == 0;
+        if (s->quiesced)
+                ts_debug("source: a dump cannot begin any more");
+        else
+                wait_or(s, ts_err_message(&err));
+        return true;
+}
+
+static void act(struct settle *s, const struct ts_case *c, enum ts_action a, const char *why)
+{
+        ts_auto_err err = TS_ERR_INIT;
+
+        ts_debug("decided: %s (%s)", ts_action_str(a), why);
+        if (!may_act(s, a) || ((a == TS_ACT_UNDO || a == TS_ACT_LOST) && dump_may_come(s, c)))
+                return;
+        (void)ts_fault("settle", ts_action_str(a), NULL);
+        switch (a) {
+        case TS_ACT_NOTHING:
+                if (c->stage == TS_STAGE_ROLLED_BACK && ts_undo_pending(s->m->j))
+                        undo(s, TS_OUT_ROLLED_BACK);
+                else
+                        end(s, c->stage == TS_STAGE_DONE ? TS_OUT_MOVED : TS_OUT_ROLLED_BACK);
+                break;
+        case TS_ACT_UNDO:
+                undo_and_tell(s, c, why);
+                break;
+        case TS_ACT_FENCE:
+                fence(s);
+                break;
+        case TS_ACT_RESTORE_SOURCE:
+                restore_source(s);
+                break;
+        case TS_ACT_VERIFY:
+                verify(s);
+                break;
+        case TS_ACT_COMMIT:
+                ts_mig_warn(s->m, "kept on the target although it was not verified, as asked");
+                if (ts_commit(s->m, &err) < 0)
+                        person(s, ts_err_message(&err));
+                break;
+        case TS_ACT_FINISH:
+                finish(s);
+                break;
+        case TS_ACT_WAIT:
+                wait_or(s, why);
+                break;
+        case TS_ACT_LOST:
+                s->m->lost = true;
+                undo(s, TS_OUT_LOST);
+                ts_err_prefix(s->why, "the container's memory is lost, its files are intact");
+                ts_err_hint(s->why, "start it afresh from its files: tranship recover %s --cold", s->m->id);
+                break;
+        case TS_ACT_PERSON:
+        case TS_ACT_MAX:
+                person(s, why);
+                break;
+        }
+        (void)ts_fault("settled", ts_action_str(a), NULL);
+}
+
+enum ts_outcome ts_settle(struct ts_mig *m, struct ts_err *ret_why)
+{
+        struct settle s = { .m = m, .pause_ms = FIRST_PAUSE_MS, .why = ret_why };
+        uint64_t from = ts_now_us();
+
+        ts_stop_hold = 1; /* a rollback is what a signal asks for: it is not stopped by one */
+        ts_stop_signal = 0;
+        ts_call_free(TS_TAKE(m->import)); /* a body without its end: the engine discards it */
+        ts_call_free(TS_TAKE(m->dump));
+        ts_proc_free(TS_TAKE(m->feed));
+        ts_scp_out_free(TS_TAKE(m->scp));
+        for (unsigned round = 0; !s.over; round++) {
+                struct ts_case c = { .stage = ts_journal_stage(m->j),
+                                     .shared_writable = m->shared_writable,
+                                     .keep_on_verify_failure = m->o->on_verify_failure == TS_VERIFY_KEEP,
+                                     .cold = m->cold };
+                ts_auto_err err = TS_ERR_INIT;
+                const char *why = "";
+
+                if (round == ROUNDS_MAX)
+                        person(&s, "no decision was reached");
+                else if (ts_observe_source(m, &c.source, &err) < 0 || ts_observe_target(m, &c.target, &err) < 0)
+                        wait_or(&s, ts_err_message(&err));
+                else {
+                        enum ts_action a = ts_decide(&c, &why);
+
+                        act(&s, &c, a, why);
+                }
+        }
+        if (m->r->n_rollback < TS_REPORT_MAX_PHASES)
+                m->r->rollback[m->r->n_rollback++] =
+                        (struct ts_report_phase){ .name = "settle", .start_us = from - m->r->t0_us, .duration_us = ts_now_us() - from };
+        free(s.waiting_for);
+        return s.outcome;
+}

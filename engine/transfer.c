@@ -1,0 +1,375 @@
+/* transfer: what the frozen container is made of, to the target. Two shapes:
+ *   archive   the engine's export flows through a filter that takes the volumes out (they go straight into the target's), leaves the engine's incomplete root file system difference out, and adds a whole one;
+ *             the result flows into the target engine's import (stream) or into segments on the target host (scp). Its end is withheld: restore.c sends it.
+ *   in place  directories are copied from host to host: the dump, the root file system's upper directory, volumes, bind mounts, the log. */
+#include "base/io.h"
+#include "base/log.h"
+#include "engine/mig.h"
+#include "transfer/relay.h"
+#include "transfer/rootfs.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define STALL_MS 120000
+#define CAPTURE_MAX ((size_t)1 << 20)
+#define END_OF_TAR_BYTES 1024
+#define TAR_WAIT_MS 600000
+
+/* ---- archive: where the filtered bytes go ---- */
+static int import_write(void *ctx, const void *data, size_t len, struct ts_err *err)
+{
+        struct ts_mig *m = ctx;
+
+        m->archive_bytes += len;
+        return ts_write_all(ts_call_body_fd(m->import), data, len, ts_deadline_in_ms(STALL_MS), true, err);
+}
+
+static int segment_write(void *ctx, const void *data, size_t len, struct ts_err *err)
+{
+        struct ts_mig *m = ctx;
+
+        m->archive_bytes += len;
+        return ts_scp_out_write(m->scp, data, len, err);
+}
+
+/* The user skipped "address-taken": the container gets another address there (its open connections end). */
+static bool other_address(const struct ts_mig *m)
+{
+        for (size_t i = 0; i < m->findings->n; i++)
+                if (m->findings->v[i].skipped && !strcmp(m->findings->v[i].code, "address-taken"))
+                        return true;
+        return false;
+}
+
+static void import_options(struct ts_mig *m, struct ts_restore *o)
+{
+        bool other = other_address(m);
+
+        *o = (struct ts_restore){
+                .import = true,
+                .keep = true,
+                .tcp_established = true,
+                .file_locks = true,
+                .ignore_volumes = true, /* they are made in prepare and filled here */
+                .ignore_static_ip = other, /* Podman 4.3 lets the first govern both: always together */
+                .ignore_static_mac = other,
+                .print_stats = true,
+                .timeout_ms = m->o->restore_timeout_ms,
+        };
+}
+
+int ts_open_import(struct ts_mig *m, struct ts_err *err)
+{
+        struct ts_restore opts;
+
+        import_options(m, &opts);
+        return ts_api_restore(m->dst.api, "import", &opts, &m->import, err);
+}
+
+/* ---- archive: the filter ---- */
+struct split {
+        struct ts_mig *m;
+        struct ts_proc *untar; /* fills the volume whose content flows now */
+        struct ts_data *volume;
+};
+
+static struct ts_data *volume_by_entry(struct ts_mig *m, const char *name)
+{
+        size_t len = strlen(name);
+
+        if (!ts_starts(name, "volumes/") || len < strlen("volumes/x.tar") || strcmp(name + len - 4, ".tar") != 0)
+                return NULL;
+        name += strlen("volumes/");
+        len -= strlen("volumes/") + 4;
+        for (size_t i = 0; i < m->n_data; i++)
+                if (m->data[i].is_volume && strlen(m->data[i].mount->name) == len && !strncmp(m->data[i].mount->name, name, len))
+                        return &m->data[i];
+        return NULL;
+}
+
+static int divert_volume(struct split *s, const struct ts_tar_entry *e, enum ts_tar_verdict *ret, int *divert_fd, struct ts_err *err)
+{
+        struct ts_data *d = volume_by_entry(s->m, e->name);
+
+        if (!d)
+                return ts_err_set(err, TS_EPROTO, "the export holds '%s', a volume the container does not have", e->name);
+        if (d->mode == TS_DATA_SHARED) {
+                *ret = TS_TAR_DROP;
+                return 0;
+        }
+
+        const char *const argv[] = { "tar", "--extract", "--file=-", "--directory", d->dst_path, "--preserve-permissions", "--same-owner", "--numeric-owner", "--xattrs", "--xattrs-include=*", "--acls", NULL };
+        if (ts_host_start(s->m->dst.host, argv, &s->untar, err) < 0)
+                return ts_err_prefix(err, "volume '%s'", d->mount->name);
+        s->volume = d;
+        d->bytes = e->size_bytes;
+        s->m->r->bytes.volumes += e->size_bytes;
+        *divert_fd = ts_proc_fd(s->untar);
+        *ret = TS_TAR_DIVERT;
+        return 0;
+}
+
+static int on_entry(void *ctx, const struct ts_tar_entry *e, enum ts_tar_verdict *ret, int *divert_fd, struct ts_err *err)
+{
+        struct split *s = ctx;
+
+        *ret = TS_TAR_PASS;
+        if (ts_starts(e->name, "volumes/"))
+                return divert_volume(s, e, ret, divert_fd, err);
+        if (!strcmp(e->name, "rootfs-diff.tar") || !strcmp(e->name, "deleted.files"))
+                *ret = TS_TAR_DROP; /* ours are complete */
+        else if (!strcmp(e->name, "stats-dump"))
+                *ret = TS_TAR_CAPTURE;
+        else if (ts_starts(e->name, "checkpoint/pages-"))
+                s->m->r->bytes.memory += e->size_bytes;
+        return 0;
+}
+
+static int on_captured(void *ctx, const struct ts_tar_entry *e, const void *data, size_t len, struct ts_err *err)
+{
+        struct split *s = ctx;
+
+        (void)e;
+        (void)err;
+        (void)ts_criu_stats_parse_dump(data, len, &s->m->r->dump, NULL); /* figures only: a move does not fail for them */
+        return 0;
+}
+
+static int on_diverted(void *ctx, const struct ts_tar_entry *e, int divert_fd, struct ts_err *err)
+{
+        struct split *s = ctx;
+        int rc;
+
+        (void)e;
+        (void)divert_fd;
+        rc = ts_proc_end_input(s->untar) < 0 ? ts_err_set(err, TS_ECONNECT, "the connection to the target broke")
+                                             : ts_proc_finish(s->untar, ts_deadline_in_ms(TAR_WAIT_MS), err);
+        ts_proc_free(TS_TAKE(s->untar));
+        return rc < 0 ? ts_err_prefix(err, "filling volume '%s'", s->volume->mount->name) : 0;
+}
+
+static int split_archive(struct ts_mig *m, const struct ts_sink *sink, struct ts_err *err)
+{
+        struct split s = { .m = m };
+        struct ts_tar_filter f = { .entry = on_entry,
+                                   .captured = on_captured,
+                                   .diverted = on_diverted,
+                                   .ctx = &s,
+                                   .capture_max = CAPTURE_MAX,
+                                   .stall_ms = STALL_MS,
+                                   .progress = ts_mig_progress,
+                                   .progress_ctx = m };
+        int rc;
+
+        m->progress_what = "memory and files";
+        m->progress_total = 0;
+        rc = ts_tar_filter_run(ts_call_body_fd(m->dump), &f, sink, &m->r->bytes.archive, err);
+        ts_proc_free(s.untar);
+        if (rc < 0)
+                return ts_err_prefix(err, "the export");
+        rc = ts_call_finish(m->dump, NULL, NULL, NULL, NULL, err);
+        return rc < 0 ? ts_err_prefix(err, "the export") : 0;
+}
+
+/* ---- archive: the root file system's difference, whole ---- */
+static int copy_proc(struct ts_proc *p, const struct ts_sink *sink, uint64_t size_bytes, struct ts_err *err)
+{
+        ts_auto_free char *buf = malloc(1 << 16);
+        uint64_t left = size_bytes;
+
+        if (!buf)
+                return ts_err_set(err, TS_ENOMEM, "out of memory");
+        for (;;) {
+                ssize_t n = ts_read_some(ts_proc_fd(p), buf, 1 << 16, ts_deadline_in_ms(STALL_MS), true, err);
+
+                if (n < 0)
+                        return -1;
+                if (n == 0)
+                        break;
+                if ((uint64_t)n > left)
+                        return ts_err_set(err, TS_EPROTO, "tar gave more than it announced");
+                left -= (uint64_t)n;
+                if (sink->write(sink->ctx, buf, (size_t)n, err) < 0)
+                        return -1;
+        }
+        if (left)
+                return ts_err_set(err, TS_EPROTO, "tar gave less than it announced");
+        return ts_proc_finish(p, ts_deadline_in_ms(TAR_WAIT_MS), err);
+}
+
+static int add_diff(struct ts_mig *m, const struct ts_rootfs_plan *plan, const struct ts_sink *sink, struct ts_err *err)
+{
+        ts_auto_free char *list = ts_fmt("%s/rootfs.list", m->src.staging);
+        ts_auto(ts_proc) struct ts_proc *tar = NULL;
+        uint64_t size = 0;
+
+        if (!list)
+                return ts_err_set(err, TS_ENOMEM, "out of memory");
+        if (ts_rootfs_diff_size(m->src.host, m->c->upper_dir, plan, &size, err) < 0 || ts_tar_header(sink, "rootfs-diff.tar", 0600, size, 0, err) < 0 ||
+            ts_rootfs_diff_start(m->src.host, m->c->upper_dir, plan, list, &tar, err) < 0 || copy_proc(tar, sink, size, err) < 0)
+                return -1;
+        m->r->bytes.rootfs = size;
+        return ts_tar_pad(sink, size, err);
+}
+
+/* Podman from 5.8.2 on resolves a path of deleted.files before it removes it (rootfs.h). */
+static bool follows_deleted_links(const struct ts_engine_info *i)
+{
+        return i->v[0] > 5 || (i->v[0] == 5 && (i->v[1] > 8 || (i->v[1] == 8 && i->v[2] >= 2)));
+}
+
+/* Made from the upper directory itself, not from the engine's list of changes: that one is wrong for directories removed and made again (rootfs.h), and asking costs downtime. */
+static int add_rootfs(struct ts_mig *m, const struct ts_sink *sink, struct ts_err *err)
+{
+        ts_auto_rootfs_plan plan = { 0 };
+
+        if (!m->c->upper_dir)
+                return ts_err_set(err, TS_EENGINE, "the engine does not say where the container's root file system changes are");
+        if (ts_rootfs_diff_plan(m->src.host, m->c->upper_dir, (const char *const *)m->c->lower_dirs.v, m->c->lower_dirs.n, NULL, 0, &plan, err) < 0)
+                return ts_err_prefix(err, "root file system changes");
+        if (plan.deleted_links.n && follows_deleted_links(m->dst.info)) {
+                ts_err_set(err, TS_EREFUSED, "the container removed the symbolic link '%s' of its image, and this version of Podman would remove what it points to instead", plan.deleted_links.v[0]);
+                return ts_err_hint(err, "move it with --cold, or to a Podman older than 5.8.2");
+        }
+        if (plan.include.n && add_diff(m, &plan, sink, err) < 0)
+                return ts_err_prefix(err, "root file system changes");
+        return plan.deleted_json ? ts_tar_file(sink, "deleted.files", 0600, plan.deleted_json, strlen(plan.deleted_json), err) : 0;
+}
+
+/* ---- archive: scp ---- */
+/* The request's header comes through the channel up to its empty line, then the segments from the disk there, then what else comes through the channel: the withheld end. If the channel dies before that end
+ * the body is short of its announced length and the engine discards it. $1 directory, $2 socket, $3 program. */
+static const char feed_script[] = "cr=$(printf '\\r'); "
+                                  "{ while IFS= read -r l; do printf '%s\\n' \"$l\"; [ \"$l\" = \"$cr\" ] && break; done; "
+                                  "  for f in \"$1\"/seg.*; do cat -- \"$f\" || exit 1; done; "
+                                  "exec cat; } | \"$3\" --remote --url \"unix://$2\" system dial-stdio";
+
+static int dial_feed(void *ctx, int *ret_fd, struct ts_err *err)
+{
+        struct ts_mig *m = ctx;
+        const char *const argv[] = { "/bin/sh", "-c", feed_script, "sh", m->dst.staging, m->dst.socket, m->o->podman, NULL };
+
+        if (m->feed)
+                return ts_err_set(err, TS_EINTERNAL, "the import is sent once");
+        if (ts_host_start(m->dst.host, argv, &m->feed, err) < 0)
+                return ts_err_prefix(err, "feeding the segments to the engine");
+        *ret_fd = fcntl(ts_proc_fd(m->feed), F_DUPFD_CLOEXEC, 0);
+        return *ret_fd < 0 ? ts_err_errno(err, errno, "feeding the segments") : 0;
+}
+
+static int open_fed_import(struct ts_mig *m, struct ts_err *err)
+{
+        struct ts_dial dial = { .dial = dial_feed, .ctx = m };
+        struct ts_restore opts;
+        uint64_t bytes = 0;
+
+        if (ts_scp_out_flush(m->scp, &bytes, err) < 0)
+                return ts_err_prefix(err, "segments on the target host");
+        import_options(m, &opts);
+        opts.declared_bytes = bytes + END_OF_TAR_BYTES;
+        opts.own_bytes = END_OF_TAR_BYTES;
+        opts.dial = &dial;
+        return ts_api_restore(m->dst.api, "import", &opts, &m->import, err);
+}
+
+/* ---- both shapes ---- */
+typedef int (*copy_fn)(struct ts_host *from, const char *from_dir, struct ts_host *to, const char *to_dir, const struct ts_copy_opts *opts, uint64_t *ret_bytes, struct ts_err *err);
+
+static int copy_dir(struct ts_mig *m, copy_fn copy, const char *what, const char *from, const char *to, bool empty_target, uint64_t *ret_bytes, struct ts_err *err)
+{
+        struct ts_copy_opts opts = { .empty_target = empty_target, .stall_ms = STALL_MS, .progress = ts_mig_progress, .progress_ctx = m };
+
+        m->progress_what = what;
+        m->progress_total = 0;
+        if (copy(m->src.host, from, m->dst.host, to, &opts, ret_bytes, err) < 0)
+                return ts_err_prefix(err, "%s '%s'", what, from);
+        m->phase_bytes += *ret_bytes;
+        return 0;
+}
+
+/* What does not ride in the archive: bind mounts; in place also the volumes. */
+static int copy_data(struct ts_mig *m, struct ts_err *err)
+{
+        for (size_t i = 0; i < m->n_data; i++) {
+                struct ts_data *d = &m->data[i];
+
+                if (d->mode == TS_DATA_SHARED || (d->is_volume && m->archive))
+                        continue;
+                if (copy_dir(m, ts_tree_copy, d->is_volume ? "volume" : "bind mount", d->src_path, d->dst_path, false, &d->bytes, err) < 0)
+                        return -1;
+                m->r->bytes.volumes += d->bytes;
+        }
+        return 0;
+}
+
+static int transfer_archive(struct ts_mig *m, struct ts_err *err)
+{
+        bool scp = m->o->transfer == TS_TRANSFER_SCP;
+        struct ts_sink sink = { .write = scp ? segment_write : import_write, .ctx = m };
+
+        if (scp && ts_scp_out_new(m, &m->scp, err) < 0)
+                return -1;
+        if (split_archive(m, &sink, err) < 0 || ts_fault("transfer", "half", err) < 0 || add_rootfs(m, &sink, err) < 0 || copy_data(m, err) < 0)
+                return -1;
+        m->phase_bytes += m->archive_bytes;
+        return scp ? open_fed_import(m, err) : 0;
+}
+
+/* ---- in place ---- */
+static int copy_dump(struct ts_mig *m, const char *target_dir, struct ts_err *err)
+{
+        ts_auto_free char *from = ts_fmt("%s/checkpoints/%s", m->bundle, m->checkpoint);
+        ts_auto_free char *to = ts_fmt("%s/checkpoints/%s", target_dir, m->checkpoint);
+        const char *const make[] = { "mkdir", "-p", "-m", "0700", "--", ts_or(to, ""), NULL };
+
+        if (ts_host_check(m->dst.host, make, NULL, NULL, err) < 0)
+                return -1;
+        return copy_dir(m, ts_tree_copy, "dump", from, to, false, &m->r->bytes.memory, err);
+}
+
+/* The log so far, where the driver keeps one in a file: the engine appends to it. */
+static int copy_log(struct ts_mig *m, const struct ts_container *there, struct ts_err *err)
+{
+        ts_auto_free char *made_up = ts_fmt("%s/%s-json.log", there->bundle_dir, there->id);
+        const char *to = there->log_path && *there->log_path ? there->log_path : made_up;
+        const char *const read_argv[] = { "cat", "--", m->c->log_path, NULL };
+        const char *const write_argv[] = { "/bin/sh", "-c", "umask 077; exec cat >\"$1\"", "sh", to, NULL };
+        ts_auto(ts_proc) struct ts_proc *in = NULL;
+        ts_auto(ts_proc) struct ts_proc *out = NULL;
+
+        if (!m->c->log_path || !*m->c->log_path)
+                return 0;
+        m->progress_what = "log";
+        if (ts_host_start(m->src.host, read_argv, &in, err) < 0 || ts_host_start(m->dst.host, write_argv, &out, err) < 0 ||
+            ts_relay(ts_proc_fd(in), ts_proc_fd(out), UINT64_MAX, STALL_MS, ts_mig_progress, m, NULL, err) < 0)
+                return ts_err_prefix(err, "log");
+        (void)ts_proc_end_input(out);
+        return ts_proc_finish(in, ts_deadline_in_ms(TAR_WAIT_MS), err) < 0 || ts_proc_finish(out, ts_deadline_in_ms(TAR_WAIT_MS), err) < 0 ? ts_err_prefix(err, "log") : 0;
+}
+
+static int transfer_in_place(struct ts_mig *m, struct ts_err *err)
+{
+        ts_auto(ts_container) struct ts_container *there = NULL;
+
+        if (ts_api_inspect(m->dst.api, m->dst_id, &there, err) < 0)
+                return -1;
+        free(m->target_bundle);
+        m->target_bundle = ts_strdup0(there->bundle_dir);
+        if (there->state != TS_STATE_CREATED)
+                return ts_err_set(err, TS_ECONFLICT, "somebody started the container prepared on the target");
+        if (!m->c->upper_dir || !there->upper_dir)
+                return ts_err_set(err, TS_EENGINE, "the engine does not say where the container's root file system changes are");
+        if ((!m->cold && copy_dump(m, there->bundle_dir, err) < 0) || ts_fault("transfer", "half", err) < 0)
+                return -1;
+        if (copy_dir(m, ts_rootfs_copy_upper, "root file system", m->c->upper_dir, there->upper_dir, true, &m->r->bytes.rootfs, err) < 0 || copy_data(m, err) < 0)
+                return -1;
+        return copy_log(m, there, err);
+}
+
+int ts_phase_transfer(struct ts_mig *m, struct ts_err *err)
+{
+        return m->archive ? transfer_archive(m, err) : transfer_in_place(m, err);
+}

@@ -1,0 +1,311 @@
+/* Taking back what the journal lists, newest first, one function a kind of resource. Every step is idempotent: recover may come a second time. Also used after the commit for what
+ * must not stay (staging, services, lock). */
+#include "engine/lock.h"
+#include "engine/mig.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const struct ts_run_opts ts_slow_run = { .timeout_ms = 600000 };
+
+/* $1: a checkpoint directory of ours. containerd unpacks every checkpoint it restores into a temporary directory and never removes it: whole memory images. Those of ours have our dump's inventory. */
+static const char sweep_script[] = "for d in \"${TMPDIR:-/tmp}\"/ctrd-checkpoint* /run/user/0/ctrd-checkpoint*; do [ -d \"$d\" ] && cmp -s -- \"$d/inventory.img\" \"$1/inventory.img\" && rm -rf -- \"$d\"; done; exit 0";
+
+void ts_sweep_containerd(struct ts_mig *m, struct ts_end *e)
+{
+        const char *base = e->side == TS_SIDE_SOURCE ? m->bundle : m->target_bundle;
+        ts_auto_free char *dir = ts_fmt("%s/checkpoints/%s", ts_or(base, ""), ts_or(m->checkpoint, ""));
+        const char *const argv[] = { "/bin/sh", "-c", sweep_script, "sh", ts_or(dir, ""), NULL };
+
+        if (base && m->checkpoint && e->host)
+                (void)ts_host_check(e->host, argv, &ts_slow_run, NULL, NULL);
+}
+
+static int undo_lock(struct ts_mig *m, struct ts_end *e, const struct ts_res *r, struct ts_err *err)
+{
+        return ts_lock_release(e->host, r->name, m->id, err);
+}
+
+/* Only a directory whose name ends in our ID: whatever the journal says, nothing else is removed recursively. */
+static int remove_tree(struct ts_mig *m, struct ts_end *e, const char *path, struct ts_err *err)
+{
+        const char *const argv[] = { "rm", "-rf", "--one-file-system", "--", path, NULL };
+
+        if (path[0] != '/' || !strstr(path, m->id) || strstr(path, "/../"))
+                return ts_err_set(err, TS_EPROTO, "'%s' does not look like a directory of this migration", path);
+        return ts_host_check(e->host, argv, &ts_slow_run, NULL, err);
+}
+
+static int undo_staging(struct ts_mig *m, struct ts_end *e, const struct ts_res *r, struct ts_err *err)
+{
+        return remove_tree(m, e, r->name, err);
+}
+
+static int undo_service(struct ts_mig *m, struct ts_end *e, const struct ts_res *r, struct ts_err *err)
+{
+        ts_auto_free char *dir = ts_strdup0(r->name);
+        char *slash = dir ? strrchr(dir, '/') : NULL;
+
+        if (e->service) { /* our connections first: Podman waits for them when it is to end */
+                free(TS_TAKE(e->service));
+                ts_api_free(TS_TAKE(e->api));
+                e->info = NULL;
+        }
+        if ((r->id && ts_end_stop_service(e, r->id, err) < 0) || ts_end_reconnect(m, e, err) < 0)
+                return -1;
+        if (!slash)
+                return 0;
+        *slash = '\0';
+        return remove_tree(m, e, dir, err);
+}
+
+/* By each of its names: an engine does not remove one with several names by its ID. One that somebody uses by now stays. */
+static int undo_image(struct ts_mig *m, struct ts_end *e, const struct ts_res *r, struct ts_err *err)
+{
+        ts_auto(ts_image) struct ts_image *there = NULL;
+        ts_auto_err why = TS_ERR_INIT;
+        int rc = 0;
+
+        (void)m;
+        if (!r->id) /* a name we gave to an image that was there */
+                return ts_api_image_remove(e->api, r->name, err);
+        if (ts_api_image(e->api, r->id, &there, &why) < 0) {
+                if (why.code == TS_ENOTFOUND)
+                        return 0;
+                ts_err_move(err, &why);
+                return -1;
+        }
+        for (size_t i = 0; rc == 0 && i < there->names.n; i++)
+                rc = ts_api_image_remove(e->api, there->names.v[i], &why);
+        if (rc == 0 && there->names.n == 0)
+                rc = ts_api_image_remove(e->api, r->id, &why);
+        if (rc == 0 || why.code == TS_ECONFLICT)
+                return 0;
+        ts_err_move(err, &why);
+        return -1;
+}
+
+/* Podman's JSON has "labels", Docker's "Labels". */
+static bool labelled_ours(const struct ts_mig *m, const struct ts_json *json)
+{
+        const struct ts_json *labels = ts_json_member(json, "Labels");
+
+        if (!labels)
+                labels = ts_json_member(json, "labels");
+        return ts_streq0(ts_json_str(ts_json_member(labels, "tranship.migration"), "", NULL), m->id);
+}
+
+/* Only what carries our label: between the journal's "absent" and our creating it somebody else may have been faster. */
+static int undo_network(struct ts_mig *m, struct ts_end *e, const struct ts_res *r, struct ts_err *err)
+{
+        ts_auto(ts_network) struct ts_network *n = NULL;
+        ts_auto_err look = TS_ERR_INIT;
+
+        if (ts_api_network(e->api, r->name, &n, &look) < 0) {
+                if (look.code == TS_ENOTFOUND)
+                        return 0;
+                ts_err_move(err, &look);
+                return -1;
+        }
+        return labelled_ours(m, n->json) ? ts_api_network_remove(e->api, r->name, err) : 0;
+}
+
+static int remove_volume(struct ts_mig *m, struct ts_end *e, const struct ts_res *r, struct ts_err *err)
+{
+        ts_auto(ts_volume) struct ts_volume *v = NULL;
+        ts_auto_err look = TS_ERR_INIT;
+
+        if (ts_api_volume(e->api, r->name, &v, &look) < 0) {
+                if (look.code == TS_ENOTFOUND)
+                        return 0;
+                ts_err_move(err, &look);
+                return -1;
+        }
+        return labelled_ours(m, v->json) ? ts_api_volume_remove(e->api, r->name, err) : 0;
+}
+
+/* $1 data directory, $2 what it held before. */
+static const char put_back_script[] = "[ -e \"$2\" ] || exit 0; rm -rf --one-file-system -- \"$1\" && mv -T -- \"$2\" \"$1\"";
+
+static int undo_volume(struct ts_mig *m, struct ts_end *e, const struct ts_res *r, struct ts_err *err)
+{
+        if (!r->before || !strcmp(r->before, "absent"))
+                return remove_volume(m, e, r, err);
+
+        const char *const argv[] = { "/bin/sh", "-c", put_back_script, "sh", ts_or(r->id, ""), r->before, NULL };
+        if (!r->id || !strstr(r->before, m->id))
+                return ts_err_set(err, TS_EPROTO, "volume '%s': the journal does not say where its content was", r->name);
+        return ts_host_check(e->host, argv, &ts_slow_run, NULL, err);
+}
+
+static int undo_container(struct ts_mig *m, struct ts_end *e, const struct ts_res *r, struct ts_err *err)
+{
+        const char *id = r->id ? r->id : m->dst_id;
+        ts_auto(ts_container) struct ts_container *c = NULL;
+        ts_auto_err look = TS_ERR_INIT;
+
+        if (!id) {
+                if (ts_api_inspect(e->api, r->name, &c, &look) < 0) {
+                        if (look.code == TS_ENOTFOUND)
+                                return 0;
+                        ts_err_move(err, &look);
+                        return -1;
+                }
+                if (!ts_streq0(ts_container_label(c, "tranship.migration"), m->id))
+                        return 0;
+                id = c->id;
+        }
+        return ts_api_remove(e->api, id, true, false, err);
+}
+
+static int undo_policy(struct ts_mig *m, struct ts_end *e, const struct ts_res *r, struct ts_err *err)
+{
+        int rc = ts_set_policy(e->api, r->id, r->before, err);
+
+        (void)m;
+        if (rc < 0 && err && err->code == TS_ENOTFOUND) {
+                ts_err_clear(err);
+                return 0; /* the container is gone: nothing to give a policy to */
+        }
+        return rc;
+}
+
+/* Docker's by the engine; Podman's is a directory of the container's. Only when the source does not need it any more: never when its memory may be all that is left of it. */
+static int undo_checkpoint(struct ts_mig *m, struct ts_end *e, const struct ts_res *r, struct ts_err *err)
+{
+        ts_auto_free char *own = ts_fmt("%s/checkpoint", ts_or(m->bundle, ""));
+        const char *const argv[] = { "rm", "-rf", "--one-file-system", "--", r->name, NULL };
+
+        if (r->name[0] != '/') {
+                ts_sweep_containerd(m, e);
+                return ts_api_checkpoint_delete(e->api, r->id, r->name, err);
+        }
+        if (!ts_streq0(own, r->name))
+                return ts_err_set(err, TS_EPROTO, "'%s' is not the container's checkpoint", r->name);
+        return ts_host_check(e->host, argv, &ts_slow_run, NULL, err);
+}
+
+static int undo_rename(struct ts_mig *m, struct ts_end *e, const struct ts_res *r, struct ts_err *err)
+{
+        (void)m;
+        return ts_api_rename(e->api, r->id, r->before, err);
+}
+
+static int undo_door(struct ts_mig *m, struct ts_end *e, const struct ts_res *r, struct ts_err *err)
+{
+        (void)m;
+        return ts_door_remove(e, r->name, err);
+}
+
+/* A bind mount's directory that was absent before. */
+static int undo_path(struct ts_mig *m, struct ts_end *e, const struct ts_res *r, struct ts_err *err)
+{
+        const char *const argv[] = { "rm", "-rf", "--one-file-system", "--", r->name, NULL };
+        const char *const empty_argv[] = { "rmdir", "--ignore-fail-on-non-empty", "--", r->name, NULL };
+
+        (void)m;
+        if (r->name[0] != '/' || r->name[1] == '\0' || strstr(r->name, "/../"))
+                return ts_err_set(err, TS_EPROTO, "'%s' is not a path to remove", r->name);
+        if (r->state == TS_RES_INTENT) { /* somebody else may have made it since */
+                (void)ts_host_check(e->host, empty_argv, NULL, NULL, NULL);
+                return 0;
+        }
+        return ts_host_check(e->host, argv, &ts_slow_run, NULL, err);
+}
+
+static const struct {
+        int (*undo)(struct ts_mig *m, struct ts_end *e, const struct ts_res *r, struct ts_err *err);
+        bool stays_after_commit; /* it belongs to the moved container */
+        bool needs_api;
+} kinds[TS_RES_KIND_MAX] = {
+        [TS_RES_LOCK] = { undo_lock, false, false },
+        [TS_RES_STAGING] = { undo_staging, false, false },
+        [TS_RES_SERVICE] = { undo_service, false, false },
+        [TS_RES_IMAGE] = { undo_image, true, true },
+        [TS_RES_NETWORK] = { undo_network, true, true },
+        [TS_RES_VOLUME] = { undo_volume, true, true },
+        [TS_RES_CONTAINER] = { undo_container, true, true },
+        [TS_RES_POLICY] = { undo_policy, true, true },
+        [TS_RES_CHECKPOINT] = { undo_checkpoint, false, true },
+        [TS_RES_RENAME] = { undo_rename, true, true },
+        [TS_RES_PATH] = { undo_path, true, false },
+        [TS_RES_DOOR] = { undo_door, false, false },
+};
+
+/* What a moved container needs is taken back late only while the source still has it: otherwise another migration may have brought it there since, and this would be the only copy. */
+static int not_in_use(struct ts_mig *m, const struct ts_res *r, struct ts_err *err)
+{
+        ts_auto(ts_container) struct ts_container *c = NULL;
+
+        if (!m->recovering || r->side != TS_SIDE_TARGET || !kinds[r->kind].stays_after_commit)
+                return 0;
+        if (ts_end_reconnect(m, &m->src, err) == 0 && ts_api_inspect(m->src.api, ts_journal_head(m->j)->container_id, &c, err) == 0)
+                return 0;
+        return ts_err_prefix(err, "left alone, it may be in use: the source does not show the container any more");
+}
+
+static int undo_one(struct ts_mig *m, const struct ts_res *r, struct ts_err *err)
+{
+        struct ts_end *e = ts_mig_end(m, r->side);
+
+        if (not_in_use(m, r, err) < 0)
+                return -1;
+        if (kinds[r->kind].needs_api || !e->host ? ts_end_reconnect(m, e, err) < 0 : false)
+                return -1;
+        return kinds[r->kind].undo(m, e, r, err);
+}
+
+/* LOST: the incomplete images may still be worth something to a person, and a policy would start the container afresh without a word (SAFETY rule 13). */
+static bool kept_when_lost(const struct ts_mig *m, const struct ts_res *r)
+{
+        return m->lost && (r->kind == TS_RES_CHECKPOINT || r->kind == TS_RES_POLICY);
+}
+
+bool ts_undo_pending(const struct ts_journal *j)
+{
+        for (size_t i = 0; i < ts_journal_res_count(j); i++) {
+                enum ts_res_state state = ts_journal_res(j, i)->state;
+
+                if (state != TS_RES_UNDONE && state != TS_RES_KEPT)
+                        return true;
+        }
+        return false;
+}
+
+int ts_undo_all(struct ts_mig *m)
+{
+        int left = 0, left_on_source = 0;
+        bool silent[2] = { false, false }; /* by side */
+
+        for (size_t i = ts_journal_res_count(m->j); i-- > 0;) {
+                const struct ts_res *r = ts_journal_res(m->j, i);
+                ts_auto_err err = TS_ERR_INIT;
+
+                if (r->state == TS_RES_UNDONE || r->state == TS_RES_KEPT)
+                        continue;
+                if ((m->committed && kinds[r->kind].stays_after_commit) || kept_when_lost(m, r)) {
+                        (void)ts_journal_res_state(m->j, r->n, TS_RES_KEPT, NULL);
+                        continue;
+                }
+                if (r->kind == TS_RES_CHECKPOINT && m->dump_forbidden) {
+                        ts_mig_note(m, "an empty checkpoint '%s' stays with the container: a request for it may still be on its way, and is refused so", r->name);
+                        (void)ts_journal_res_state(m->j, r->n, TS_RES_KEPT, NULL);
+                        continue;
+                }
+                if (r->kind == TS_RES_LOCK && left_on_source && !m->committed) { /* nobody may begin with a source that is half taken back */
+                        ts_mig_leftover(m, "lock of '%s', kept until the rest is taken back", ts_journal_head(m->j)->container_name);
+                        continue;
+                }
+                if (silent[r->side]) /* asked once, and every time would take a time-out */
+                        ts_err_set(&err, TS_ECONNECT, "the %s does not answer", ts_side_str(r->side));
+                else if (undo_one(m, r, &err) == 0) {
+                        (void)ts_journal_res_state(m->j, r->n, TS_RES_UNDONE, NULL);
+                        continue;
+                }
+                silent[r->side] = err.code == TS_ECONNECT || err.code == TS_ETIMEOUT;
+                left++;
+                left_on_source += r->side == TS_SIDE_SOURCE;
+                ts_mig_leftover(m, "%s '%s' on the %s: %s", ts_res_kind_str(r->kind), r->name, ts_side_str(r->side), ts_err_message(&err));
+        }
+        return left;
+}

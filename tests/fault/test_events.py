@@ -1,0 +1,676 @@
+"""What happens from outside in mid-move: cut connections, dying engines, full disks, other people, other machines.
+
+Most cases let the move stop itself at a point (Fault.paused_move), do their worst, and let it go on. Whatever happens: never two copies (watched from outside all the time), the
+exit status tells the truth, `recover` and a rerun succeed, one sequence.
+"""
+
+import signal
+
+import lab
+from fault import ALL, event, kill
+
+SCP, STREAM, DOCKER = ALL
+PODMAN = (SCP, STREAM)
+NO_WAY = "exec:false"  # a verification that never succeeds
+
+
+# ---- connections
+
+
+@event(STREAM, DOCKER)
+def target_cut_in_transfer(f):
+    f.start()
+    with f.watch():
+        r = f.paused_move("transfer:half")
+        f.cut(r, f.dst.host)
+        f.wait(f.resume(r), 4)
+        f.recover_and_rerun(r, "source")
+
+
+@event(SCP)
+def source_cut_in_transfer(f):
+    f.start()
+    with f.watch():
+        r = f.paused_move("transfer:half")
+        f.cut(r, f.src.host)
+        f.wait(f.resume(r), 0, 4)
+        f.recover_and_rerun(r)
+
+
+@event(STREAM, hosts=True)
+def target_cable_out_in_transfer(f):
+    """Before restore-sent the way back needs nothing from the target; what stays there is said, and removed by recover."""
+    f.start()
+    with f.watch():
+        r = f.paused_move("transfer:half")
+        f.cable(f.dst.host, False)
+        f.wait(f.resume(r), 4)
+        lab.check(r.report["leftovers"], "nothing is said of what is left on the target")
+        f.cable(f.dst.host, True)
+        f.recover_and_rerun(r, "source")
+
+
+@event(SCP, hosts=True)
+def source_cable_out_in_transfer(f):
+    """The source is stopped and cannot be reached: nobody can say more than that."""
+    f.start()
+    with f.watch():
+        r = f.paused_move("transfer:half")
+        f.cable(f.src.host, False)
+        f.wait(f.resume(r), 6)
+        lab.check(f"tranship recover {f.migration()}" in r.stderr, "the command is not printed:", r.tail())
+        f.cable(f.src.host, True)
+        f.recover_and_rerun(r, "source")
+
+
+@event(DOCKER, hosts=True)
+def source_cable_out_after_restore(f):
+    """The target has it: the move is finished, the source is cleaned up later."""
+    f.start()
+    with f.watch():
+        r = f.paused_move("restore:after")
+        f.cable(f.src.host, False)
+        f.wait(f.resume(r), 5)
+        lab.check(r.report["leftovers"], "nothing is said of what is left on the source")
+        f.cable(f.src.host, True)
+        f.recover_and_rerun(r, "target")
+        lab.check(f.src.state(f.name) in ("absent", "running"), "the source's container is still there:", f.src.state(f.name))
+
+
+@event(*ALL)
+def target_cut_after_last_chunk(f):
+    f.start()
+    with f.watch():
+        r = f.paused_move("restore:gone")
+        f.cut(r, f.dst.host)
+        f.wait(f.resume(r), 0, 4, 5)
+        f.recover_and_rerun(r)
+
+
+@event(*ALL)
+def answer_lost(f):
+    """The restore went on to its end, its answer did not come: forward."""
+    f.start()
+    with f.watch():
+        r = f.paused_move("restore:gone")
+        lab.until(lambda: f.dst.running(f.name), 20, "the target runs it")
+        f.cut(r, f.dst.host)
+        f.wait(f.resume(r), 0, 5)
+        f.recover_and_rerun(r, "target")
+
+
+@event(SCP, hosts=True)
+def target_unreachable(f):
+    """After the restore was sent: nothing goes back without a fence, a person is told what to do; recover knows when both are there again."""
+    f.start()
+    with f.watch():
+        r = f.paused_move("restore:gone")
+        f.cable(f.dst.host, False)
+        f.resume(r).wait(100)
+        lab.same("exit", 6, r.status)
+        for command in (f"tranship recover {f.migration()}", f"tranship recover {f.migration()} --target-is-dead"):
+            lab.check(command in " ".join(r.stderr.split()), f"'{command}' is not printed:", r.tail())
+        lab.check(not f.src.running(f.name), "the source runs without a fence")
+        f.recover(expect=(6,))
+        f.cable(f.dst.host, True)
+        f.recover_and_rerun(r)
+
+
+@event(STREAM, DOCKER, hosts=True)
+def target_is_dead(f):
+    """The same, and the target never comes back (here: it does later, with nothing running): a person's word is needed, and enough."""
+    f.start()
+    with f.watch():
+        r = f.paused_move("restore:journalled")
+        f.cable(f.dst.host, False)
+        f.resume(r).wait(100)
+        lab.same("exit", 6, r.status)
+        again = f.recover(f.migration(), "--target-is-dead", expect=(0, 4, 5))
+        lab.same("who runs it", "source", f.owner())
+        lab.check(again.report["leftovers"], "nothing is said of what is left on the target")
+        f.check_sequence(f.src)
+        f.cable(f.dst.host, True)
+        f.recover_and_rerun(again, "source")
+
+
+@event(STREAM, DOCKER)
+def late_dump(f):
+    """The connections freeze with the checkpoint's request in them and come to life after tranship has given up: the source still runs in the end."""
+    f.start()
+    with f.watch():
+        r = f.paused_move("checkpoint:sent")
+        frozen = f.signal_sessions(r, f.src.host, signal.SIGSTOP)
+        f.resume(r).wait(100)
+        status = r.status
+        for pid in frozen:
+            kill(pid, signal.SIGCONT)
+        f.count_on(f.src, 10)
+        lab.same("exit", 4, status)
+        f.recover_and_rerun(r, "source")
+
+
+@event(*ALL)
+def late_restore(f):
+    """The same with the restore's: the target stays as it is."""
+    f.start()
+    with f.watch():
+        r = f.paused_move("restore:journalled")
+        frozen = f.signal_sessions(r, f.dst.host, signal.SIGSTOP)
+        f.wait(f.resume(r), 4)
+        for pid in frozen:
+            kill(pid, signal.SIGCONT)
+        f.count_on(f.src, 10)
+        lab.check(not f.dst.running(f.name), "the target runs it")
+        f.recover_and_rerun(r, "source")
+
+
+# ---- engines
+
+
+@event(SCP, STREAM)
+def private_service_killed_in_restore(f):
+    f.start()
+    with f.watch():
+        r = f.paused_move("restore:gone")
+        f.end_private_services(f.dst.host, signal.SIGKILL)
+        f.wait(f.resume(r), 0, 4, 5)
+        f.recover()
+        free_addresses(f.dst)
+        f.recover_and_rerun(r)
+
+
+def free_addresses(engine):
+    """A Podman killed while it sets a network up never frees the address it had given: here it is freed by hand."""
+    if engine.kind == "podman" and not engine.get("/v1.41/containers/json"):
+        engine.host.sh("rm -f /run/containers/networks/ipam.db")
+
+
+@event(STREAM, DOCKER)
+def target_engine_killed_in_restore(f):
+    """The private service as well as the engine's own."""
+    f.start()
+    with f.watch():
+        r = f.paused_move("restore:gone")
+        f.dst.service("kill")
+        if not f.docker:
+            f.end_private_services(f.dst.host, signal.SIGKILL)
+        f.resume(r).wait(100)
+        f.dst.service("start")
+        f.check_promise(r, (0, 4, 5, 6))
+        lab.check(not f.src.running(f.name) or r.status == 4, "the source runs without a fence")
+        f.recover()
+        free_addresses(f.dst)
+        f.recover_and_rerun(r)
+
+
+@event(STREAM)
+def services_idle_out(f):
+    """Tranship was stopped so long that both private services ended by themselves."""
+    f.start()
+    with f.watch():
+        r = f.paused_move("transfer:before")
+        for engine in (f.src, f.dst):
+            f.end_private_services(engine.host, signal.SIGKILL)
+        f.wait(f.resume(r), 0, 4, 5)
+        f.recover_and_rerun(r)
+
+
+@event(SCP)
+def source_service_idles_out_in_transfer(f):
+    """What is copied beside the archive may take long: that the source's service ended meanwhile is no trouble."""
+    f.start()
+    with f.watch():
+        r = f.paused_move("transfer:after")
+        f.end_private_services(f.src.host, signal.SIGKILL)
+        f.wait(f.resume(r), 0)
+        f.recover_and_rerun(r, "target")
+
+
+@event(SCP, possible=PODMAN)
+def source_engine_restarted(f):
+    """Podman: the move has a service of its own."""
+    f.start()
+    with f.watch():
+        r = f.paused_move("transfer:before")
+        f.src.service("restart")
+        f.wait(f.resume(r), 0)
+        f.recover_and_rerun(r, "target")
+
+
+@event(DOCKER, possible=(DOCKER,))
+def source_engine_restarted_before_the_freeze(f):
+    """Without live-restore Docker stops its containers itself, and starts them again where their policy says so."""
+    f.start("--restart", "always")
+    r = f.paused_move("arm:before")
+    f.src.service("restart")
+    f.resume(r).wait(100)
+    lab.same("exit", 4, r.status)
+    lab.same("who runs it", "source", f.owner())
+    lab.same("restart policy", "always", policy(f.src, f.name))
+    f.count_on(f.src)
+    f.recover()
+    f.rerun_counting("source")
+
+
+@event(DOCKER, possible=(DOCKER,))
+def source_engine_restarted_after_the_freeze(f):
+    f.start("--restart", "always")
+    with f.watch():
+        r = f.paused_move("transfer:before")
+        f.src.service("restart")
+        f.wait(f.resume(r), 0, 4)
+        f.recover_and_rerun(r)
+        lab.check("always" in (policy(f.src, f.name), policy(f.dst, f.name)), "the restart policy is gone")
+
+
+# ---- the target cannot
+
+
+@event(*ALL)
+def image_missing(f):
+    """It travels; and goes again with a move that does not succeed."""
+    f.start()
+    remove_image(f.dst)
+    with f.watch():
+        r = f.move("transfer:before:error").wait(100)
+        f.check_promise(r, (4,))
+        lab.check(not has_image(f.dst), "the image stayed on the target")
+        f.recover_and_rerun(r, "source")
+        lab.check(has_image(f.dst), "the image did not travel")
+
+
+@event(STREAM, possible=PODMAN)
+def image_unloadable(f):
+    """The target's policy takes no images."""
+    f.start()
+    remove_image(f.dst)
+    f.t.at_end(f.dst.host.sh, "[ ! -e /etc/containers/policy.json.fault ] || mv /etc/containers/policy.json.fault /etc/containers/policy.json")
+    f.dst.host.sh("cp /etc/containers/policy.json /etc/containers/policy.json.fault; echo '{\"default\": [{\"type\": \"reject\"}]}' >/etc/containers/policy.json")
+    with f.watch():
+        r = f.move().wait(100)
+        f.check_promise(r, (4,))
+        lab.check("image" in r.stderr, "it does not say that it is the image:", r.tail())
+        f.dst.host.sh("mv /etc/containers/policy.json.fault /etc/containers/policy.json")
+        f.recover_and_rerun(r, "source")
+
+
+@event(DOCKER, possible=(DOCKER,))
+def image_does_not_fit(f):
+    """No room where the target's engine unpacks it."""
+    f.start()
+    remove_image(f.dst)
+    small_disk(f, "/var/lib/docker/tmp")
+    with f.watch():
+        r = f.move("", "--skip", "free-space").wait(100)
+        f.check_promise(r, (3, 4))
+        big_disk(f, "/var/lib/docker/tmp")
+        f.recover_and_rerun(r, "source")
+
+
+@event(STREAM, DOCKER)
+def port_taken(f):
+    port = f.t.port()
+    f.start("--publish", f"{port}:80")
+    with f.watch():
+        r = f.paused_move("arm:before")
+        blocker = lab.PREFIX + "blocker"
+        f.dst.start(blocker, "--publish", f"{port}:80", cmd=("sleep", "1000"))
+        f.wait(f.resume(r), 4)
+        f.dst.remove(blocker)
+        f.recover_and_rerun(r, "source")
+
+
+@event(SCP, STREAM)
+def staging_full(f):
+    f.start()
+    with f.watch():
+        r = f.paused_move("prepare:after")
+        staging = f"/var/tmp/tranship/{f.migration()}-target"
+        small_disk(f, staging)
+        f.wait(f.resume(r), 4)
+        big_disk(f, staging)
+        f.recover_and_rerun(r, "source")
+
+
+@event(DOCKER, possible=(DOCKER,))
+def storage_full(f):
+    """No room for the dump in the target engine's own storage."""
+    f.start()
+    with f.watch():
+        r = f.paused_move("prepare:after")
+        place = f"/var/lib/docker/containers/{f.dst.inspect(f.name)['Id']}/checkpoints"
+        small_disk(f, place)
+        f.wait(f.resume(r), 4)
+        big_disk(f, place)
+        f.recover_and_rerun(r, "source")
+
+
+def small_disk(f, path):
+    f.t.at_end(big_disk, f, path)
+    f.dst.host.sh('mkdir -p "$1"; mount -t tmpfs -o size=16k full "$1"', path)
+
+
+def big_disk(f, path):
+    f.dst.host.sh('umount "$1" 2>/dev/null || :', path)
+
+
+def has_image(engine):
+    return engine.api("GET", "/v1.41/images/counter/json")[0] == 200
+
+
+def remove_image(engine):
+    status, found = engine.api("GET", "/v1.41/images/counter/json")
+    if status == 200:
+        engine.cli("rmi", "--force", found["Id"])  # with every name it has
+    lab.check(not has_image(engine), "the image is still there")
+
+
+# ---- other people
+
+
+def stop(engine, name):
+    engine.cli("stop", "--time", "0", name)
+
+
+@event(SCP, DOCKER)
+def stopped_before_the_freeze(f):
+    """Somebody stopped it: that is left as it is."""
+    f.start()
+    with f.watch():
+        r = f.paused_move("arm:before")
+        stop(f.src, f.name)
+        f.resume(r).wait(100)
+        lab.same("exit", 4, r.status)
+        lab.same("who runs it", "neither", f.owner())
+        f.recover()
+        lab.same("state on the target", "absent", f.dst.state(f.name))
+        f.src.cli("start", f.name)
+        f.rerun_counting("source")
+
+
+@event(STREAM, DOCKER)
+def restarted_before_the_freeze(f):
+    f.start()
+    with f.watch():
+        r = f.paused_move("arm:before")
+        stop(f.src, f.name)
+        f.src.cli("start", f.name)
+        f.resume(r).wait(100)
+        lab.same("exit", 4, r.status)
+        lab.same("who runs it", "source", f.owner())
+        f.recover()
+        f.rerun_counting("source")
+
+
+@event(STREAM, DOCKER)
+def removed_before_the_freeze(f):
+    f.start()
+    with f.watch():
+        r = f.paused_move("arm:before")
+        f.src.remove(f.name)
+        f.resume(r).wait(100)
+        lab.check(r.status in (4, 6, 7), "exit", r.status, r.tail())
+        lab.same("who runs it", "neither", f.owner())
+        f.recover()
+        lab.check(all(m["final"] for m in f.status()), "a journal is open for ever")
+        f.check_nothing_left()
+
+
+@event(SCP, DOCKER)
+def started_after_the_freeze(f):
+    """Its checkpoint is out of date: the source wins."""
+    f.start()
+    with f.watch():
+        r = f.paused_move("transfer:before")
+        f.src.cli("start", f.name)
+        f.resume(r).wait(100)
+        lab.same("exit", 4, r.status)
+        lab.same("who runs it", "source", f.owner())
+        f.recover()
+        f.rerun_counting("source")
+
+
+@event(STREAM, DOCKER)
+def started_after_restore_sent(f):
+    """Both run then, by somebody's hand: before the commit the source wins and the target is fenced."""
+    f.start()
+    r = f.paused_move("restore:after")
+    lab.same("who runs it", "target", f.owner())
+    f.src.cli("start", f.name)
+    f.resume(r).wait(100)
+    lab.same("exit", 4, r.status)
+    lab.same("who runs it", "source", f.owner())
+    f.recover()
+    f.rerun_counting("source")
+
+
+@event(SCP, DOCKER)
+def started_after_the_commit(f):
+    """Neither is killed, and a person is told."""
+    f.start()
+    r = f.paused_move("cleanup:before")
+    f.src.cli("start", f.name)
+    f.resume(r).wait(100)
+    lab.same("exit", 6, r.status)
+    lab.same("who runs it", "both", f.owner())
+    f.recover(expect=(6,))
+    lab.same("who runs it", "both", f.owner())
+    stop(f.src, f.name)
+    f.recover(expect=(0, 5))
+    f.src.remove(f.name)  # what somebody used is not ours to remove
+    f.recover()
+    f.check_sequence(f.dst)
+    f.rerun("target")
+
+
+@event(STREAM, DOCKER)
+def removed_after_the_freeze(f):
+    """Somebody removed the source's container while its memory was on its way."""
+    f.start()
+    with f.watch():
+        r = f.paused_move("restore:before")
+        f.src.remove(f.name)
+        f.resume(r).wait(100)
+        lab.check(r.status in (0, 4, 6, 7), "exit", r.status, r.tail())
+        f.recover(expect=(0, 4, 6, 7))
+        lab.check(f.owner() in ("target", "neither"), "who runs it:", f.owner())
+
+
+@event(STREAM, DOCKER)
+def two_at_once(f):
+    """The second one is told who has the container."""
+    f.start()
+    other = f.elsewhere()
+    with f.watch():
+        r = f.paused_move("transfer:before")
+        second = f.begin("move", state=other).wait(100)
+        lab.check(second.status in (3, 4), "exit of the second", second.status, second.tail())
+        f.wait(f.resume(r), 0)
+        lab.check(all(m["final"] for m in f.status(other)), "the second left something open")
+        f.recover_and_rerun(r, "target")
+
+
+@event(STREAM, DOCKER)
+def second_finds_it_taken(f):
+    """Both have passed their preflight; the first has the lock."""
+    f.start()
+    other = f.elsewhere()
+    with f.watch():
+        second = f.paused_move("prepare:before", state=other)
+        r = f.paused_move("transfer:before")
+        f.resume(second).wait(100)
+        lab.check(second.status in (3, 4), "exit of the second", second.status, second.tail())
+        lab.check(f.migration() in second.stderr, "it does not say who has it:", second.tail())
+        f.wait(f.resume(r), 0)
+        lab.check(all(m["final"] for m in f.status(other)), "the second left something open")
+        f.recover_and_rerun(r, "target")
+
+
+@event(*ALL)
+def second_comes_too_late(f):
+    """It has passed its preflight, and then the first one moves the container from beginning to end."""
+    f.start()
+    other = f.elsewhere()
+    with f.watch():
+        second = f.paused_move("prepare:before", state=other)
+        r = f.wait(f.move(), 0)
+        f.resume(second).wait(100)
+        lab.check(second.status in (3, 4, 6), "exit of the second", second.status, second.tail())
+        lab.same("who runs it", "target", f.owner())
+        lab.check(all(m["final"] for m in f.status(other)), "the second left something open")
+        f.recover_and_rerun(r, "target")
+
+
+# ---- verification
+
+
+@event(*ALL)
+def verify_fails(f):
+    f.start()
+    with f.watch():
+        r = f.wait(f.move("", "--verify", NO_WAY, "--verify-timeout", "1s"), 4)
+        f.recover_and_rerun(r, "source")
+
+
+@event(STREAM, DOCKER)
+def verify_fails_and_it_is_kept(f):
+    f.start()
+    with f.watch():
+        r = f.wait(f.move("", "--verify", NO_WAY, "--verify-timeout", "1s", "--on-verify-failure", "keep"), 0)
+        f.recover_and_rerun(r, "target")
+
+
+# ---- crashes
+
+
+def policy(engine, name):
+    found = engine.inspect(name)
+    return found and found["HostConfig"]["RestartPolicy"]["Name"]
+
+
+def restart_policy(*points):
+    def run(f):
+        """The restart policy is back after recover."""
+        f.start("--restart", "always")
+        with f.watch():
+            for point in points:
+                r = f.move(f"{point}:kill").wait(100)
+                lab.same("how it ended", -9, r.status)
+                f.recover()
+                owner = f.owner()
+                lab.check(owner in ("source", "target"), f"killed at {point}, then recovered: it runs on {owner}")
+                lab.same(f"restart policy after {point}", "always", policy(f.engine_of(owner), f.name))
+                f.check_sequence(f.engine_of(owner))
+            f.recover_and_rerun(r)
+    return run
+
+
+for _name, _points in {"restart-policy-back": ("arm:after", "transfer:before"), "restart-policy-forth": ("cleanup:before",)}.items():
+    _run = restart_policy(*_points)
+    _run.__name__, _run.__module__ = _name, __name__
+    event(STREAM, DOCKER)(_run)
+
+
+@event(*ALL)
+def killed_again_and_again_on_the_way_back(f):
+    f.start()
+    with f.watch():
+        r = f.move("settle:fence:kill", "--verify", NO_WAY, "--verify-timeout", "1s").wait(100)
+        lab.same("how it ended", -9, r.status)
+        for point in ("settled:fence", "settle:restore-source", "settled:restore-source", "settle:undo"):
+            f.recover(faults=f"{point}:kill", expect=(-9,))
+        f.recover_and_rerun(r, "source")
+
+
+@event(*ALL)
+def killed_again_and_again_on_the_way_forth(f):
+    f.start()
+    with f.watch():
+        r = f.move("restore:gone:kill").wait(100)
+        lab.same("how it ended", -9, r.status)
+        lab.until(lambda: f.dst.running(f.name), 20, "the target runs it")
+        for point in ("settle:verify", "settled:verify", "settle:finish"):
+            f.recover(faults=f"{point}:kill", expect=(-9,))
+        f.recover_and_rerun(r, "target")
+
+
+@event(STREAM, DOCKER)
+def killed_in_the_dump(f):
+    """The engine dumps to the end without tranship."""
+    f.start()
+    with f.watch():
+        r = f.move("checkpoint:gone:kill").wait(100)
+        lab.same("how it ended", -9, r.status)
+        f.recover_and_rerun(r, "source")
+
+
+# ---- other machines
+
+
+def recover_elsewhere(f, state):
+    return f.begin("recover", "--from", f.src.uri, "--to", f.dst.uri, "--container", f.name, state=state).wait(100)
+
+
+def elsewhere(*points):
+    def run(f):
+        """Recovered from another machine, with nothing but the copies of the journal on the hosts."""
+        f.start()
+        with f.watch():
+            for point in points:
+                r = f.move(f"{point}:kill").wait(100)
+                lab.same("how it ended", -9, r.status)
+                other = recover_elsewhere(f, f.elsewhere())
+                lab.check(other.status in (0, 5), "exit of recover elsewhere:", other.status, other.tail())
+                owner = f.owner()
+                lab.check(owner in ("source", "target"), f"killed at {point}, then recovered elsewhere: it runs on {owner}")
+                f.check_sequence(f.engine_of(owner))
+                f.recover()  # the first machine comes back: it finds everything done
+                lab.same("who runs it after the first machine's recover", owner, f.owner())
+            f.recover_and_rerun(r)
+    return run
+
+
+for _name, _points in {"recovered-elsewhere-back": ("prepare:after", "transfer:before", "restore:before"), "recovered-elsewhere-forth": ("restore:after",)}.items():
+    _run = elsewhere(*_points)
+    _run.__name__, _run.__module__ = _name, __name__
+    event(STREAM, DOCKER)(_run)
+
+
+def overtaken(point):
+    def run(f):
+        """The first machine was only slow: it goes on after another one has recovered."""
+        f.start()
+        with f.watch():
+            r = f.paused_move(point)
+            other = recover_elsewhere(f, f.elsewhere())
+            lab.check(other.status in (0, 4, 5), "exit of recover elsewhere:", other.status, other.tail())
+            owner = f.owner()
+            f.resume(r).wait(100)
+            lab.check(r.status in (0, 4, 5, 6), "exit", r.status, r.tail())
+            lab.same("who runs it", owner, f.owner())
+            f.recover_and_rerun(r, owner)
+    return run
+
+
+for _point in ("transfer:before", "restore:journalled", "restore:after"):
+    _run = overtaken(_point)
+    _run.__name__, _run.__module__ = "overtaken-" + _point.replace(":", "-"), __name__
+    event(STREAM, DOCKER)(_run)
+
+
+@event(STREAM)
+def old_journal(f):
+    """A journal that stayed open: the container has been moved to and fro since, and is just being moved again. Its recover touches nothing."""
+    f.start()
+    with f.watch():
+        r = f.move("transfer:before:kill").wait(100)
+        lab.same("how it ended", -9, r.status)
+        other = recover_elsewhere(f, f.elsewhere())
+        lab.same("exit of recover elsewhere", 0, other.status)
+        new = f.elsewhere()
+        second = f.paused_move("restore:after", state=new)
+        late = f.recover(expect=(3,))
+        lab.check(late, "nothing to recover?")
+        f.wait(f.resume(second), 0)
+        f.recover(expect=(0, 6))  # the source is gone, as far as this journal knows: a person may look, nothing is touched
+        f.recover_and_rerun(second, "target")

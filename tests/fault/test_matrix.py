@@ -1,0 +1,46 @@
+"""Every phase × {error before, error after, killed before, killed after, SIGINT, SIGTERM, SIGHUP}, and the points inside checkpoint and restore.
+
+The phases come from the program's own table. Whatever happens: never two copies (watched from outside all the time); at the end what the exit status promises holds; then `recover` and a rerun succeed, and the
+counter has one sequence.
+"""
+
+import subprocess
+
+import fault
+import lab
+
+PATHS = list(lab.PATHS)
+FULL = fault.FULL
+KILLS = ("kill",)
+ACTIONS = (("before", "error"), ("after", "error"), ("before", "kill"), ("after", "kill"), ("before", "int"), ("before", "term"), ("before", "hup"))
+INSIDE = tuple((phase, "sent", action) for phase in ("checkpoint", "restore") for action in ("error", "kill", "int"))
+
+
+def phases():
+    return subprocess.run([lab.BINARY, "__phases"], capture_output=True, text=True, check=True).stdout.split()
+
+
+def one(phase, point, action):
+    def run(t):
+        f = fault.Fault(t)
+        f.start()
+        with f.watch():
+            r = f.move(f"{phase}:{point}:{action}").wait(100)
+            if action == "kill":
+                lab.same("how it ended", -9, r.status)
+            else:
+                f.check_promise(r)  # also while a journal may be open: nothing was left half-way without saying so
+            f.recover_and_rerun(r)
+    return run
+
+
+def generate():
+    points = [(phase, point, action) for phase in phases() for point, action in ACTIONS] + list(INSIDE)
+    for i, path in enumerate(PATHS):
+        for phase, point, action in points:
+            first = path == "podman-stream"
+            if FULL or first or action in KILLS:
+                lab.add_case(f"matrix/{phase}-{point}-{action}/{path}", one(phase, point, action), lab.PATHS[path][0], path, timeout=150)
+
+
+generate()
