@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define CONNECT_TRIES 3
+#define COMMAND_MAX 32000    /* what libssh2 can put into one packet; input has no such limit */
 #define STALE_US 20000000    /* a session idle for longer may have been forgotten by a firewall: */
 #define STALE_ANSWER_MS 3000 /* then it gets this long to open a channel before a new one is connected */
 
@@ -49,13 +50,6 @@ static long open_session_channel(struct ts_ssh *s, const void *arg, LIBSSH2_CHAN
         return ts_ssh_channel_rc(s, *ret);
 }
 
-/* Its time in the pool was nobody's silence. */
-static void wake(struct ts_ssh *s)
-{
-        s->alive_us = ts_now_us();
-        s->tried_us = s->asked_us = 0;
-}
-
 static ts_deadline answer_deadline(const struct ts_ssh *s)
 {
         bool stale = s->idle_since_us && ts_now_us() - s->idle_since_us > STALE_US;
@@ -69,7 +63,7 @@ static int open_channel(struct ts_ssh *s, channel_open_fn *open, const void *arg
         LIBSSH2_CHANNEL *ch = NULL;
         long rc;
 
-        wake(s);
+        ts_ssh_heard(s); /* its time in the pool was nobody's silence */
         rc = TS_SSH_AWAIT(s, deadline, "opening a channel", err, open(s, arg, &ch));
         *ret_lost = rc == LIBSSH2_ERROR_EAGAIN || ts_ssh_is_lost(s, rc);
         *ret = ch;
@@ -117,6 +111,18 @@ static int exec_command(struct ts_ssh *s, LIBSSH2_CHANNEL *ch, const char *line,
         if (rc == LIBSSH2_ERROR_CHANNEL_REQUEST_DENIED)
                 return ts_err_set(err, TS_EPROTO, "'%s' refuses to run commands", s->conf->alias);
         return rc == LIBSSH2_ERROR_EAGAIN ? -1 : ts_ssh_fail(s, rc, "starting a command", err);
+}
+
+static int quote_command(const char *const argv[], char **ret, struct ts_err *err)
+{
+        ts_auto_free char *line = NULL;
+
+        if (ts_shell_quote(argv, &line, err) < 0)
+                return -1;
+        if (strlen(line) > COMMAND_MAX)
+                return ts_err_set(err, TS_ELIMIT, "the command '%s' is longer than %d bytes", argv[0], COMMAND_MAX);
+        *ret = TS_TAKE(line);
+        return 0;
 }
 
 /* ---- processes ---- */
@@ -207,7 +213,7 @@ static int ssh_start(struct ts_host *base, const char *const argv[], const struc
 
         if (!argv[0])
                 return ts_err_set(err, TS_EUSAGE, "no command");
-        if (ts_shell_quote(argv, &line, err) < 0)
+        if (quote_command(argv, &line, err) < 0)
                 return -1;
         p = ssh_proc_new(h, argv[0], o->control);
         if (!p)
@@ -325,7 +331,7 @@ static int ssh_dial(struct ts_host *base, const char *path, const char *const fa
         int r;
 
         reap_tunnels(h, false);
-        if (has_helper && ts_shell_quote(fallback_argv, &line, err) < 0)
+        if (has_helper && quote_command(fallback_argv, &line, err) < 0)
                 return -1;
         s = ts_pool_take(h->pool);
 #ifdef TS_HAVE_STREAMLOCAL
@@ -402,7 +408,7 @@ static int send_file(struct ssh_host *h, const char *path, unsigned mode, const 
 
                 if (!s && ts_pool_connect(h->pool, CONNECT_TRIES, &s, err) < 0)
                         return -1;
-                wake(s);
+                ts_ssh_heard(s); /* its time in the pool was nobody's silence */
                 r = ts_scp_send(s, &h->base.wire, path, mode, src, &end, &failed);
                 if (end.reusable)
                         ts_pool_give(h->pool, TS_TAKE(s));

@@ -219,7 +219,7 @@ static const struct {
         { "TERM", SIGTERM }, { "USR1", SIGUSR1 }, { "USR2", SIGUSR2 },
 };
 
-static int exit_status(LIBSSH2_CHANNEL *ch)
+static int exit_status(struct ts_ssh *s, LIBSSH2_CHANNEL *ch)
 {
         char *name = NULL;
         size_t len = 0;
@@ -231,7 +231,7 @@ static int exit_status(LIBSSH2_CHANNEL *ch)
                 if (strcmp(name, signals[i].name) == 0)
                         status = 128 + signals[i].number;
         }
-        free(name); /* made with libssh2's allocator, which is malloc() as we gave none */
+        libssh2_free(s->session, name);
         return status;
 }
 
@@ -337,7 +337,7 @@ static void *flow_main(void *arg)
                 kill_command(f);
         } else {
                 if (f->opts.command)
-                        f->status = exit_status(f->ch);
+                        f->status = exit_status(f->s, f->ch);
                 reusable = close_channel(f);
         }
         say_tunnel_trouble(f);

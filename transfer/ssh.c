@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <linux/sockios.h>
+#include <malloc.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -14,6 +15,8 @@
 #define ASK_MIN_MS 1000 /* silence after which a keepalive is sent: a third of the peer's time within these bounds */
 #define ASK_MAX_MS 15000
 #define ASK_GRACE_MS 2000 /* libssh2 sends no two keepalives within 2 s */
+#define LOOK_US 500000    /* how often the life of a peer that owes an answer is looked at; */
+#define ASLEEP_US 2000000 /* when we did not look for this long, the silence was ours (stopped, suspended, starved) */
 
 /* ---- the callbacks ---- */
 
@@ -90,6 +93,12 @@ static bool send_some(struct ts_ssh *s)
         return true;
 }
 
+void ts_ssh_heard(struct ts_ssh *s)
+{
+        s->heard_us = s->alive_us = ts_now_us();
+        s->tried_us = s->asked_us = 0;
+}
+
 static ssize_t refill(struct ts_ssh *s)
 {
         ssize_t n;
@@ -104,8 +113,7 @@ static ssize_t refill(struct ts_ssh *s)
         s->in_off = 0;
         s->in_len = (size_t)n;
         s->turn_left -= (size_t)n < s->turn_left ? (size_t)n : s->turn_left;
-        s->alive_us = ts_now_us();
-        s->tried_us = s->asked_us = 0;
+        ts_ssh_heard(s);
         return n;
 }
 
@@ -145,6 +153,40 @@ static ssize_t ssh_recv(libssh2_socket_t fd, void *buf, size_t len, int flags, v
         return (ssize_t)len;
 }
 
+/* libssh2 queues what nobody asked for, such as answers to no question, until the session is freed: what it may take has an end. */
+static void *ssh_realloc(void *old, size_t len, void **abstract)
+{
+        struct ts_ssh *s = *abstract;
+        size_t before = old ? malloc_usable_size(old) : 0;
+        void *p;
+
+        if (len > TS_SSH_MEMORY || s->memory_bytes - before > TS_SSH_MEMORY - len)
+                return NULL;
+        p = realloc(old, len);
+        if (p)
+                s->memory_bytes += malloc_usable_size(p) - before;
+        return p;
+}
+
+static void *ssh_alloc(size_t len, void **abstract)
+{
+        return ssh_realloc(NULL, len, abstract);
+}
+
+static void ssh_release(void *p, void **abstract)
+{
+        struct ts_ssh *s = *abstract;
+
+        if (p)
+                s->memory_bytes -= malloc_usable_size(p);
+        free(p);
+}
+
+void ts_ssh_adopt(struct ts_ssh *s, void *p)
+{
+        s->memory_bytes += malloc_usable_size(p);
+}
+
 void ts_ssh_turn(struct ts_ssh *s)
 {
         s->turn_left = TS_SSH_TURN;
@@ -169,10 +211,12 @@ static void note_delivered(struct ts_ssh *s, uint64_t now)
         if (ioctl(s->fd, SIOCOUTQ, &unsent) < 0 || unsent < 0 || (uint64_t)unsent > s->sent_bytes)
                 return;
         delivered = s->sent_bytes - (uint64_t)unsent;
-        if (delivered > s->delivered_bytes) {
-                s->delivered_bytes = delivered;
+        if (delivered <= s->delivered_bytes)
+                return;
+        /* Only up to the keepalive itself: a trickle into a stopped peer's kernel proves nothing. */
+        if (!s->asked_us || s->delivered_bytes < s->asked_mark)
                 s->alive_us = now;
-        }
+        s->delivered_bytes = delivered;
 }
 
 static int gone_silent(struct ts_ssh *s, struct ts_err *err)
@@ -194,24 +238,37 @@ static void ask(struct ts_ssh *s, uint64_t now)
         if (!s->tried_us)
                 s->tried_us = now;
         (void)libssh2_keepalive_send(s->session, &next);
-        if (s->queued_bytes != before)
-                s->asked_us = now;
+        if (s->queued_bytes == before)
+                return;
+        s->asked_us = now;
+        s->asked_mark = s->queued_bytes;
+}
+
+static bool is_readable(int fd)
+{
+        struct pollfd p = { .fd = fd, .events = POLLIN };
+
+        return poll(&p, 1, 0) > 0;
 }
 
 /* When to look again, or 0 with err set when the peer is gone. */
 static uint64_t check_life(struct ts_ssh *s, struct ts_err *err)
 {
-        uint64_t now = ts_now_us(), patience = (uint64_t)s->conf->peer_timeout_ms * 1000, due = s->alive_us + ask_after_us(s);
+        uint64_t now = ts_now_us(), patience = (uint64_t)s->conf->peer_timeout_ms * 1000, due = s->heard_us + ask_after_us(s);
 
-        if (s->tried_us || ts_ssh_unsent(s))
-                note_delivered(s, now);
+        if (s->tried_us && now - s->checked_us > ASLEEP_US)
+                s->alive_us = now;
+        s->checked_us = now;
         if (!s->asked_us && now >= due)
                 ask(s, now);
         if (!s->tried_us)
                 return due;
+        note_delivered(s, now);
         due = s->asked_us ? later(s->asked_us, s->alive_us) + patience : later(s->tried_us, s->alive_us) + patience + ASK_GRACE_MS * 1000;
         if (now < due)
-                return now + 500000 < due ? now + 500000 : due;
+                return now + LOOK_US < due ? now + LOOK_US : due;
+        if (is_readable(s->fd)) /* it did answer */
+                return now;
         (void)gone_silent(s, err);
         return 0;
 }
@@ -361,9 +418,9 @@ struct ts_ssh *ts_ssh_new(const struct ts_ssh_conf *conf, int stop_fd)
         s->conf = conf;
         s->fd = s->proxy_errs = -1;
         s->stop_fd = stop_fd;
-        s->alive_us = ts_now_us();
+        ts_ssh_heard(s);
         s->in = malloc(TS_SSH_IN_SIZE);
-        s->session = s->in ? libssh2_session_init_ex(NULL, NULL, NULL, s) : NULL;
+        s->session = s->in ? libssh2_session_init_ex(ssh_alloc, ssh_release, ssh_realloc, s) : NULL;
         if (!s->session) {
                 ts_ssh_free(s);
                 return NULL;

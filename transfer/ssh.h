@@ -19,11 +19,12 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define TS_SSH_IN_SIZE (256u << 10)  /* read-ahead */
-#define TS_SSH_OUT_SOFT (512u << 10) /* no more channel data is encrypted while this much waits to be sent */
-#define TS_SSH_OUT_HARD (8u << 20)   /* a peer that asks and never reads */
-#define TS_SSH_WINDOW (4u << 20)     /* our receive window: what a peer may have under way to us */
-#define TS_SSH_TURN (1u << 20)       /* input handled before the caller gets a turn */
+#define TS_SSH_IN_SIZE (256u << 10)       /* read-ahead */
+#define TS_SSH_OUT_SOFT (512u << 10)      /* no more channel data is encrypted while this much waits to be sent */
+#define TS_SSH_OUT_HARD (8u << 20)        /* a peer that asks and never reads */
+#define TS_SSH_WINDOW (4u << 20)          /* our receive window: what a peer may have under way to us */
+#define TS_SSH_MEMORY ((size_t)128 << 20) /* for libssh2, a session */
+#define TS_SSH_TURN (1u << 20)            /* input handled before the caller gets a turn */
 
 struct ts_ssh {
         LIBSSH2_SESSION *session;
@@ -36,7 +37,8 @@ struct ts_ssh {
         int dead_errno;                 /* why, or 0: the other side closed it */
         bool up;                        /* authenticated: keepalives may be sent */
 
-        char *in; /* TS_SSH_IN_SIZE bytes */
+        size_t memory_bytes; /* held by libssh2 */
+        char *in;            /* TS_SSH_IN_SIZE bytes */
         size_t in_off, in_len;
         uint64_t taken_bytes;   /* ever given to libssh2 */
         uint64_t taken_at_wait; /* of these, before the last wait */
@@ -49,9 +51,12 @@ struct ts_ssh {
         uint64_t queued_bytes;    /* ever put into out */
         uint64_t sent_bytes;      /* ever given to the kernel */
         uint64_t delivered_bytes; /* of these, known to have left our kernel */
+        uint64_t heard_us;        /* last input */
         uint64_t alive_us;        /* last sign of life */
         uint64_t tried_us;        /* since when an answer is wanted; 0 = none is */
         uint64_t asked_us;        /* when the keepalive that wants it was queued; 0 = not yet */
+        uint64_t asked_mark;      /* queued_bytes then */
+        uint64_t checked_us;      /* when we last looked */
         uint64_t idle_since_us;   /* in a pool */
 };
 
@@ -68,6 +73,10 @@ TS_DEFINE_AUTO(ts_ssh, ts_ssh_free);
 int ts_ssh_wait(struct ts_ssh *s, struct pollfd *others, nfds_t n, ts_deadline deadline, struct ts_err *err);
 /* Sends what the kernel takes now. */
 int ts_ssh_flush(struct ts_ssh *s, struct ts_err *err);
+/* Memory from malloc() that libssh2 will free. */
+void ts_ssh_adopt(struct ts_ssh *s, void *p);
+/* The peer owes us nothing from now on. */
+void ts_ssh_heard(struct ts_ssh *s);
 /* A new budget of input. Called by whoever calls libssh2 in a loop of its own. */
 void ts_ssh_turn(struct ts_ssh *s);
 static inline size_t ts_ssh_unsent(const struct ts_ssh *s)

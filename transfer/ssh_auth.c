@@ -130,8 +130,10 @@ static int sign(LIBSSH2_SESSION *session, unsigned char **ret, size_t *ret_len, 
         ts_auto_err failed = TS_ERR_INIT;
 
         (void)session;
-        if (ts_agent_sign(&a->agent, a->key, data, len, rsa_flags(data, len), a->deadline, ret, ret_len, &failed) == 0)
+        if (ts_agent_sign(&a->agent, a->key, data, len, rsa_flags(data, len), a->deadline, ret, ret_len, &failed) == 0) {
+                ts_ssh_adopt(a->s, *ret);
                 return 0;
+        }
         ts_debug("ssh to %s: agent key '%s': %s", a->s->conf->alias, a->key->comment, ts_err_message(&failed));
         return -1;
 }

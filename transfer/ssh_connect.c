@@ -113,7 +113,7 @@ static int connect_steps(struct ts_ssh *s, struct ts_err *err)
         if (ts_ssh_check_host_key(s, err) < 0 || ts_ssh_authenticate(s, err) < 0)
                 return -1;
         s->up = true;
-        s->alive_us = ts_now_us();
+        ts_ssh_heard(s);
         ts_debug("ssh to %s: %s, %s", s->conf->alias, libssh2_session_methods(s->session, LIBSSH2_METHOD_CRYPT_CS),
                  ts_or(libssh2_session_methods(s->session, LIBSSH2_METHOD_MAC_CS), "-"));
         return 0;

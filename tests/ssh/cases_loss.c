@@ -164,6 +164,15 @@ static void pool_comes_back(void)
                         ts_sleep_ms(100);
                 (void)kill(sshd, how[i]);
                 ts_sleep_ms(100);
+                OK(ts_host_put(h, lab_path("files/put"), 0600, "x", 1, &err));
+                (void)unlink(lab_path("files/put"));
+                (void)kill(sshd, SIGKILL);
+                (void)kill(sshd, SIGCONT);
+                p = start_known(h, "exec true", &sshd);
+                OK(ts_proc_finish(p, DEADLINE, &err));
+                ts_proc_free(p);
+                (void)kill(sshd, how[i]);
+                ts_sleep_ms(100);
                 p = start_known(h, "exec true", &sshd);
                 OK(ts_proc_finish(p, DEADLINE, &err));
                 ts_proc_free(p);
@@ -227,6 +236,21 @@ static void stopped_while_reading(void)
 static void stopped_while_writing(void)
 {
         silent("exec cat >/dev/null", stuff);
+}
+
+/* Little bits that the stopped peer's kernel takes are no sign of life. */
+static void trickle(int fd)
+{
+        ts_deadline deadline = DEADLINE;
+
+        while (ts_write_all(fd, "a little bit", 12, deadline, false, NULL) == 0 && !ts_deadline_passed(deadline))
+                ts_sleep_ms(50);
+        CU_ASSERT(!ts_deadline_passed(deadline));
+}
+
+static void stopped_while_trickling(void)
+{
+        silent("exec cat >/dev/null", trickle);
 }
 
 static void stopped_command(void)
@@ -387,12 +411,21 @@ static void cable_flaps(void)
 }
 
 const struct test_case loss_cases[] = {
-        CASE(killed_while_reading),  CASE(killed_while_writing),
-        CASE(killed_before_status),  CASE(control_comes_back),
-        CASE(pool_comes_back),       CASE(killed_scp),
-        CASE(stopped_while_quiet),   CASE(stopped_while_reading),
-        CASE(stopped_while_writing), CASE(stopped_command),
-        CASE(stopped_scp),           CASE(stopped_tunnel),
-        CASE(short_pause),           CASE(cut_cable),
-        CASE(cable_flaps),           CASES_END,
+        CASE(killed_while_reading),
+        CASE(killed_while_writing),
+        CASE(killed_before_status),
+        CASE(control_comes_back),
+        CASE(pool_comes_back),
+        CASE(killed_scp),
+        CASE(stopped_while_quiet),
+        CASE(stopped_while_reading),
+        CASE(stopped_while_writing),
+        CASE(stopped_while_trickling),
+        CASE(stopped_command),
+        CASE(stopped_scp),
+        CASE(stopped_tunnel),
+        CASE(short_pause),
+        CASE(cut_cable),
+        CASE(cable_flaps),
+        CASES_END,
 };

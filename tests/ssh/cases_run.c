@@ -145,8 +145,8 @@ static void quoting_on(struct ts_host *h)
 }
 BOTH(quoting)
 
-/* Control characters go through where there is no shell, and are refused, not mangled, where there is one. */
-static void control_characters(void)
+/* Control characters go through where there is no shell, and are refused, not mangled, where there is one; likewise what fits into no packet. */
+static void words_ssh_cannot_carry(void)
 {
         struct ts_host *local = NULL, *remote = lab_connect("box");
         ts_auto_free char *out = NULL;
@@ -156,6 +156,15 @@ static void control_characters(void)
         OK(ts_host_check(local, ARGV("printf", "%s", "a\nb\tc"), NULL, &out, &err));
         STR_IS(out, "a\nb\tc");
         FAILS(ts_host_check(remote, ARGV("printf", "%s", "a\nb"), NULL, NULL, &err), TS_EUSAGE);
+        {
+                ts_auto_free char *word = calloc(1, 40001);
+
+                memset(word, 'x', 40000);
+                FAILS(ts_host_check(remote, ARGV("printf", "%s", word), NULL, NULL, &err), TS_ELIMIT);
+                word[31900] = '\0';
+                ts_err_clear(&err);
+                OK(ts_host_check(remote, ARGV("printf", "%s", word), NULL, NULL, &err));
+        }
         ts_host_free(local);
         ts_host_free(remote);
 }
@@ -203,7 +212,7 @@ const struct test_case run_cases[] = {
         CASE_BOTH(time_limit),
         CASE_BOTH(check),
         CASE_BOTH(quoting),
-        CASE(control_characters),
+        CASE(words_ssh_cannot_carry),
         CASE(one_session),
         CASE(clean_child),
         CASES_END,
