@@ -167,7 +167,7 @@ def late_restore(f):
 # ---- engines
 
 
-@event(SCP, STREAM)
+@event(SCP, STREAM, possible=PODMAN)
 def private_service_killed_in_restore(f):
     f.start()
     with f.watch():
@@ -203,7 +203,7 @@ def target_engine_killed_in_restore(f):
         f.recover_and_rerun(r)
 
 
-@event(STREAM)
+@event(STREAM, possible=PODMAN)
 def services_idle_out(f):
     """Tranship was stopped so long that both private services ended by themselves."""
     f.start()
@@ -215,7 +215,7 @@ def services_idle_out(f):
         f.recover_and_rerun(r)
 
 
-@event(SCP)
+@event(SCP, possible=PODMAN)
 def source_service_idles_out_in_transfer(f):
     """What is copied beside the archive may take long: that the source's service ended meanwhile is no trouble."""
     f.start()
