@@ -176,10 +176,11 @@ int ts_call_wait_answer(struct ts_call *c, void (*tick)(void *ctx), void *ctx, s
 int ts_call_body_fd(struct ts_call *c);
 /* The body written so far is the whole body: only after this does the engine see its end. Without it the request is broken off. */
 int ts_call_end_body(struct ts_call *c, struct ts_err *err);
-/* Waits for the end of everything. ret may be NULL. *ret_final (may be NULL): whether the engine gave a final answer (a status line), whatever it was: false means it may or may not have acted. */
+/* Waits for the end of everything. ret may be NULL. *ret_refused (may be NULL): the engine finally said no (a status line that is no success). Otherwise a failure leaves open whether it acted:
+ * no answer came, or one that began with success and cannot be read. */
 struct ts_call_result { char *id; struct ts_criu_dump dump; struct ts_criu_restore restore; uint64_t body_bytes; };
 void ts_call_result_clear(struct ts_call_result *r);
-int ts_call_finish(struct ts_call *c, void (*tick)(void *ctx), void *ctx, struct ts_call_result *ret, bool *ret_final, struct ts_err *err);
+int ts_call_finish(struct ts_call *c, void (*tick)(void *ctx), void *ctx, struct ts_call_result *ret, bool *ret_refused, struct ts_err *err);
 
 int ts_api_checkpoints(struct ts_api *a, const char *id, struct ts_list *ret, struct ts_err *err);           /* Docker */
 int ts_api_checkpoint_delete(struct ts_api *a, const char *id, const char *name, struct ts_err *err);        /* Docker; absent is success */

@@ -567,15 +567,15 @@ static void wait_done(struct ts_call *c, void (*tick)(void *ctx), void *ctx)
         }
 }
 
-int ts_call_finish(struct ts_call *c, void (*tick)(void *ctx), void *ctx, struct ts_call_result *ret, bool *ret_final, struct ts_err *err)
+int ts_call_finish(struct ts_call *c, void (*tick)(void *ctx), void *ctx, struct ts_call_result *ret, bool *ret_refused, struct ts_err *err)
 {
         struct ts_call_result r = { 0 };
         if (c->body == TS_CALL_UPLOAD && !atomic_load(&c->ended))
                 (void)shutdown(c->user_fd, SHUT_WR); /* the thread sees an end that is none, unless the engine has answered */
         (void)pthread_mutex_lock(&c->lock);
         wait_done(c, tick, ctx);
-        if (ret_final)
-                *ret_final = c->status != 0;
+        if (ret_refused)
+                *ret_refused = c->status && !is_good(c->status);
         int rc = result_of(c, err);
         if (rc == 0 && c->decode)
                 rc = c->decode(c->answer.buf, c->answer.len, &r, err);

@@ -6,12 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int same_generation(struct ts_mig *m, struct ts_err *err)
+int ts_same_generation(struct ts_mig *m, struct ts_err *err)
 {
         ts_auto(ts_container) struct ts_container *now = NULL;
 
-        if (ts_api_inspect(m->src.api, m->c->id, &now, err) < 0)
+        if (ts_api_inspect(m->src.api, m->c->id, &now, err) < 0) {
+                if (err && err->code == TS_ENOTFOUND)
+                        ts_err_set(err, TS_ECONFLICT, "container '%s' is not there any more: somebody removed it or moved it away", m->c->name);
                 return -1;
+        }
         if (now->state != TS_STATE_RUNNING)
                 return ts_err_set(err, TS_ECONFLICT, "container '%s' is not running any more (%s)", m->c->name, ts_state_str(now->state));
         if (now->pid != m->c->pid || !ts_streq0(now->started_at, m->c->started_at))
@@ -37,7 +40,7 @@ static int remove_old_images(struct ts_mig *m, struct ts_err *err)
 
 int ts_rearm(struct ts_mig *m, struct ts_err *err)
 {
-        return same_generation(m, err) < 0 ? -1 : remove_old_images(m, err);
+        return ts_same_generation(m, err) < 0 ? -1 : remove_old_images(m, err);
 }
 
 static int policy_off(struct ts_mig *m, struct ts_err *err)
@@ -57,7 +60,7 @@ static int policy_off(struct ts_mig *m, struct ts_err *err)
 
 int ts_phase_arm(struct ts_mig *m, struct ts_err *err)
 {
-        if (ts_lock_check(m->src.host, m->lock_path, m->id, err) < 0 || same_generation(m, err) < 0 || ts_journal_set_stage(m->j, TS_STAGE_ARMED, NULL, err) < 0)
+        if (ts_lock_check(m->src.host, m->lock_path, m->id, err) < 0 || ts_same_generation(m, err) < 0 || ts_journal_set_stage(m->j, TS_STAGE_ARMED, NULL, err) < 0)
                 return -1;
         if (remove_old_images(m, err) < 0 || policy_off(m, err) < 0)
                 return -1;
@@ -65,7 +68,7 @@ int ts_phase_arm(struct ts_mig *m, struct ts_err *err)
                 ts_door_shut(m, &m->dst);
         if (m->archive && m->o->transfer != TS_TRANSFER_SCP && ts_open_import(m, err) < 0)
                 return -1;
-        if (same_generation(m, err) < 0 || ts_end_predial(&m->src, err) < 0)
+        if (ts_same_generation(m, err) < 0 || ts_end_predial(&m->src, err) < 0)
                 return -1;
         return m->archive ? 0 : ts_end_predial(&m->dst, err);
 }

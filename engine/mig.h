@@ -139,6 +139,8 @@ int ts_set_policy(struct ts_api *api, const char *id, const char *policy, struct
 /* ---- ways back and forward ---- */
 void ts_drop_source_images(struct ts_mig *m); /* Podman's, when nothing will be restored from them any more */
 int ts_mig_lock(struct ts_mig *m, struct ts_err *err); /* journalled; TS_ECONFLICT: another migration has the container */
+/* Is it still the running container that preflight saw? TS_ECONFLICT. */
+int ts_same_generation(struct ts_mig *m, struct ts_err *err);
 /* A dump that was asked for and not seen: makes sure that it cannot begin any more, and waits for one that has. 0: what is observed from now on stays. */
 int ts_quiesce_source(struct ts_mig *m, struct ts_err *err);
 int ts_observe_source(struct ts_mig *m, enum ts_source_seen *ret, struct ts_err *err);

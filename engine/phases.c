@@ -54,7 +54,7 @@ static int stopped_by_signal(const struct ts_mig *m, struct ts_err *err)
 {
         if (!ts_stop_signal || m->committed)
                 return 0;
-        return ts_err_set(err, TS_ECANCELED, "stopped by %s", strsignal(ts_stop_signal));
+        return ts_err_set(err, TS_ECANCELED, "stopped by SIG%s", ts_or(sigabbrev_np(ts_stop_signal), "?"));
 }
 
 static int run_one(struct ts_mig *m, const struct ts_phase *p, struct ts_err *err)

@@ -93,7 +93,7 @@ static int relay_image(struct ts_mig *m, struct ts_err *err)
         ts_auto(ts_call) struct ts_call *load = NULL;
         const char *unnamed[] = { m->image->id, NULL };
         const char *const *names = m->image->names.n ? (const char *const *)m->image->names.v : unnamed;
-        bool final = false;
+        bool refused = false;
 
         if (ts_api_image_get(m->src.api, names, &get, err) < 0 || ts_call_wait_answer(get, NULL, NULL, err) < 0 || ts_api_image_load(m->dst.api, &load, err) < 0)
                 return -1;
@@ -103,7 +103,7 @@ static int relay_image(struct ts_mig *m, struct ts_err *err)
                 ts_auto_err engine = TS_ERR_INIT;
 
                 /* A refusal of the target engine closes the body: its own words are better than "broken pipe". */
-                if (!ts_stop_signal && ts_call_finish(load, NULL, NULL, NULL, &final, &engine) < 0 && final) {
+                if (!ts_stop_signal && ts_call_finish(load, NULL, NULL, NULL, &refused, &engine) < 0 && refused) {
                         ts_err_clear(err);
                         ts_err_move(err, &engine);
                 }
@@ -292,15 +292,27 @@ static int make_container(struct ts_mig *m, struct ts_err *err)
         return 0;
 }
 
-/* Before anything else is made: somebody else's lock is a refusal, not a failure (exit 3). */
+/* Nothing else was made yet: what is wrong here is a refusal, not a failure (exit 3). */
+static int refuse(struct ts_mig *m)
+{
+        if (m->locked && ts_lock_release(m->src.host, m->lock_path, m->id, NULL) < 0)
+                return -1;
+        m->locked = false;
+        if (ts_journal_res_state(m->j, 0, TS_RES_UNDONE, NULL) < 0 || ts_journal_set_stage(m->j, TS_STAGE_ROLLED_BACK, NULL, NULL) < 0)
+                return -1;
+        ts_journal_free(TS_TAKE(m->j));
+        return 0;
+}
+
+/* Somebody else may have the container, or may have had it since preflight looked. */
 static int first_lock(struct ts_mig *m, struct ts_err *err)
 {
         ts_auto_err why = TS_ERR_INIT;
 
-        if (ts_mig_lock(m, &why) == 0)
+        if (ts_mig_lock(m, &why) == 0 && ts_same_generation(m, &why) == 0)
                 return 0;
-        if (why.code == TS_ECONFLICT && ts_journal_res_state(m->j, 0, TS_RES_UNDONE, NULL) == 0 && ts_journal_set_stage(m->j, TS_STAGE_ROLLED_BACK, NULL, NULL) == 0)
-                ts_journal_free(TS_TAKE(m->j));
+        if (why.code == TS_ECONFLICT)
+                (void)refuse(m); /* else it is rolled back like any other */
         ts_err_move(err, &why);
         return -1;
 }

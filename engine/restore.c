@@ -22,12 +22,12 @@ static int journal_sent(struct ts_mig *m, struct ts_err *err)
         return ts_journal_set_stage(m->j, TS_STAGE_RESTORE_SENT, NULL, err);
 }
 
-/* A final answer is evidence of what the engine did; no answer is evidence of nothing: the stage stays. */
-static int journal_answer(struct ts_mig *m, int rc, bool final, struct ts_err *err)
+/* A refusal is evidence of what the engine did; no answer, or one that cannot be read, is evidence of nothing: the stage stays. */
+static int journal_answer(struct ts_mig *m, int rc, bool refused, struct ts_err *err)
 {
         if (rc == 0)
                 return ts_journal_set_stage(m->j, TS_STAGE_RESTORED, NULL, err);
-        if (final)
+        if (refused)
                 (void)ts_journal_set_stage(m->j, TS_STAGE_RESTORE_FAILED, NULL, NULL);
         return -1;
 }
@@ -35,8 +35,8 @@ static int journal_answer(struct ts_mig *m, int rc, bool final, struct ts_err *e
 static int finish_call(struct ts_mig *m, struct ts_call *call, struct ts_err *err)
 {
         struct ts_call_result result = { 0 };
-        bool final = false;
-        int rc = ts_call_finish(call, NULL, NULL, &result, &final, err);
+        bool refused = false;
+        int rc = ts_call_finish(call, NULL, NULL, &result, &refused, err);
 
         if (rc == 0) {
                 m->r->restore = result.restore;
@@ -46,7 +46,7 @@ static int finish_call(struct ts_mig *m, struct ts_call *call, struct ts_err *er
                 }
         }
         ts_call_result_clear(&result);
-        return journal_answer(m, rc, final, err);
+        return journal_answer(m, rc, refused, err);
 }
 
 static int sent(struct ts_err *err)
@@ -81,9 +81,9 @@ static int restore_docker(struct ts_mig *m, struct ts_err *err)
 static int start_cold(struct ts_mig *m, struct ts_err *err)
 {
         int rc = ts_api_start(m->dst.api, m->dst_id, err);
-        bool final = rc == 0 || (err && (err->code == TS_EENGINE || err->code == TS_ENOTFOUND || err->code == TS_ECONFLICT));
+        bool refused = rc < 0 && err && (err->code == TS_EENGINE || err->code == TS_ENOTFOUND || err->code == TS_ECONFLICT);
 
-        return journal_answer(m, rc, final, err);
+        return journal_answer(m, rc, refused, err);
 }
 
 int ts_phase_restore(struct ts_mig *m, struct ts_err *err)

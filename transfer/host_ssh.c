@@ -294,8 +294,10 @@ static int dial_direct(struct ssh_host *h, struct ts_ssh **s, const char *path, 
                 struct ts_err failed = TS_ERR_INIT;
                 bool lost, again;
 
-                if (open_channel(*s, open_streamlocal, path, ret, &lost, &failed) == 0)
+                if (open_channel(*s, open_streamlocal, path, ret, &lost, &failed) == 0) {
+                        ts_debug("%s: a direct channel to %s", h->base.name, path);
                         return 1;
+                }
                 again = lost && round == 0;
                 if (!lost && has_helper) {
                         ts_debug("%s: no direct channel to %s: %s", h->base.name, path, ts_err_message(&failed));

@@ -318,11 +318,11 @@ def lan_socket(address=None, timeout=5, kind=socket.SOCK_STREAM):
 class Tranship:
     """One run of tranship. Started at once; wait() ends it. The report is there when --json was asked for.
 
-    on=None: on the switch, with the lab's SSH configuration. on=Host: on that host, as root, without SSH set-up.
+    on=None: on the switch, with the lab's SSH configuration. on=Host: on that host, as root, without SSH set-up; binary: the program's path there.
     status: exit status, negative: the signal that ended it. peak_kib: most memory it (or a child) ever held.
     """
 
-    def __init__(self, *args, on=None, state=None, env=None, ssh_config=True):
+    def __init__(self, *args, on=None, state=None, env=None, ssh_config=True, binary=None):
         self.args = [str(a) for a in args]
         self.on = on
         self.own_state = state is None
@@ -338,7 +338,7 @@ class Tranship:
         else:
             state_there = "/tmp/" + os.path.basename(self.state)  # each host has a /tmp of its own
             settings = [f"{k}={v}" for k, v in {**environ, "HOME": "/root", "TRANSHIP_STATE_DIR": state_there}.items()]
-            argv = [LAB, "sh", on.name, "env", *settings, binary_in_host(), *self.args]
+            argv = [LAB, "sh", on.name, "env", *settings, binary or binary_in_host(), *self.args]
         self.out = tempfile.TemporaryFile("w+", errors="replace")
         self.err = tempfile.TemporaryFile("w+", errors="replace")
         self.started = time.monotonic()

@@ -704,6 +704,25 @@ def local_engines(t):
     same("volume", "kept\n", t.src.exec(name, "cat /data/file"))
 
 
+@case(STREAM, DOCKER, timeout=240)
+def direct_streamlocal(t):
+    """Built where libssh2 forwards sockets (Debian 13): both engines are reached without a helper process."""
+    host = t.hosts[0]
+    host.sh("cmake -S /tranship -B /tmp/it-build -G Ninja -DCMAKE_BUILD_TYPE=Release -DTS_WERROR=ON -DTS_TESTS=OFF && cmake --build /tmp/it-build", timeout=200)
+    t.at_end(host.sh, "rm -rf /tmp/it-build")
+    config, name = ssh_in_host(host), start_counter(t)
+    with lab.Watcher(t.marker, [(t.src, name), (t.dst, name)]) as w:
+        r = lab.tranship("move", "--json", "-vv", "--ssh-config", config, "--from", t.src.uri, "--to", t.dst.uri, *t.options, name, on=host,
+                         binary="/tmp/it-build/tranship").expect(0)
+        check_moved(t, name)
+        check_report(t, r, name)
+        count_on(t.dst, name)
+    same("copies seen at most", 1, w.seen)
+    for h in t.hosts:
+        check(f"{h.name}: a direct channel to" in r.stderr, "no direct channel to", h, r.tail())
+    check("no direct channel" not in r.stderr, "a helper was needed:", r.tail())
+
+
 # ---- what it says
 
 

@@ -366,7 +366,7 @@ static void upload_is_whole_only_after_end_body(void)
         struct server s = { .serve = serve_upload };
         struct ts_call *c = start(&s, TS_CALL_UPLOAD, 0, 0, 0, 0);
         struct ts_call_result r = { 0 };
-        bool final = false;
+        bool refused = true;
         UNIT_OK(ts_write_all(ts_call_body_fd(c), payload, sizeof(payload), 0, false, &err));
         wait_seen(sizeof(payload));
         ts_sleep_ms(100);
@@ -376,8 +376,8 @@ static void upload_is_whole_only_after_end_body(void)
         CU_ASSERT_PTR_NULL(strstr(seen.head, "Expect"));
         CU_ASSERT_NOT_EQUAL(memcmp(seen.body + seen.body_len - 5, "0\r\n\r\n", 5), 0);
         UNIT_OK(ts_call_end_body(c, &err));
-        UNIT_OK(ts_call_finish(c, NULL, NULL, &r, &final, &err));
-        CU_ASSERT_TRUE(final);
+        UNIT_OK(ts_call_finish(c, NULL, NULL, &r, &refused, &err));
+        CU_ASSERT_FALSE(refused);
         UNIT_STR(r.id, "{\"Id\":\"0123456789abcdef\"}");
         CU_ASSERT_EQUAL(r.body_bytes, sizeof(payload));
         CU_ASSERT_EQUAL(memcmp(seen.body + seen.body_len - 5, "0\r\n\r\n", 5), 0);
@@ -393,12 +393,12 @@ static void upload_broken_off(bool declared, bool by_free)
         if (declared)
                 s.ctx = &whole;
         struct ts_call *c = start(&s, TS_CALL_UPLOAD, declared ? whole : 0, declared ? whole : 0, 0, 0);
-        bool final = true;
+        bool refused = true;
         UNIT_OK(ts_write_all(ts_call_body_fd(c), payload, sizeof(payload), 0, false, &err));
         wait_seen(sizeof(payload) - 1);
         if (!by_free) {
-                UNIT_FAILS(ts_call_finish(c, NULL, NULL, NULL, &final, &err), TS_ECANCELED);
-                CU_ASSERT_FALSE(final);
+                UNIT_FAILS(ts_call_finish(c, NULL, NULL, NULL, &refused, &err), TS_ECANCELED);
+                CU_ASSERT_FALSE(refused);
         }
         ts_call_free(c);
         server_join(&s);
@@ -462,12 +462,12 @@ static void wrong_lengths(void)
         static const size_t sent[] = { 0, 1, 9, 11 };
         for (size_t i = 0; i < TS_ARRAY_LEN(sent); i++) {
                 struct server t = { .serve = serve_upload };
-                bool final = true;
+                bool refused = true;
                 c = start(&t, TS_CALL_UPLOAD, 10, 10, 0, 0);
                 UNIT_OK(ts_write_all(ts_call_body_fd(c), payload, sent[i], 0, false, &err));
                 UNIT_OK(ts_call_end_body(c, &err));
-                UNIT_FAILS(ts_call_finish(c, NULL, NULL, NULL, &final, &err), TS_EPROTO);
-                CU_ASSERT_FALSE(final);
+                UNIT_FAILS(ts_call_finish(c, NULL, NULL, NULL, &refused, &err), TS_EPROTO);
+                CU_ASSERT_FALSE(refused);
                 ts_call_free(c);
                 server_join(&t);
                 CU_ASSERT_TRUE(seen.body_len < 10);
@@ -489,14 +489,14 @@ static void early_refusal_ends_an_upload(void)
 {
         struct server s = { .serve = serve_early_refusal };
         struct ts_call *c = start(&s, TS_CALL_UPLOAD, 0, 0, 0, 0);
-        bool final = false;
+        bool refused = false;
         int rc = 0;
         for (int i = 0; i < 1000 && rc == 0; i++)
                 rc = ts_write_all(ts_call_body_fd(c), payload, sizeof(payload), 0, false, &err);
         CU_ASSERT_EQUAL(rc, -1); /* broken pipe, not a wait for ever */
         ts_err_clear(&err);
-        CU_ASSERT_EQUAL(ts_call_finish(c, NULL, NULL, NULL, &final, &err), -1);
-        CU_ASSERT_TRUE(final);
+        CU_ASSERT_EQUAL(ts_call_finish(c, NULL, NULL, NULL, &refused, &err), -1);
+        CU_ASSERT_TRUE(refused);
         CU_ASSERT_EQUAL(err.http_status, 500);
         UNIT_STR(ts_err_message(&err), "cannot do it: E says: no space left on device");
         ts_err_clear(&err);
@@ -538,12 +538,12 @@ static void download_is_streamed(void)
         struct server s = { .serve = serve_download, .ctx = "0\r\n\r\n" };
         struct ts_call *c = start(&s, TS_CALL_DOWNLOAD, 0, 0, 0, 0);
         struct ts_call_result r = { 0 };
-        bool final = false;
+        bool refused = true;
         UNIT_OK(ts_call_wait_answer(c, NULL, NULL, &err));
         CU_ASSERT_EQUAL(read_all(ts_call_body_fd(c)), DOWNLOAD_CHUNKS * 4096ULL);
-        UNIT_OK(ts_call_finish(c, NULL, NULL, &r, &final, &err));
+        UNIT_OK(ts_call_finish(c, NULL, NULL, &r, &refused, &err));
         CU_ASSERT_EQUAL(r.body_bytes, DOWNLOAD_CHUNKS * 4096ULL);
-        CU_ASSERT_TRUE(final);
+        CU_ASSERT_FALSE(refused);
         CU_ASSERT_TRUE(ts_call_sent_us(c) > 0 && ts_call_sent_us(c) <= ts_now_us());
         ts_call_free(c);
         server_join(&s);
@@ -553,11 +553,11 @@ static void broken_download_is_told_by_finish(void)
 {
         struct server s = { .serve = serve_download, .ctx = "" };
         struct ts_call *c = start(&s, TS_CALL_DOWNLOAD, 0, 0, 0, 0);
-        bool final = false;
+        bool refused = true;
         UNIT_OK(ts_call_wait_answer(c, NULL, NULL, &err));
         (void)read_all(ts_call_body_fd(c));
-        UNIT_FAILS(ts_call_finish(c, NULL, NULL, NULL, &final, &err), TS_ECONNECT);
-        CU_ASSERT_TRUE(final);
+        UNIT_FAILS(ts_call_finish(c, NULL, NULL, NULL, &refused, &err), TS_ECONNECT);
+        CU_ASSERT_FALSE(refused);
         ts_call_free(c);
         server_join(&s);
 }
@@ -586,12 +586,12 @@ static void answer_times_out(void)
         struct ts_call *c = start(&s, TS_CALL_NO_BODY, 0, 0, 400, 0);
         uint64_t before = ts_now_us();
         int ticks = 0;
-        bool final = true;
+        bool refused = true;
         UNIT_FAILS(ts_call_wait_answer(c, count_tick, &ticks, &err), TS_ETIMEOUT);
         CU_ASSERT_TRUE(ts_now_us() - before >= 350000 && ts_now_us() - before < 2000000);
         CU_ASSERT_TRUE(ticks >= 2 && ticks <= 5);
-        UNIT_FAILS(ts_call_finish(c, NULL, NULL, NULL, &final, &err), TS_ETIMEOUT);
-        CU_ASSERT_FALSE(final);
+        UNIT_FAILS(ts_call_finish(c, NULL, NULL, NULL, &refused, &err), TS_ETIMEOUT);
+        CU_ASSERT_FALSE(refused);
         ts_call_free(c);
         server_join(&s);
 }
@@ -664,13 +664,13 @@ static void silent_peer_is_asked_and_given_up(void)
         struct server s = { .serve = serve_silent_call };
         struct ts_call *c = start(&s, TS_CALL_NO_BODY, 0, 0, 0, 1500);
         struct peer_watch w = { &s, ts_now_us() };
-        bool final = true;
+        bool refused = true;
         UNIT_FAILS(ts_call_wait_answer(c, stop_pings_later, &w, &err), TS_ECONNECT);
         uint64_t took = ts_now_us() - w.begun_us;
         CU_ASSERT_TRUE(took > 8500000 && took < 14000000); /* 5 s quiet, pings at 5 and 7, then refused from 9 on for 1.5 s */
         CU_ASSERT_TRUE(atomic_load(&s.dials) >= 3);
-        UNIT_FAILS(ts_call_finish(c, NULL, NULL, NULL, &final, &err), TS_ECONNECT);
-        CU_ASSERT_FALSE(final);
+        UNIT_FAILS(ts_call_finish(c, NULL, NULL, NULL, &refused, &err), TS_ECONNECT);
+        CU_ASSERT_FALSE(refused);
         ts_call_free(c);
         server_join(&s);
 }
