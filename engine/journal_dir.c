@@ -77,8 +77,13 @@ static int publish(struct ts_journal *j, const char *dir, bool replace, struct t
         }
         if (rc < 0 || !replace)
                 (void)unlink(tmp);
-        if (rc < 0 || sync_dir(dir, err) < 0)
+        if (rc < 0)
                 return -1;
+        if (sync_dir(dir, err) < 0) {
+                if (!replace) /* nothing was done yet that it could speak of */
+                        (void)unlink(path);
+                return -1;
+        }
         j->fd = TS_TAKE_FD(fd);
         j->path = TS_TAKE(path);
         return 0;

@@ -4,6 +4,7 @@
 #include "engine/mig.h"
 #include "engine/mirror.h"
 #include "base/io.h"
+#include "base/log.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -94,15 +95,15 @@ static int find_open_journal(const char *dir, char **ret, struct ts_err *err)
 {
         ts_auto_list ids = TS_LIST_INIT;
         ts_auto_free char *found = NULL;
+        ts_auto_err unreadable = TS_ERR_INIT;
 
         if (ts_journal_ids(dir, &ids, err) < 0)
                 return -1;
         for (size_t i = 0; i < ids.n; i++) {
                 ts_auto(ts_journal) struct ts_journal *j = NULL;
 
-                if (ts_journal_read(dir, ids.v[i], &j, err) < 0)
-                        return -1;
-                if (is_final(j))
+                /* One damaged file must not keep the others from being recovered. */
+                if (ts_journal_read(dir, ids.v[i], &j, ts_err_is_set(&unreadable) ? NULL : &unreadable) < 0 || is_final(j))
                         continue;
                 if (found) {
                         ts_err_set(err, TS_EUSAGE, "several migrations are open: %s, %s …", found, ids.v[i]);
@@ -110,6 +111,12 @@ static int find_open_journal(const char *dir, char **ret, struct ts_err *err)
                 }
                 found = ts_strdup0(ids.v[i]);
         }
+        if (!found && ts_err_is_set(&unreadable)) {
+                ts_err_move(err, &unreadable);
+                return -1;
+        }
+        if (ts_err_is_set(&unreadable))
+                ts_log(TS_LOG_WARNING, "%s", ts_err_message(&unreadable));
         if (!found)
                 return ts_err_set(err, TS_ENOTFOUND, "nothing to recover: no migration is open here");
         *ret = TS_TAKE(found);
