@@ -37,6 +37,7 @@ static const struct {
         { "(00.2)      1: Error (criu/sk-inet.c:764): inet: Can't bind inet socket (id 115): Cannot assign requested address", "address-missing" },
         { "(00.2)      1: Error (criu/sk-inet.c:1059): inet: Can't bind inet socket (id 4): Address already in use", "address-in-use" },
         { "(00.2) 2203: Error (criu/sk-inet.c:759): inet: Can't connect inet socket back: Cannot assign requested address", "tcp-restore" },
+        { "IPAM error: requested ip address 10.88.0.7 is already allocated to container ID 2f1c0a8be2", "address-allocated" },
         { "(00.011691) Error (criu/proc_parse.c:479): Unknown shit 600 (anon_inode:[io_uring])", "io-uring" },
         { "(00.1) Error (criu/cr-dump.c:1663): Failed to check aio rings (pid: 42)", "aio" },
         { "(00.1) Error (criu/files-reg.c:800): Can't dump ghost file /tmp/x of 10485760 size, increase limit", "ghost-limit" },
