@@ -232,24 +232,33 @@ static const struct {
         [TS_RES_DOOR] = { undo_door, false, false },
 };
 
-/* What a moved container needs is taken back late only while the source still has it: otherwise another migration may have brought it there since, and this would be the only copy. */
-static int not_in_use(struct ts_mig *m, const struct ts_res *r, struct ts_err *err)
+/* What a moved container needs is taken back late only while the source still has it: otherwise another migration may have brought it there since, and this would be the only copy.
+ * 1: the source says that it has it no more. */
+static int in_use(struct ts_mig *m, const struct ts_res *r, struct ts_err *err)
 {
         ts_auto(ts_container) struct ts_container *c = NULL;
+        ts_auto_err failed = TS_ERR_INIT;
 
         if (!m->recovering || r->side != TS_SIDE_TARGET || !kinds[r->kind].stays_after_commit)
                 return 0;
-        if (ts_end_reconnect(m, &m->src, err) == 0 && ts_api_inspect(m->src.api, ts_journal_head(m->j)->container_id, &c, err) == 0)
+        if (ts_end_reconnect(m, &m->src, err) < 0)
+                return -1;
+        if (ts_api_inspect(m->src.api, ts_journal_head(m->j)->container_id, &c, &failed) == 0)
                 return 0;
-        return ts_err_prefix(err, "left alone, it may be in use: the source does not show the container any more");
+        if (failed.code == TS_ENOTFOUND)
+                return 1;
+        ts_err_move(err, &failed);
+        return ts_err_prefix(err, "left alone, it may be in use");
 }
 
+/* 1: it was left where it is, for good. */
 static int undo_one(struct ts_mig *m, const struct ts_res *r, struct ts_err *err)
 {
         struct ts_end *e = ts_mig_end(m, r->side);
+        int used = in_use(m, r, err);
 
-        if (not_in_use(m, r, err) < 0)
-                return -1;
+        if (used != 0)
+                return used;
         if (kinds[r->kind].needs_api || !e->host ? ts_end_reconnect(m, e, err) < 0 : false)
                 return -1;
         return kinds[r->kind].undo(m, e, r, err);
@@ -280,6 +289,7 @@ int ts_undo_all(struct ts_mig *m)
         for (size_t i = ts_journal_res_count(m->j); i-- > 0;) {
                 const struct ts_res *r = ts_journal_res(m->j, i);
                 ts_auto_err err = TS_ERR_INIT;
+                int rc = -1;
 
                 if (r->state == TS_RES_UNDONE || r->state == TS_RES_KEPT)
                         continue;
@@ -298,8 +308,12 @@ int ts_undo_all(struct ts_mig *m)
                 }
                 if (silent[r->side]) /* asked once, and every time would take a time-out */
                         ts_err_set(&err, TS_ECONNECT, "the %s does not answer", ts_side_str(r->side));
-                else if (undo_one(m, r, &err) == 0) {
-                        (void)ts_journal_res_state(m->j, r->n, TS_RES_UNDONE, NULL);
+                else
+                        rc = undo_one(m, r, &err);
+                if (rc > 0)
+                        ts_mig_warn(m, "%s '%s' on the target is left alone, it may be in use: the source has the container no more", ts_res_kind_str(r->kind), r->name);
+                if (rc >= 0) {
+                        (void)ts_journal_res_state(m->j, r->n, rc > 0 ? TS_RES_KEPT : TS_RES_UNDONE, NULL);
                         continue;
                 }
                 silent[r->side] = err.code == TS_ECONNECT || err.code == TS_ETIMEOUT;
