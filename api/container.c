@@ -87,6 +87,9 @@ static int decode_networks(struct ts_container *c, struct ts_err *err)
         const char *name;
         struct ts_json *one;
         size_t i = 0;
+        /* "none" and "host" are listed like networks, but no network need be there for them. */
+        if (ts_streq0(c->network_mode, "none") || ts_streq0(c->network_mode, "host"))
+                return 0;
         if (ts_decode_array(all, sizeof(*c->networks), &c->networks, &c->n_networks, "networks", err) < 0)
                 return -1;
         for (void *it = NULL; i < c->n_networks && (it = ts_json_each(all, it, &name, &one)); i++) {

@@ -16,7 +16,8 @@
  *   - a CRIU that has a file of the container open;
  *   - processes in the container's control group;
  *   - processes that have one of the container's files mounted: its ID is in the mount's root (field 4, /etc/hosts and the like). In field 5, the mount point, it stands for every process of the host
- *     that has a copy of the host's mounts: those are none of our business. */
+ *     that has a copy of the host's mounts: those are none of our business.
+ * Then what a killed runtime leaves, and would keep the container from ever being restored there again: its record, the mount it gave CRIU as the root, the control group. */
 static const char end_processes_script[] =
         "id=$1; n=0; "
         "seeds() { "
@@ -36,7 +37,9 @@ static const char end_processes_script[] =
         "n=$((n+1)); [ $n -gt 200 ] && { echo \"still alive:$left\" >&2; exit 1; }; "
         "kill -9 $left 2>/dev/null; sleep 0.05; "
         "done; "
+        "d=${3:-/run/${2##*/}}/$id; umount \"$d/criu-root\" 2>/dev/null; "
         "\"$2\" ${3:+--root \"$3\"} delete --force \"$id\" >/dev/null 2>&1; "
+        "rmdir \"$d/criu-root\" \"$d\" 2>/dev/null; find /sys/fs/cgroup -depth -type d -path \"*$id*\" -exec rmdir {} + 2>/dev/null; "
         "exit 0";
 
 #define DOCKER_RUNTIME_STATE "/run/docker/runtime-%s/moby"
@@ -111,6 +114,14 @@ static int remove_and_observe(struct ts_mig *m, const char *id, struct ts_err *e
         return -1;
 }
 
+/* While a restore hangs the engine holds the container's lock and tells nothing about it: there is nothing to observe, and would not be for as long as it hangs. */
+int ts_break_restore(struct ts_mig *m, struct ts_err *err)
+{
+        const char *id = m->dst_id ? m->dst_id : ts_journal_head(m->j)->container_id;
+
+        return m->archive ? end_server(m, id, err) : end_processes(m, id, err);
+}
+
 int ts_fence_target(struct ts_mig *m, struct ts_err *err)
 {
         const char *id = m->dst_id ? m->dst_id : m->archive ? ts_journal_head(m->j)->container_id : NULL;
@@ -133,8 +144,9 @@ int ts_fence_target(struct ts_mig *m, struct ts_err *err)
                 return -1;
         if (remove_and_observe(m, id, err) < 0)
                 return -1;
-        /* Docker's daemon may have died between starting the task and writing that down: then its removal ended nothing. */
-        return !m->archive && ts_journal_stage(m->j) >= TS_STAGE_RESTORE_SENT ? end_processes(m, id, err) : 0;
+        /* The engine forgets what it no longer waits for: a Podman that gave up (after 240 s, or because its monitor died) leaves runtime and CRIU at work, and a Docker daemon may have died between
+         * starting the task and writing that down. Then the removal ended nothing. */
+        return ts_journal_stage(m->j) >= TS_STAGE_RESTORE_SENT && !one_machine(m) ? end_processes(m, id, err) : 0;
 }
 
 /* ---- the source ---- */

@@ -76,6 +76,7 @@ struct ts_mig {
         bool recovering;              /* begun by another process: its lock may have been another's since */
         bool dump_refused;            /* the engine's final answer to the checkpoint was no */
         bool dump_forbidden;          /* Docker: a directory of the dump's name keeps one that was asked for from coming late */
+        bool restore_overdue;         /* the engine did not answer the restore within --restore-timeout */
         bool both_may_run;            /* somebody started the source after the commit */
 
         struct ts_call *dump;         /* checkpoint with export under way: its body is the archive */
@@ -149,6 +150,7 @@ int ts_source_still_stopped(struct ts_mig *m, struct ts_err *err);
 bool ts_ran_since(const struct ts_mig *m, const struct ts_container *now); /* the source, stopped, but not by our dump: it ran again after it */
 int ts_observe_target(struct ts_mig *m, enum ts_target_seen *ret, struct ts_err *err);
 int ts_fence_target(struct ts_mig *m, struct ts_err *err);     /* 0: observed: it cannot run */
+int ts_break_restore(struct ts_mig *m, struct ts_err *err);    /* ends what works at a restore that hangs; the engine can be asked about the container again then */
 void ts_drop_source_service(struct ts_mig *m);                  /* ends the source's private service and goes on with the engine's own socket */
 int ts_restore_source(struct ts_mig *m, struct ts_err *err);   /* 0: observed: it runs */
 int ts_verify_target(struct ts_mig *m, struct ts_err *err);    /* 0: verified and committed; journals VERIFY_FAILED */

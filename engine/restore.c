@@ -46,6 +46,7 @@ static int finish_call(struct ts_mig *m, struct ts_call *call, struct ts_err *er
                 }
         }
         ts_call_result_clear(&result);
+        m->restore_overdue = rc < 0 && err && err->code == TS_ETIMEOUT;
         return journal_answer(m, rc, refused, err);
 }
 

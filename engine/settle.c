@@ -271,6 +271,20 @@ static void act(struct settle *s, const struct ts_case *c, enum ts_action a, con
         (void)ts_fault("settled", ts_action_str(a), NULL);
 }
 
+/* The restore had its time, and the engine says nothing about the container: once, what works at it is ended. True: look again. */
+static bool unstick(struct settle *s)
+{
+        ts_auto_err err = TS_ERR_INIT;
+
+        if (!s->m->restore_overdue)
+                return false;
+        s->m->restore_overdue = false;
+        if (ts_break_restore(s->m, &err) == 0)
+                return true;
+        ts_debug("the restore that hangs: %s", ts_err_message(&err));
+        return false;
+}
+
 enum ts_outcome ts_settle(struct ts_mig *m, struct ts_err *ret_why)
 {
         struct settle s = { .m = m, .pause_ms = FIRST_PAUSE_MS, .why = ret_why };
@@ -294,6 +308,8 @@ enum ts_outcome ts_settle(struct ts_mig *m, struct ts_err *ret_why)
                         person(&s, "no decision was reached");
                 else if (ts_observe_source(m, &c.source, &err) < 0 || ts_observe_target(m, &c.target, &err) < 0)
                         wait_or(&s, ts_err_message(&err));
+                else if (c.target == TS_TARGET_UNREACHABLE && unstick(&s))
+                        continue;
                 else {
                         enum ts_action a = ts_decide(&c, &why);
 

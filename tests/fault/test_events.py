@@ -5,6 +5,7 @@ exit status tells the truth, `recover` and a rerun succeed, one sequence.
 """
 
 import signal
+import threading
 
 import lab
 from fault import ALL, event, kill
@@ -177,6 +178,36 @@ def private_service_killed_in_restore(f):
         f.recover()
         free_addresses(f.dst)
         f.recover_and_rerun(r)
+
+
+# The runtime's, not one that an engine asks for its version.
+STOP_CRIU = "for i in $(seq 3000); do for p in $(pgrep -x criu); do pp=$(ps -o ppid= -p $p) && grep -qx runc /proc/$((pp))/comm && kill -STOP $p && exit 0; done; sleep 0.01; done; exit 1"
+
+
+def stuck_restore(f, *options):
+    """CRIU on the target stops in the middle of the restore. Whoever gives up first, tranship or the engine: it is ended before the source comes back."""
+    f.start()
+    with f.watch():
+        r = f.paused_move("restore:journalled", *options)
+        stopper = threading.Thread(target=f.dst.host.sh, args=(STOP_CRIU,))
+        stopper.start()
+        f.resume(r).wait(360)
+        stopper.join()
+        f.check_promise(r, (4,))
+        lab.same("CRIU on the target", "", f.dst.host.sh("pgrep -x criu || true"))
+        free_addresses(f.dst)
+        f.recover_and_rerun(r, "source")
+
+
+@event(STREAM, DOCKER, hosts=True)
+def tranship_gives_up_on_a_restore(f):
+    stuck_restore(f, "--restore-timeout", "5s")
+
+
+@event(possible=(STREAM,), hosts=True, timeout=420)
+def engine_gives_up_on_a_restore(f):
+    """After four minutes Podman says no, removes what it knows, and leaves monitor, runtime and CRIU at work."""
+    stuck_restore(f)
 
 
 def free_addresses(engine):

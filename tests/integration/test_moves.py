@@ -453,6 +453,20 @@ def open_connection(t):
     count_on(t.src, name)
 
 
+@case(*ALL)
+def network_modes(t):
+    """No network, and the host's own: nothing has to be there for them."""
+    for mode in ("none", "host"):
+        name = start_counter(t, "it-net-" + mode, "--network", mode)
+        with lab.Watcher(t.marker, [(t.src, name), (t.dst, name)]) as w:
+            t.move(name)
+            check_moved(t, name)
+            count_on(t.dst, name)
+        same("copies seen at most", 1, w.seen)
+        same("network mode", mode, t.dst.inspect(name)["HostConfig"]["NetworkMode"])
+        t.dst.remove(name)
+
+
 # ---- a database
 
 
