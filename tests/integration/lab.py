@@ -702,7 +702,7 @@ def claim(hosts, engine):
     held = []
     for host in hosts:
         for kind in [engine] if engine else sorted(SOCKETS):
-            fd = os.open(f"/run/lock/tranship-test-{host}-{kind}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fd = os.open(f"{STATE}/claim-{host}-{kind}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             held.append(fd)
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,0 +1,432 @@
+/* transfer/agent: two agents, one dump after the other; what comes out is what went in, and nothing else gets through. */
+#include "tests/unit/unit.h"
+
+#include "base/io.h"
+#include "base/mem.h"
+#include "transfer/agent/delta.h"
+#include "transfer/agent/frame.h"
+#include "transfer/agent/serve.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/stat.h>
+
+#define DEADLINE ts_deadline_in_ms(20000)
+
+static struct ts_err err = TS_ERR_INIT;
+
+struct agent {
+        pthread_t thread;
+        int fd, theirs;
+        char dir[64];
+};
+
+static void *serve(void *arg)
+{
+        struct agent *a = arg;
+        ts_auto_err failed = TS_ERR_INIT;
+
+        (void)ts_agent_serve(a->theirs, a->theirs, "test", &failed);
+        (void)close(a->theirs);
+        return NULL;
+}
+
+static void put(int fd, const struct ts_frame *f)
+{
+        UNIT_OK(ts_frame_write(fd, f, DEADLINE, false, &err));
+}
+
+static void say_hello(int fd, uint32_t version)
+{
+        ts_auto_frame f = { 0 };
+
+        ts_frame_begin(&f, TS_FRAME_HELLO);
+        UNIT_OK(ts_put_u32(&f, version, &err));
+        UNIT_OK(ts_put_text(&f, "test", &err));
+        put(fd, &f);
+}
+
+static void say_root(int fd, const char *dir)
+{
+        ts_auto_frame f = { 0 };
+
+        ts_frame_begin(&f, TS_FRAME_ROOT);
+        UNIT_OK(ts_put_text(&f, dir, &err));
+        put(fd, &f);
+}
+
+static void start(struct agent *a)
+{
+        int fds[2];
+
+        UNIT_OK(ts_socketpair(fds, &err));
+        a->fd = fds[0];
+        a->theirs = fds[1];
+        (void)strcpy(a->dir, "/tmp/tranship-agent-XXXXXX");
+        CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(a->dir));
+        CU_ASSERT_EQUAL_FATAL(pthread_create(&a->thread, NULL, serve, a), 0);
+}
+
+static void greet(struct agent *a)
+{
+        ts_auto_frame f = { 0 };
+
+        say_hello(a->fd, TS_AGENT_VERSION);
+        say_root(a->fd, a->dir);
+        CU_ASSERT_EQUAL(ts_frame_read(a->fd, &f, DEADLINE, false, &err), 1);
+        CU_ASSERT_EQUAL(f.type, TS_FRAME_HELLO);
+}
+
+static void for_each_file(const char *dir, void (*fn)(const char *path))
+{
+        DIR *d = opendir(dir);
+
+        CU_ASSERT_PTR_NOT_NULL_FATAL(d);
+        for (const struct dirent *e; (e = readdir(d));) {
+                ts_auto_free char *path = ts_fmt("%s/%s", dir, e->d_name);
+
+                if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+                        fn(path);
+        }
+        (void)closedir(d);
+}
+
+static void remove_file(const char *path)
+{
+        (void)unlink(path);
+}
+
+static size_t counted;
+static void count_file(const char *path)
+{
+        (void)path;
+        counted++;
+}
+
+static size_t files_in(const char *dir)
+{
+        counted = 0;
+        for_each_file(dir, count_file);
+        return counted;
+}
+
+static void stop(struct agent *a)
+{
+        (void)close(a->fd);
+        (void)pthread_join(a->thread, NULL);
+        for_each_file(a->dir, remove_file);
+        CU_ASSERT_EQUAL(rmdir(a->dir), 0);
+}
+
+static void write_file(const char *dir, const char *name, const void *data, size_t len)
+{
+        ts_auto_free char *path = ts_fmt("%s/%s", dir, name);
+        ts_auto_fd int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+        CU_ASSERT_FATAL(fd >= 0 && write(fd, data, len) == (ssize_t)len);
+}
+
+static void append_file(const char *dir, const char *name, const void *data, size_t len)
+{
+        ts_auto_free char *path = ts_fmt("%s/%s", dir, name);
+        ts_auto_fd int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+
+        CU_ASSERT_FATAL(fd >= 0 && write(fd, data, len) == (ssize_t)len);
+}
+
+static void same_file(const char *a, const char *b, const char *name)
+{
+        ts_auto_free char *pa = ts_fmt("%s/%s", a, name), *pb = ts_fmt("%s/%s", b, name);
+        ts_auto_str x = TS_STR_INIT, y = TS_STR_INIT;
+
+        UNIT_OK(ts_file_read(pa, 64 << 20, &x, &err));
+        UNIT_OK(ts_file_read(pb, 64 << 20, &y, &err));
+        CU_ASSERT_TRUE(x.len == y.len && memcmp(ts_str_cstr(&x), ts_str_cstr(&y), x.len) == 0);
+}
+
+static uint64_t seed = 7;
+static unsigned char *random_bytes(size_t n)
+{
+        unsigned char *m = malloc(n);
+
+        CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+        for (size_t i = 0; i < n; i++) {
+                seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
+                m[i] = (unsigned char)(seed >> 56);
+        }
+        return m;
+}
+
+static void watch(struct agent *source)
+{
+        ts_auto_frame f = { 0 };
+
+        ts_frame_begin(&f, TS_FRAME_WATCH);
+        put(source->fd, &f);
+}
+
+/* Passes a round on; spoil: the n-th data frame is damaged. The source's count of pages sent, or -1 with err. */
+static int64_t finish(struct agent *source, struct agent *target, bool final, int spoil)
+{
+        ts_auto_frame f = { 0 };
+        struct ts_unpack u;
+        uint64_t sent;
+
+        ts_frame_begin(&f, TS_FRAME_FINISH);
+        UNIT_OK(ts_put_u32(&f, final, &err));
+        put(source->fd, &f);
+        for (;;) {
+                CU_ASSERT_EQUAL_FATAL(ts_frame_read(source->fd, &f, DEADLINE, false, &err), 1);
+                if (!ts_frame_is_data(f.type))
+                        break;
+                if (spoil-- == 0)
+                        f.body.buf[f.body.len / 2] ^= 1;
+                if (ts_frame_write(target->fd, &f, DEADLINE, false, NULL) < 0)
+                        break; /* it has ended: its error is there to be read */
+        }
+        if (f.type == TS_FRAME_ERROR)
+                return ts_frame_error(&f, "source", &err);
+        if (f.type == TS_FRAME_READY) {
+                u = ts_unpack(&f);
+                for (int i = 0; i < 4; i++)
+                        (void)ts_get_u64(&u);
+                sent = ts_get_u64(&u);
+        } else {
+                sent = 0;
+        }
+        CU_ASSERT_EQUAL_FATAL(ts_frame_read(target->fd, &f, DEADLINE, false, &err), 1);
+        return f.type == TS_FRAME_READY ? (int64_t)sent : ts_frame_error(&f, "target", &err);
+}
+
+static void a_dump(void)
+{
+        struct agent source, target;
+        ts_auto_free unsigned char *m = random_bytes(3000000);
+
+        start(&source);
+        start(&target);
+        greet(&source);
+        greet(&target);
+        write_file(source.dir, "pages-1.img", m, 1 << 20);
+        write_file(source.dir, "pages-2.img", m + 1000, 4096 * 7);
+        write_file(source.dir, "inventory.img", "inventory", 9);
+        write_file(source.dir, "core-1.img", m, 700000);
+        write_file(source.dir, "empty", "", 0);
+        CU_ASSERT_EQUAL(finish(&source, &target, true, -1), 256 + 7);
+        CU_ASSERT_EQUAL(files_in(target.dir), 5);
+        same_file(source.dir, target.dir, "pages-1.img");
+        same_file(source.dir, target.dir, "pages-2.img");
+        same_file(source.dir, target.dir, "core-1.img");
+        same_file(source.dir, target.dir, "inventory.img");
+        same_file(source.dir, target.dir, "empty");
+        stop(&source);
+        stop(&target);
+}
+
+static void rehearsals_first(void)
+{
+        struct agent source, target;
+        ts_auto_free unsigned char *m = random_bytes(4 << 20);
+
+        start(&source);
+        start(&target);
+        greet(&source);
+        greet(&target);
+        write_file(source.dir, "pages-1.img", m, 1 << 20);
+        write_file(source.dir, "pages-2.img", m + (1 << 20), 1 << 20);
+        write_file(source.dir, "inventory.img", "old", 3);
+        CU_ASSERT_EQUAL(finish(&source, &target, false, -1), 512);
+        CU_ASSERT_EQUAL(files_in(target.dir), 2); /* no inventory: nothing to restore from */
+        for_each_file(source.dir, remove_file);   /* a rehearsal's images go */
+
+        m[5]++;
+        write_file(source.dir, "pages-1.img", m, 1 << 20);
+        write_file(source.dir, "inventory.img", "old", 3);
+        CU_ASSERT_EQUAL(finish(&source, &target, false, -1), 1);
+        for_each_file(source.dir, remove_file);
+
+        m[99999]++;
+        write_file(source.dir, "pages-1.img", m, (1 << 20) + 4096);
+        write_file(source.dir, "pages-3.img", m + 4096, 8192);
+        write_file(source.dir, "inventory.img", "new", 3);
+        CU_ASSERT_EQUAL(finish(&source, &target, true, -1), 2);
+        CU_ASSERT_EQUAL(files_in(target.dir), 3);
+        same_file(source.dir, target.dir, "pages-1.img");
+        same_file(source.dir, target.dir, "pages-3.img");
+        same_file(source.dir, target.dir, "inventory.img");
+        stop(&source);
+        stop(&target);
+}
+
+/* Pages travel while the dump is being written. */
+static void while_it_grows(void)
+{
+        struct agent source, target;
+        ts_auto_free unsigned char *m = random_bytes(8 << 20);
+        ts_auto_frame f = { 0 };
+
+        start(&source);
+        start(&target);
+        greet(&source);
+        greet(&target);
+        watch(&source);
+        append_file(source.dir, "pages-1.img", m, 3000001);
+        CU_ASSERT_EQUAL(ts_frame_read(source.fd, &f, DEADLINE, false, &err), 1);
+        CU_ASSERT_EQUAL(f.type, TS_FRAME_PAGES);
+        put(target.fd, &f);
+        CU_ASSERT_EQUAL(ts_frame_read(source.fd, &f, DEADLINE, false, &err), 1);
+        CU_ASSERT_EQUAL(f.type, TS_FRAME_STEPS);
+        put(target.fd, &f);
+        append_file(source.dir, "pages-1.img", m + 3000001, 1194303); /* 4 MiB in all */
+        append_file(source.dir, "pages-2.img", m + (4 << 20), 1 << 20);
+        write_file(source.dir, "inventory.img", "new", 3);
+        CU_ASSERT_EQUAL(finish(&source, &target, true, -1), 1024 + 256);
+        same_file(source.dir, target.dir, "pages-1.img");
+        same_file(source.dir, target.dir, "pages-2.img");
+        stop(&source);
+        stop(&target);
+}
+
+/* Whatever is damaged on the way or on the target's disk: no dump appears there. */
+static void damage_is_found(void)
+{
+        ts_auto_free unsigned char *m = random_bytes(1 << 20);
+
+        for (int i = 0; i < 12; i++) {
+                struct agent source, target;
+                int64_t rc;
+
+                start(&source);
+                start(&target);
+                greet(&source);
+                greet(&target);
+                write_file(source.dir, "pages-1.img", m, 1 << 20);
+                write_file(source.dir, "inventory.img", "inventory", 9);
+                rc = finish(&source, &target, true, i);
+                if (i < 9)
+                        CU_ASSERT_EQUAL(rc, -1);
+                if (rc < 0) {
+                        CU_ASSERT_TRUE(err.code != TS_OK);
+                        (void)close(target.fd);
+                        target.fd = -1;
+                        (void)pthread_join(target.thread, NULL);
+                        CU_ASSERT_EQUAL(files_in(target.dir), 0);
+                        CU_ASSERT_EQUAL(rmdir(target.dir), 0);
+                        ts_err_clear(&err);
+                        stop(&source);
+                        continue;
+                }
+                stop(&source);
+                stop(&target);
+        }
+}
+
+static void damaged_base_is_found(void)
+{
+        struct agent source, target;
+        ts_auto_free unsigned char *m = random_bytes(1 << 20);
+        ts_auto_free char *part = NULL;
+        ts_auto_fd int fd = -1;
+
+        start(&source);
+        start(&target);
+        greet(&source);
+        greet(&target);
+        write_file(source.dir, "pages-1.img", m, 1 << 20);
+        CU_ASSERT_EQUAL(finish(&source, &target, false, -1), 256);
+        part = ts_fmt("%s/pages-1.img.part", target.dir);
+        fd = open(part, O_WRONLY | O_CLOEXEC);
+        CU_ASSERT_EQUAL(pwrite(fd, "damage", 6, 12345), 6);
+        write_file(source.dir, "inventory.img", "inventory", 9);
+        CU_ASSERT_EQUAL(finish(&source, &target, true, -1), -1);
+        CU_ASSERT_EQUAL(err.code, TS_EPROTO);
+        CU_ASSERT_PTR_NOT_NULL(strstr(ts_err_message(&err), "its sum differs"));
+        ts_err_clear(&err);
+        stop(&source);
+        stop(&target);
+}
+
+/* One frame to a fresh agent: it says what is wrong, and ends. */
+static void answer_to(const struct ts_frame *f, bool root, enum ts_code code)
+{
+        struct agent a;
+        ts_auto_frame answer = { 0 };
+
+        start(&a);
+        say_hello(a.fd, TS_AGENT_VERSION);
+        if (root)
+                say_root(a.fd, a.dir);
+        CU_ASSERT_EQUAL(ts_frame_read(a.fd, &answer, DEADLINE, false, &err), 1);
+        put(a.fd, f);
+        if (ts_frame_read(a.fd, &answer, DEADLINE, false, &err) != 1)
+                (void)printf("\n    no answer to a message of type %u: %s\n", f->type, ts_err_message(&err));
+        CU_ASSERT_EQUAL(ts_frame_error(&answer, "target", &err), -1);
+        CU_ASSERT_EQUAL(err.code, code);
+        ts_err_clear(&err);
+        CU_ASSERT_EQUAL(ts_frame_read(a.fd, &answer, DEADLINE, false, NULL), 0);
+        stop(&a);
+}
+
+static void hostile_frames(void)
+{
+        static const char *const names[] = { "../x", "/etc/passwd", ".part", "a/b", "", "a\nb", "-rf", ".." };
+        ts_auto_frame f = { 0 };
+
+        for (size_t i = 0; i < TS_ARRAY_LEN(names); i++) {
+                ts_frame_begin(&f, TS_FRAME_FILE);
+                UNIT_OK(ts_put_u32(&f, 0600, &err));
+                UNIT_OK(ts_put_u64(&f, 1, &err));
+                UNIT_OK(ts_put_text(&f, names[i], &err));
+                answer_to(&f, true, TS_EPROTO);
+                ts_frame_begin(&f, TS_FRAME_PAGES);
+                UNIT_OK(ts_put_u32(&f, 0, &err));
+                UNIT_OK(ts_put_text(&f, names[i], &err));
+                answer_to(&f, true, TS_EPROTO);
+        }
+        for (uint32_t type = 0; type < 40; type++) {
+                if (type == TS_FRAME_WATCH)
+                        continue;
+                ts_frame_begin(&f, (enum ts_frame_type)type);
+                answer_to(&f, true, TS_EPROTO);
+                answer_to(&f, false, TS_EPROTO);
+        }
+        ts_frame_begin(&f, TS_FRAME_ROOT);
+        UNIT_OK(ts_put_text(&f, "relative", &err));
+        answer_to(&f, false, TS_EPROTO);
+        ts_frame_begin(&f, TS_FRAME_ROOT);
+        UNIT_OK(ts_put_text(&f, "/tmp/../etc", &err));
+        answer_to(&f, false, TS_EPROTO);
+        ts_frame_begin(&f, TS_FRAME_ROUND); /* an empty round is one */
+        UNIT_OK(ts_put_u32(&f, 2, &err));
+        UNIT_OK(ts_put_u32(&f, 0, &err));
+        answer_to(&f, true, TS_EPROTO);
+}
+
+static void wrong_beginnings(void)
+{
+        struct agent a;
+        ts_auto_frame f = { 0 };
+        unsigned char huge[8] = { 0xff, 0xff, 0xff, 0x7f, 1, 0, 0, 0 };
+
+        start(&a);
+        say_hello(a.fd, TS_AGENT_VERSION + 1);
+        CU_ASSERT_EQUAL(ts_frame_read(a.fd, &f, DEADLINE, false, &err), 1);
+        CU_ASSERT_EQUAL(ts_frame_read(a.fd, &f, DEADLINE, false, &err), 1);
+        CU_ASSERT_EQUAL(f.type, TS_FRAME_ERROR);
+        stop(&a);
+        start(&a);
+        CU_ASSERT_EQUAL(ts_frame_read(a.fd, &f, DEADLINE, false, &err), 1);
+        UNIT_OK(ts_write_all(a.fd, huge, sizeof(huge), DEADLINE, false, &err));
+        CU_ASSERT_EQUAL(ts_frame_read(a.fd, &f, DEADLINE, false, &err), 1);
+        CU_ASSERT_EQUAL(ts_frame_error(&f, "target", &err), -1);
+        CU_ASSERT_EQUAL(err.code, TS_ELIMIT);
+        ts_err_clear(&err);
+        stop(&a);
+}
+
+static CU_TestInfo tests[] = {
+        UNIT(a_dump),         UNIT(rehearsals_first), UNIT(while_it_grows), UNIT(damage_is_found), UNIT(damaged_base_is_found),
+        UNIT(hostile_frames), UNIT(wrong_beginnings), CU_TEST_INFO_NULL,
+};
+UNIT_MAIN("agent", tests)

@@ -1,0 +1,91 @@
+/* Messages between tranship and its agents: framed, bounded, typed. What comes in is hostile until it was unpacked without a complaint.
+ *
+ * On the wire: length of the body (4 bytes), type (4 bytes), body; all numbers little-endian. Both sides say HELLO first. An agent that gets a message it does not know answers ERROR and ends.
+ *
+ * Who sends what (fields in brackets, in order; s: text of at most 4096 bytes, d: the rest of the body):
+ *   both     HELLO   [u32 version, s tool]
+ *   to both  ROOT    [s directory]                 what the agent may touch from here on; one, named by the migration
+ *   to source WATCH  []                            a dump is about to be made in the root: send its pages while they are written
+ *            FINISH  [u32 final]                   it is complete: send the rest
+ *   source → target (tranship passes them on unread)
+ *            PAGES   [u32 file, s name]            steps for the held file of that number follow
+ *            STEPS   [ {u32 kind, u32 file, u64 from, u64 len, bytes of DATA} … ]
+ *            SIZE    [u64 size]                    the file is complete
+ *            FILE    [u32 mode, u64 size, s name]  a small file; its bytes follow
+ *            BYTES   [d]
+ *            SUM     [u64 size, 16 bytes, s name]  XXH3-128 of a file of this round
+ *            ROUND   [u32 final, u32 files]        the round is over: so many SUMs were sent
+ *   answers  READY   [u64 × 6: pages, zero, same, copied, sent, bytes of frames]   of source: the round was sent; of target: it is there and every sum is right
+ *            ERROR   [u32 code, s message]         and the agent ends */
+#ifndef TRANSHIP_TRANSFER_AGENT_FRAME_H
+#define TRANSHIP_TRANSFER_AGENT_FRAME_H
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include <stdint.h>
+
+#define TS_AGENT_VERSION 1U
+#define TS_FRAME_MAX ((size_t)1 << 20) /* bytes of a body */
+#define TS_FRAME_TEXT_MAX 4096U
+
+enum ts_frame_type {
+        TS_FRAME_HELLO = 1,
+        TS_FRAME_ROOT,
+        TS_FRAME_WATCH,
+        TS_FRAME_FINISH,
+        TS_FRAME_PAGES = 16, /* from here on: source to target */
+        TS_FRAME_STEPS,
+        TS_FRAME_SIZE,
+        TS_FRAME_FILE,
+        TS_FRAME_BYTES,
+        TS_FRAME_SUM,
+        TS_FRAME_ROUND,
+        TS_FRAME_READY = 32, /* from here on: answers */
+        TS_FRAME_ERROR
+};
+static inline int ts_frame_is_data(uint32_t type)
+{
+        return type >= TS_FRAME_PAGES && type <= TS_FRAME_ROUND;
+}
+
+struct ts_frame {
+        uint32_t type;
+        struct ts_str body;
+};
+void ts_frame_clear(struct ts_frame *f);
+#define ts_auto_frame __attribute__((cleanup(ts_frame_clear))) struct ts_frame
+
+/* Reads one; reuses f's memory. 1: got one; 0: the end, before a frame began; -1: TS_EPROTO, TS_ELIMIT, what ts_read_some says. */
+int ts_frame_read(int fd, struct ts_frame *f, ts_deadline deadline, bool cancellable, struct ts_err *err);
+/* Writes one in one piece. */
+int ts_frame_write(int fd, const struct ts_frame *f, ts_deadline deadline, bool cancellable, struct ts_err *err);
+
+/* Building: begin, then the fields. TS_ENOMEM, TS_ELIMIT. */
+void ts_frame_begin(struct ts_frame *f, enum ts_frame_type type);
+int ts_put_u32(struct ts_frame *f, uint32_t v, struct ts_err *err);
+int ts_put_u64(struct ts_frame *f, uint64_t v, struct ts_err *err);
+int ts_put_text(struct ts_frame *f, const char *s, struct ts_err *err);
+int ts_put_bytes(struct ts_frame *f, const void *data, size_t len, struct ts_err *err);
+
+/* Taking apart: a cursor that stays bad once anything was missing; fields are then 0, "" or NULL. */
+struct ts_unpack {
+        const unsigned char *p, *end;
+        bool bad;
+};
+struct ts_unpack ts_unpack(const struct ts_frame *f);
+uint32_t ts_get_u32(struct ts_unpack *u);
+uint64_t ts_get_u64(struct ts_unpack *u);
+const void *ts_get_bytes(struct ts_unpack *u, size_t len); /* borrowed from the frame */
+/* A file name of one component: [A-Za-z0-9_.-], not beginning with a dot, at most 255 bytes. Caller's buffer. */
+const char *ts_get_name(struct ts_unpack *u, char buf[256]);
+/* Text without control characters; at most TS_FRAME_TEXT_MAX bytes. Caller frees; NULL: bad. */
+char *ts_get_text(struct ts_unpack *u);
+/* TS_EPROTO when anything was missing or is left over. */
+int ts_unpack_end(const struct ts_unpack *u, const struct ts_frame *f, struct ts_err *err);
+
+/* An ERROR of the other side as err. Returns -1. */
+int ts_frame_error(const struct ts_frame *f, const char *who, struct ts_err *err);
+
+#endif

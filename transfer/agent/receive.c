@@ -1,0 +1,366 @@
+/* See receive.h. Decides what may become a file here; every name and number in a frame is hostile. */
+#include "transfer/agent/receive.h"
+
+#include "base/io.h"
+#include "transfer/agent/patch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define FILES_MAX 65536U
+#define FILE_MAX_BYTES ((uint64_t)1 << 44)
+#define PART ".part"
+
+struct item {
+        char *name;
+        uint32_t file; /* of the patch, or NOT_HELD */
+        bool here;     /* written in this round */
+        bool right;    /* and its sum is right */
+        uint64_t size;
+};
+#define NOT_HELD UINT32_MAX
+
+struct ts_receive {
+        int root;
+        struct ts_patch *patch;
+        struct item *items; /* each file once; the first n_held are the patch's, in its order */
+        size_t n, cap;
+        struct item *pages; /* under way */
+        struct item *small;
+        int small_fd;
+        uint64_t small_left;
+        uint32_t sums;
+        bool over; /* a final round is complete */
+};
+
+struct ts_receive *ts_receive_new(void)
+{
+        struct ts_receive *r = calloc(1, sizeof(*r));
+
+        if (r)
+                r->root = r->small_fd = -1;
+        return r;
+}
+
+static void part_name(const char *name, char buf[300])
+{
+        (void)snprintf(buf, 300, "%s" PART, name);
+}
+
+void ts_receive_free(struct ts_receive *r)
+{
+        for (size_t i = 0; i < r->n; i++) {
+                char part[300];
+
+                part_name(r->items[i].name, part);
+                (void)unlinkat(r->root, part, 0);
+                free(r->items[i].name);
+        }
+        free(r->items);
+        if (r->patch)
+                ts_patch_free(r->patch);
+        if (r->small_fd >= 0)
+                (void)close(r->small_fd);
+        if (r->root >= 0)
+                (void)close(r->root);
+        free(r);
+}
+
+int ts_receive_root(struct ts_receive *r, const char *path, struct ts_err *err)
+{
+        ts_auto_free char *spill = ts_fmt("%s/.spill-XXXXXX", path);
+        int fd;
+
+        r->root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (r->root < 0)
+                return ts_err_errno(err, errno, "cannot open '%s'", path);
+        fd = openat(r->root, ".", O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+        if (fd < 0 && spill) { /* not every file system has those */
+                fd = mkostemp(spill, O_CLOEXEC);
+                if (fd >= 0)
+                        (void)unlink(spill);
+        }
+        if (fd < 0)
+                return ts_err_errno(err, errno, "cannot make a file in '%s'", path);
+        r->patch = ts_patch_new(FILE_MAX_BYTES, fd);
+        return r->patch ? 0 : ts_err_set(err, TS_ENOMEM, "out of memory");
+}
+
+static int bad(const char *what, struct ts_err *err)
+{
+        return ts_err_set(err, TS_EPROTO, "the source sent %s", what);
+}
+
+static struct item *find(struct ts_receive *r, const char *name)
+{
+        for (size_t i = 0; i < r->n; i++)
+                if (!strcmp(r->items[i].name, name))
+                        return &r->items[i];
+        return NULL;
+}
+
+static struct item *add(struct ts_receive *r, const char *name, uint32_t file, struct ts_err *err)
+{
+        struct item item = { .name = ts_strdup0(name), .file = file };
+
+        if (r->n == FILES_MAX) {
+                ts_err_set(err, TS_ELIMIT, "more than %u files in a dump", FILES_MAX);
+                free(item.name);
+                return NULL;
+        }
+        if (r->n == r->cap) {
+                size_t cap = r->cap ? 2 * r->cap : 64;
+                struct item *more = realloc(r->items, cap * sizeof(*more));
+
+                if (more) {
+                        r->items = more;
+                        r->cap = cap;
+                }
+        }
+        if (!item.name || r->n == r->cap) {
+                free(item.name);
+                ts_err_set(err, TS_ENOMEM, "out of memory");
+                return NULL;
+        }
+        r->items[r->n] = item;
+        return &r->items[r->n++];
+}
+
+static int make_part(const struct ts_receive *r, const char *name, struct ts_err *err)
+{
+        char part[300];
+        int fd;
+
+        part_name(name, part);
+        (void)unlinkat(r->root, part, 0); /* of an agent that died */
+        fd = openat(r->root, part, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+        return fd < 0 ? ts_err_errno(err, errno, "cannot make '%s'", part) : fd;
+}
+
+/* ---- pages ---- */
+
+static int begin_pages(struct ts_receive *r, struct ts_unpack *u, const struct ts_frame *f, struct ts_err *err)
+{
+        uint32_t file = ts_get_u32(u), made = 0;
+        char name[256];
+        struct item *it;
+
+        (void)ts_get_name(u, name);
+        if (ts_unpack_end(u, f, err) < 0)
+                return -1;
+        if (r->pages || r->small_left)
+                return bad("two files at once", err);
+        it = find(r, name);
+        if (!it) {
+                int fd = make_part(r, name, err);
+
+                if (fd < 0 || ts_patch_add(r->patch, fd, &made, err) < 0)
+                        return -1;
+                it = add(r, name, made, err);
+                if (!it)
+                        return -1;
+        }
+        if (it->file != file || it->here)
+                return bad("a file under another's number", err);
+        it->here = true;
+        r->pages = it;
+        return ts_patch_begin(r->patch, file, err);
+}
+
+static int take_steps(struct ts_receive *r, struct ts_unpack *u, const struct ts_frame *f, struct ts_err *err)
+{
+        if (!r->pages)
+                return bad("steps of no file", err);
+        while (u->p < u->end && !u->bad) {
+                struct ts_op op = { .kind = (enum ts_op_kind)ts_get_u32(u) };
+                const void *data = NULL;
+
+                op.file = ts_get_u32(u);
+                op.from = ts_get_u64(u);
+                op.len = ts_get_u64(u);
+                if (op.kind == TS_OP_DATA)
+                        data = op.len <= TS_DELTA_DATA_MAX ? ts_get_bytes(u, (size_t)op.len) : NULL;
+                if (u->bad)
+                        break;
+                if (ts_patch_step(r->patch, &op, data, err) < 0)
+                        return -1;
+        }
+        return ts_unpack_end(u, f, err);
+}
+
+static int end_pages(struct ts_receive *r, struct ts_unpack *u, const struct ts_frame *f, struct ts_err *err)
+{
+        uint64_t size = ts_get_u64(u);
+
+        if (ts_unpack_end(u, f, err) < 0)
+                return -1;
+        if (!r->pages || ts_patch_end(r->patch, &r->pages->size, err) < 0)
+                return bad("the end of a file that was not begun", err);
+        if (r->pages->size != size)
+                return bad("a file of another size than it says", err);
+        r->pages = NULL;
+        return 0;
+}
+
+/* ---- other files ---- */
+
+static void end_small(struct ts_receive *r)
+{
+        (void)close(TS_TAKE_FD(r->small_fd));
+        r->small = NULL;
+}
+
+static int begin_small(struct ts_receive *r, struct ts_unpack *u, const struct ts_frame *f, struct ts_err *err)
+{
+        uint32_t mode = ts_get_u32(u);
+        uint64_t size = ts_get_u64(u);
+        char name[256];
+
+        (void)ts_get_name(u, name);
+        if (ts_unpack_end(u, f, err) < 0)
+                return -1;
+        if (r->pages || r->small || find(r, name))
+                return bad("two files at once, or one twice", err);
+        if (size > FILE_MAX_BYTES)
+                return bad("a file that is too large", err);
+        r->small_fd = make_part(r, name, err);
+        if (r->small_fd < 0)
+                return -1;
+        r->small = add(r, name, NOT_HELD, err);
+        if (!r->small)
+                return -1;
+        if (fchmod(r->small_fd, mode & 0700) < 0)
+                return ts_err_errno(err, errno, "cannot set the mode of '%s'", name);
+        r->small->here = true;
+        r->small->size = r->small_left = size;
+        if (size == 0)
+                end_small(r);
+        return 0;
+}
+
+static int take_bytes(struct ts_receive *r, const struct ts_frame *f, struct ts_err *err)
+{
+        if (!r->small || f->body.len == 0 || f->body.len > r->small_left)
+                return bad("bytes of no file", err);
+        if (ts_write_all(r->small_fd, f->body.buf, f->body.len, 0, false, err) < 0)
+                return ts_err_prefix(err, "cannot write '%s'", r->small->name);
+        r->small_left -= f->body.len;
+        if (r->small_left == 0)
+                end_small(r);
+        return 0;
+}
+
+/* ---- the end of a round ---- */
+
+static int check_sum(struct ts_receive *r, struct ts_unpack *u, const struct ts_frame *f, struct ts_err *err)
+{
+        uint64_t size = ts_get_u64(u);
+        const unsigned char *want = ts_get_bytes(u, 16);
+        unsigned char sum[16];
+        ts_auto_fd int own = -1;
+        char name[256], part[300];
+        struct item *it;
+        int fd;
+
+        (void)ts_get_name(u, name);
+        if (ts_unpack_end(u, f, err) < 0)
+                return -1;
+        it = find(r, name);
+        if (!it || !it->here || it->right || it == r->pages || it == r->small || it->size != size)
+                return bad("the sum of a file that it did not send", err);
+        fd = it->file == NOT_HELD ? -1 : ts_patch_fd(r->patch, it->file);
+        if (fd < 0) {
+                part_name(name, part);
+                fd = own = openat(r->root, part, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+        }
+        if (fd < 0)
+                return ts_err_errno(err, errno, "cannot open '%s'", name);
+        if (ts_digest_fd(fd, size, sum, err) < 0)
+                return -1;
+        if (memcmp(sum, want, 16) != 0)
+                return ts_err_set(err, TS_EPROTO, "'%s' is not what was sent: its sum differs", name);
+        it->right = true;
+        r->sums++;
+        return 0;
+}
+
+static int give_name(const struct ts_receive *r, const struct item *it, struct ts_err *err)
+{
+        char part[300];
+
+        part_name(it->name, part);
+        if (!it->here) { /* a process that was there in a rehearsal, and is no more */
+                (void)unlinkat(r->root, part, 0);
+                return 0;
+        }
+        return renameat(r->root, part, r->root, it->name) < 0 ? ts_err_errno(err, errno, "cannot give '%s' its name", it->name) : 0;
+}
+
+static int give_names(const struct ts_receive *r, struct ts_err *err)
+{
+        const struct item *last = NULL;
+
+        for (size_t i = 0; i < r->n; i++) {
+                if (!strcmp(r->items[i].name, "inventory.img"))
+                        last = &r->items[i];
+                else if (give_name(r, &r->items[i], err) < 0)
+                        return -1;
+        }
+        return last ? give_name(r, last, err) : 0;
+}
+
+static int end_round(struct ts_receive *r, struct ts_unpack *u, const struct ts_frame *f, struct ts_err *err)
+{
+        uint32_t final = ts_get_u32(u), files = ts_get_u32(u);
+
+        if (ts_unpack_end(u, f, err) < 0)
+                return -1;
+        if (r->pages || r->small || files != r->sums || final > 1)
+                return bad("the end of a round that is not complete", err);
+        for (size_t i = 0; i < r->n; i++)
+                if (r->items[i].here != r->items[i].right)
+                        return bad("a file without its sum", err);
+        if (final) {
+                r->over = true;
+                return give_names(r, err);
+        }
+        for (size_t i = 0; i < r->n; i++) {
+                if (r->items[i].file == NOT_HELD)
+                        return bad("more than pages before the last round", err);
+                r->items[i].here = r->items[i].right = false;
+        }
+        r->sums = 0;
+        return ts_patch_settle(r->patch, err);
+}
+
+int ts_receive_frame(struct ts_receive *r, const struct ts_frame *f, bool *ret_round, struct ts_err *err)
+{
+        struct ts_unpack u = ts_unpack(f);
+
+        *ret_round = false;
+        if (!r->patch || r->over)
+                return bad("a message at the wrong time", err);
+        switch (f->type) {
+        case TS_FRAME_PAGES:
+                return begin_pages(r, &u, f, err);
+        case TS_FRAME_STEPS:
+                return take_steps(r, &u, f, err);
+        case TS_FRAME_SIZE:
+                return end_pages(r, &u, f, err);
+        case TS_FRAME_FILE:
+                return begin_small(r, &u, f, err);
+        case TS_FRAME_BYTES:
+                return take_bytes(r, f, err);
+        case TS_FRAME_SUM:
+                return check_sum(r, &u, f, err);
+        case TS_FRAME_ROUND:
+                *ret_round = true;
+                return end_round(r, &u, f, err);
+        default:
+                return bad("a message that is not for a target", err);
+        }
+}

@@ -1,0 +1,368 @@
+/* See send.h. Decides which files of a dump travel how: pages files step by step against what the other side holds, the rest as they are. */
+#include "transfer/agent/send.h"
+
+#include "base/io.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define STEPS_SOFT ((size_t)256 << 10) /* a frame is sent when it has so much */
+#define STALL_MS 60000                 /* the other side takes nothing for this long */
+
+struct pages {
+        unsigned long long number; /* of pages-N.img */
+        uint32_t file;
+        uint64_t size; /* of this round, once it was sent */
+        bool sent;
+};
+
+struct ts_send {
+        int out_fd, root;
+        struct ts_delta *delta;
+        struct ts_frame steps, other;
+        struct pages *pages; /* rising numbers */
+        size_t n_pages, cap_pages;
+        struct pages *now; /* under way */
+        int fd;            /* of it, the delta's */
+        uint32_t sums;     /* of this round */
+        uint64_t bytes;
+};
+
+static int write_frame(struct ts_send *s, const struct ts_frame *f, struct ts_err *err)
+{
+        s->bytes += f->body.len;
+        return ts_frame_write(s->out_fd, f, ts_deadline_in_ms(STALL_MS), false, err);
+}
+
+static int flush_steps(struct ts_send *s, struct ts_err *err)
+{
+        int rc = s->steps.body.len ? write_frame(s, &s->steps, err) : 0;
+
+        ts_frame_begin(&s->steps, TS_FRAME_STEPS);
+        return rc;
+}
+
+static int take_step(void *ctx, const struct ts_op *op, const void *data, struct ts_err *err)
+{
+        struct ts_send *s = ctx;
+
+        if (s->steps.body.len + (data ? op->len : 0) > STEPS_SOFT + TS_DELTA_DATA_MAX && flush_steps(s, err) < 0)
+                return -1;
+        if (ts_put_u32(&s->steps, (uint32_t)op->kind, err) < 0 || ts_put_u32(&s->steps, op->file, err) < 0 ||
+            ts_put_u64(&s->steps, op->from, err) < 0 || ts_put_u64(&s->steps, op->len, err) < 0 ||
+            (data && ts_put_bytes(&s->steps, data, (size_t)op->len, err) < 0))
+                return -1;
+        return s->steps.body.len >= STEPS_SOFT ? flush_steps(s, err) : 0;
+}
+
+struct ts_send *ts_send_new(int out_fd)
+{
+        struct ts_send *s = calloc(1, sizeof(*s));
+
+        if (!s)
+                return NULL;
+        s->out_fd = out_fd;
+        s->root = s->fd = -1;
+        s->delta = ts_delta_new(take_step, s);
+        ts_frame_begin(&s->steps, TS_FRAME_STEPS);
+        if (s->delta)
+                return s;
+        ts_send_free(s);
+        return NULL;
+}
+
+void ts_send_free(struct ts_send *s)
+{
+        if (s->delta)
+                ts_delta_free(s->delta);
+        if (s->root >= 0)
+                (void)close(s->root);
+        ts_frame_clear(&s->steps);
+        ts_frame_clear(&s->other);
+        free(s->pages);
+        free(s);
+}
+
+uint64_t ts_send_bytes(const struct ts_send *s)
+{
+        return s->bytes;
+}
+
+int ts_send_root(struct ts_send *s, const char *path, struct ts_err *err)
+{
+        s->root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        return s->root < 0 ? ts_err_errno(err, errno, "cannot open '%s'", path) : 0;
+}
+
+/* ---- the directory ---- */
+
+struct names {
+        struct ts_list others;
+        unsigned long long *pages; /* rising */
+        size_t n;
+};
+
+static void names_clear(struct names *n)
+{
+        ts_list_clear(&n->others);
+        free(n->pages);
+}
+
+static bool pages_number(const char *name, unsigned long long *ret)
+{
+        char digits[24];
+        size_t len = strlen(name);
+
+        if (!ts_starts(name, "pages-") || len < 11 || len - 10 >= sizeof(digits) || strcmp(name + len - 4, ".img") != 0)
+                return false;
+        memcpy(digits, name + 6, len - 10);
+        digits[len - 10] = '\0';
+        return ts_parse_u64(digits, 0, UINT64_MAX, ret, NULL) == 0;
+}
+
+static int compare(const void *a, const void *b)
+{
+        unsigned long long x = *(const unsigned long long *)a, y = *(const unsigned long long *)b;
+
+        return (x > y) - (x < y);
+}
+
+static int add_name(struct names *n, const char *name, struct ts_err *err)
+{
+        unsigned long long number = 0;
+
+        if (!pages_number(name, &number))
+                return ts_list_add(&n->others, name, err);
+        if ((n->n & (n->n + 1)) == 0) { /* full at each power of two less one */
+                unsigned long long *p = realloc(n->pages, (2 * n->n + 2) * sizeof(*p));
+
+                if (!p)
+                        return ts_err_set(err, TS_ENOMEM, "out of memory");
+                n->pages = p;
+        }
+        n->pages[n->n++] = number;
+        return 0;
+}
+
+static int list_root(struct ts_send *s, struct names *ret, struct ts_err *err)
+{
+        int fd = openat(s->root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        DIR *d = fd < 0 ? NULL : fdopendir(fd);
+        int rc = 0;
+
+        if (!d) {
+                rc = ts_err_errno(err, errno, "cannot list the dump's directory");
+                if (fd >= 0)
+                        (void)close(fd);
+                return rc;
+        }
+        for (const struct dirent *e; rc == 0 && (e = readdir(d));) /* NOLINT(concurrency-mt-unsafe): a stream of our own */
+                if (e->d_name[0] != '.')
+                        rc = add_name(ret, e->d_name, err);
+        (void)closedir(d);
+        if (ret->n)
+                qsort(ret->pages, ret->n, sizeof(*ret->pages), compare);
+        return rc;
+}
+
+/* ---- pages ---- */
+
+static struct pages *find(struct ts_send *s, unsigned long long number)
+{
+        for (size_t i = 0; i < s->n_pages; i++)
+                if (s->pages[i].number == number)
+                        return &s->pages[i];
+        return NULL;
+}
+
+static int learn(struct ts_send *s, unsigned long long number, struct ts_err *err)
+{
+        struct pages p = { .number = number };
+
+        if (s->n_pages == s->cap_pages) {
+                size_t cap = s->cap_pages ? 2 * s->cap_pages : 16;
+                struct pages *more = realloc(s->pages, cap * sizeof(*more));
+
+                if (!more)
+                        return ts_err_set(err, TS_ENOMEM, "out of memory");
+                s->pages = more;
+                s->cap_pages = cap;
+        }
+        if (ts_delta_add(s->delta, &p.file, err) < 0)
+                return -1;
+        s->pages[s->n_pages++] = p;
+        return 0;
+}
+
+static int begin(struct ts_send *s, unsigned long long number, struct ts_err *err)
+{
+        char name[64];
+
+        if (!find(s, number) && learn(s, number, err) < 0)
+                return -1;
+        (void)snprintf(name, sizeof(name), "pages-%llu.img", number);
+        s->fd = openat(s->root, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+        if (s->fd < 0)
+                return ts_err_errno(err, errno, "cannot open '%s'", name);
+        s->now = find(s, number);
+        ts_frame_begin(&s->other, TS_FRAME_PAGES);
+        if (ts_delta_begin(s->delta, s->now->file, s->fd, err) < 0 || ts_put_u32(&s->other, s->now->file, err) < 0 ||
+            ts_put_text(&s->other, name, err) < 0)
+                return -1;
+        return write_frame(s, &s->other, err);
+}
+
+static int size_now(const struct ts_send *s, uint64_t *ret, struct ts_err *err)
+{
+        struct stat st;
+
+        if (fstat(s->fd, &st) < 0)
+                return ts_err_errno(err, errno, "cannot look at a pages file");
+        *ret = (uint64_t)st.st_size;
+        return 0;
+}
+
+static int end(struct ts_send *s, struct ts_err *err)
+{
+        uint64_t size = 0;
+
+        if (!s->now)
+                return 0;
+        if (size_now(s, &size, err) < 0 || ts_delta_end(s->delta, size, err) < 0 || flush_steps(s, err) < 0)
+                return -1;
+        s->now->size = size;
+        s->now->sent = true;
+        s->now = NULL;
+        ts_frame_begin(&s->other, TS_FRAME_SIZE);
+        return ts_put_u64(&s->other, size, err) < 0 ? -1 : write_frame(s, &s->other, err);
+}
+
+/* Every file that is there: all but the last one are complete. */
+static int send_pages(struct ts_send *s, const struct names *n, struct ts_err *err)
+{
+        for (size_t i = 0; i < n->n; i++) {
+                const struct pages *known = find(s, n->pages[i]);
+
+                if ((s->now && s->now->number == n->pages[i]) || (known && known->sent))
+                        continue;
+                if (end(s, err) < 0 || begin(s, n->pages[i], err) < 0)
+                        return -1;
+        }
+        return 0;
+}
+
+int ts_send_grown(struct ts_send *s, bool *ret_more, struct ts_err *err)
+{
+        struct names n = { .others = TS_LIST_INIT };
+        uint64_t before = s->bytes, size = 0;
+        int rc = list_root(s, &n, err);
+
+        if (rc == 0)
+                rc = send_pages(s, &n, err);
+        if (rc == 0 && s->now)
+                rc = size_now(s, &size, err) < 0 ? -1 : ts_delta_feed(s->delta, size, err);
+        if (ret_more)
+                *ret_more = s->bytes != before;
+        names_clear(&n);
+        return rc;
+}
+
+/* ---- the rest ---- */
+
+static int send_sum(struct ts_send *s, int fd, const char *name, uint64_t size, struct ts_err *err)
+{
+        unsigned char sum[16];
+
+        ts_frame_begin(&s->other, TS_FRAME_SUM);
+        s->sums++;
+        if (ts_digest_fd(fd, size, sum, err) < 0 || ts_put_u64(&s->other, size, err) < 0 ||
+            ts_put_bytes(&s->other, sum, sizeof(sum), err) < 0 || ts_put_text(&s->other, name, err) < 0)
+                return -1;
+        return write_frame(s, &s->other, err);
+}
+
+static int send_bytes(struct ts_send *s, int fd, uint64_t size, struct ts_err *err)
+{
+        static const size_t chunk = STEPS_SOFT;
+        ts_auto_free char *buf = malloc(chunk);
+
+        if (!buf)
+                return ts_err_set(err, TS_ENOMEM, "out of memory");
+        for (uint64_t left = size; left > 0;) {
+                size_t want = left < chunk ? (size_t)left : chunk;
+
+                ts_frame_begin(&s->other, TS_FRAME_BYTES);
+                if (ts_read_exact(fd, buf, want, 0, false, err) < 0 || ts_put_bytes(&s->other, buf, want, err) < 0 ||
+                    write_frame(s, &s->other, err) < 0)
+                        return -1;
+                left -= want;
+        }
+        return 0;
+}
+
+static int send_file(struct ts_send *s, const char *name, struct ts_err *err)
+{
+        ts_auto_fd int fd = openat(s->root, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+        struct stat st;
+
+        if (fd < 0 || fstat(fd, &st) < 0)
+                return ts_err_errno(err, errno, "cannot open '%s'", name);
+        if (!S_ISREG(st.st_mode))
+                return ts_err_set(err, TS_EPROTO, "'%s' in the dump is not a file", name);
+        ts_frame_begin(&s->other, TS_FRAME_FILE);
+        if (ts_put_u32(&s->other, (uint32_t)st.st_mode & 07777, err) < 0 || ts_put_u64(&s->other, (uint64_t)st.st_size, err) < 0 ||
+            ts_put_text(&s->other, name, err) < 0 || write_frame(s, &s->other, err) < 0)
+                return -1;
+        return send_bytes(s, fd, (uint64_t)st.st_size, err) < 0 ? -1 : send_sum(s, fd, name, (uint64_t)st.st_size, err);
+}
+
+/* What was read while it was written is read once more: the sum is of the file as it is now. */
+static int sum_pages(struct ts_send *s, struct ts_err *err)
+{
+        for (size_t i = 0; i < s->n_pages; i++) {
+                ts_auto_fd int fd = -1;
+                struct stat st;
+                char name[64];
+
+                if (!s->pages[i].sent)
+                        continue;
+                (void)snprintf(name, sizeof(name), "pages-%llu.img", s->pages[i].number);
+                fd = openat(s->root, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+                if (fd < 0 || fstat(fd, &st) < 0)
+                        return ts_err_errno(err, errno, "cannot open '%s'", name);
+                if ((uint64_t)st.st_size != s->pages[i].size)
+                        return ts_err_set(err, TS_EPROTO, "'%s' has grown after the next one was begun", name);
+                if (send_sum(s, fd, name, s->pages[i].size, err) < 0)
+                        return -1;
+        }
+        return 0;
+}
+
+static int end_round(struct ts_send *s, bool final, struct ts_delta_stats *ret_stats, struct ts_err *err)
+{
+        ts_frame_begin(&s->other, TS_FRAME_ROUND);
+        if (ts_put_u32(&s->other, final, err) < 0 || ts_put_u32(&s->other, s->sums, err) < 0 || write_frame(s, &s->other, err) < 0)
+                return -1;
+        *ret_stats = *ts_delta_stats(s->delta);
+        s->sums = 0;
+        for (size_t i = 0; i < s->n_pages; i++)
+                s->pages[i].sent = false;
+        return final ? 0 : ts_delta_settle(s->delta, err);
+}
+
+int ts_send_finish(struct ts_send *s, bool final, struct ts_delta_stats *ret_stats, struct ts_err *err)
+{
+        struct names n = { .others = TS_LIST_INIT };
+        int rc = list_root(s, &n, err);
+
+        if (rc == 0)
+                rc = send_pages(s, &n, err) < 0 || end(s, err) < 0 ? -1 : 0;
+        for (size_t i = 0; rc == 0 && final && i < n.others.n; i++)
+                rc = send_file(s, n.others.v[i], err);
+        names_clear(&n);
+        return rc < 0 || sum_pages(s, err) < 0 ? -1 : end_round(s, final, ret_stats, err);
+}

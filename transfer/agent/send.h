@@ -1,0 +1,21 @@
+/* The source's side of bringing a dump to the other host: pages files while they are written, what else there is when the dump is complete, and a sum of each file. */
+#ifndef TRANSHIP_TRANSFER_AGENT_SEND_H
+#define TRANSHIP_TRANSFER_AGENT_SEND_H
+
+#include "transfer/agent/delta.h"
+#include "transfer/agent/frame.h"
+
+struct ts_send;
+struct ts_send *ts_send_new(int out_fd); /* borrowed; NULL out of memory */
+void ts_send_free(struct ts_send *s);
+TS_DEFINE_AUTO(ts_send, ts_send_free);
+
+/* The directory of the dumps. Each round is one dump in it; between rounds it may be emptied: what the other side holds is kept open here. TS_EIO. */
+int ts_send_root(struct ts_send *s, const char *path, struct ts_err *err);
+/* A dump is under way: sends what pages files have grown by. CRIU writes one at a time, in the order of their numbers, and only appends. *ret_more (may be NULL): something was sent. */
+int ts_send_grown(struct ts_send *s, bool *ret_more, struct ts_err *err);
+/* The dump is complete. final: all files travel, otherwise pages only. Afterwards the next round can begin. TS_EPROTO: a file is not what it was. */
+int ts_send_finish(struct ts_send *s, bool final, struct ts_delta_stats *ret_stats, struct ts_err *err);
+uint64_t ts_send_bytes(const struct ts_send *s); /* of frames, so far */
+
+#endif

@@ -1,0 +1,175 @@
+/* See serve.h. Decides which message may come when. */
+#include "transfer/agent/serve.h"
+
+#include "base/io.h"
+#include "transfer/agent/receive.h"
+#include "transfer/agent/send.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <string.h>
+
+#define LOOK_MS 2 /* how often a growing dump is looked at */
+
+struct agent {
+        int in, out;
+        char *root;
+        struct ts_send *send;
+        struct ts_receive *receive;
+        struct ts_frame reply;
+        bool watching;
+};
+
+static int hello(struct agent *a, struct ts_frame *f, const char *tool, struct ts_err *err)
+{
+        struct ts_unpack u;
+        ts_auto_free char *theirs = NULL;
+        uint32_t version;
+        int n;
+
+        ts_frame_begin(&a->reply, TS_FRAME_HELLO);
+        if (ts_put_u32(&a->reply, TS_AGENT_VERSION, err) < 0 || ts_put_text(&a->reply, tool, err) < 0 ||
+            ts_frame_write(a->out, &a->reply, 0, false, err) < 0)
+                return -1;
+        n = ts_frame_read(a->in, f, 0, false, err);
+        if (n <= 0)
+                return n < 0 ? -1 : ts_err_set(err, TS_EPROTO, "nobody said hello");
+        u = ts_unpack(f);
+        version = ts_get_u32(&u);
+        theirs = ts_get_text(&u);
+        if (f->type != TS_FRAME_HELLO || ts_unpack_end(&u, f, err) < 0)
+                return ts_err_set(err, TS_EPROTO, "the first message is no hello");
+        return version == TS_AGENT_VERSION
+                       ? 0
+                       : ts_err_set(err, TS_EPROTO, "version %" PRIu32 " of the messages, not %u", version, TS_AGENT_VERSION);
+}
+
+static int set_root(struct agent *a, const struct ts_frame *f, struct ts_err *err)
+{
+        struct ts_unpack u = ts_unpack(f);
+        ts_auto_free char *path = ts_get_text(&u);
+
+        if (ts_unpack_end(&u, f, err) < 0)
+                return -1;
+        if (a->root || path[0] != '/' || strstr(path, "/../"))
+                return ts_err_set(err, TS_EPROTO, "a second directory, or none");
+        a->root = TS_TAKE(path);
+        return 0;
+}
+
+static int be_source(struct agent *a, struct ts_err *err)
+{
+        if (a->send)
+                return 0;
+        if (!a->root || a->receive)
+                return ts_err_set(err, TS_EPROTO, "a message at the wrong time");
+        a->send = ts_send_new(a->out);
+        return a->send ? ts_send_root(a->send, a->root, err) : ts_err_set(err, TS_ENOMEM, "out of memory");
+}
+
+static int be_target(struct agent *a, struct ts_err *err)
+{
+        if (a->receive)
+                return 0;
+        if (!a->root || a->send)
+                return ts_err_set(err, TS_EPROTO, "a message at the wrong time");
+        a->receive = ts_receive_new();
+        return a->receive ? ts_receive_root(a->receive, a->root, err) : ts_err_set(err, TS_ENOMEM, "out of memory");
+}
+
+static int ready(struct agent *a, const struct ts_delta_stats *st, uint64_t bytes, struct ts_err *err)
+{
+        const uint64_t figures[] = { st->pages, st->zero, st->same, st->copied, st->sent, bytes };
+
+        ts_frame_begin(&a->reply, TS_FRAME_READY);
+        for (size_t i = 0; i < TS_ARRAY_LEN(figures); i++)
+                if (ts_put_u64(&a->reply, figures[i], err) < 0)
+                        return -1;
+        return ts_frame_write(a->out, &a->reply, 0, false, err);
+}
+
+static int finish(struct agent *a, const struct ts_frame *f, struct ts_err *err)
+{
+        struct ts_unpack u = ts_unpack(f);
+        uint32_t final = ts_get_u32(&u);
+        struct ts_delta_stats st = { 0 };
+
+        if (ts_unpack_end(&u, f, err) < 0 || be_source(a, err) < 0)
+                return -1;
+        a->watching = false;
+        return ts_send_finish(a->send, final, &st, err) < 0 ? -1 : ready(a, &st, ts_send_bytes(a->send), err);
+}
+
+static int take(struct agent *a, const struct ts_frame *f, struct ts_err *err)
+{
+        bool round = false;
+
+        if (ts_frame_is_data(f->type)) {
+                if (be_target(a, err) < 0 || ts_receive_frame(a->receive, f, &round, err) < 0)
+                        return -1;
+                return round ? ready(a, &(struct ts_delta_stats){ 0 }, 0, err) : 0;
+        }
+        switch (f->type) {
+        case TS_FRAME_ROOT:
+                return set_root(a, f, err);
+        case TS_FRAME_WATCH:
+                a->watching = true;
+                return be_source(a, err);
+        case TS_FRAME_FINISH:
+                return finish(a, f, err);
+        default:
+                return ts_err_set(err, TS_EPROTO, "a message of the unknown type %" PRIu32, f->type);
+        }
+}
+
+/* While a dump is being written, between messages: sends what there is. 1: a message is there. */
+static int watch(struct agent *a, struct ts_err *err)
+{
+        while (a->watching) {
+                struct pollfd p = { .fd = a->in, .events = POLLIN };
+                bool more = false;
+
+                if (ts_send_grown(a->send, &more, err) < 0)
+                        return -1;
+                if (poll(&p, 1, more ? 0 : LOOK_MS) > 0)
+                        break;
+        }
+        return 1;
+}
+
+static int serve(struct agent *a, const char *tool, struct ts_err *err)
+{
+        ts_auto_frame f = { 0 };
+        int n = hello(a, &f, tool, err) < 0 ? -1 : 1;
+
+        while (n > 0) {
+                n = watch(a, err) < 0 ? -1 : ts_frame_read(a->in, &f, 0, false, err);
+                if (n > 0 && take(a, &f, err) < 0)
+                        n = -1;
+        }
+        return n;
+}
+
+int ts_agent_serve(int in_fd, int out_fd, const char *tool, struct ts_err *err)
+{
+        struct agent a = { .in = in_fd, .out = out_fd };
+        ts_auto_err failed = TS_ERR_INIT;
+        int rc = serve(&a, tool, &failed);
+
+        if (rc < 0) {
+                ts_auto_free char *text = ts_printable(ts_err_message(&failed), strlen(ts_err_message(&failed)), 1000);
+
+                ts_frame_begin(&a.reply, TS_FRAME_ERROR);
+                if (text && ts_put_u32(&a.reply, (uint32_t)failed.code, NULL) == 0 && ts_put_text(&a.reply, text, NULL) == 0)
+                        (void)ts_frame_write(out_fd, &a.reply, ts_deadline_in_ms(5000), false, NULL);
+                ts_err_move(err, &failed);
+        }
+        if (a.send)
+                ts_send_free(a.send);
+        if (a.receive)
+                ts_receive_free(a.receive);
+        free(a.root);
+        ts_frame_clear(&a.reply);
+        return rc;
+}
