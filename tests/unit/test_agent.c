@@ -63,7 +63,7 @@ static void start(struct agent *a)
         UNIT_OK(ts_socketpair(fds, &err));
         a->fd = fds[0];
         a->theirs = fds[1];
-        (void)strcpy(a->dir, "/tmp/tranship-agent-XXXXXX");
+        (void)snprintf(a->dir, sizeof(a->dir), "/tmp/tranship-agent-XXXXXX");
         CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(a->dir));
         CU_ASSERT_EQUAL_FATAL(pthread_create(&a->thread, NULL, serve, a), 0);
 }
@@ -150,7 +150,8 @@ static unsigned char *random_bytes(size_t n)
 {
         unsigned char *m = malloc(n);
 
-        CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+        if (!m)
+                abort();
         for (size_t i = 0; i < n; i++) {
                 seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
                 m[i] = (unsigned char)(seed >> 56);
