@@ -9,10 +9,12 @@
 int ts_same_generation(struct ts_mig *m, struct ts_err *err)
 {
         ts_auto(ts_container) struct ts_container *now = NULL;
+        ts_auto_err why = TS_ERR_INIT;
 
-        if (ts_api_inspect(m->src.api, m->c->id, &now, err) < 0) {
-                if (err && err->code == TS_ENOTFOUND)
-                        ts_err_set(err, TS_ECONFLICT, "container '%s' is not there any more: somebody removed it or moved it away", m->c->name);
+        if (ts_api_inspect(m->src.api, m->c->id, &now, &why) < 0) {
+                if (why.code == TS_ENOTFOUND)
+                        return ts_err_set(err, TS_ECONFLICT, "container '%s' is not there any more: somebody removed it or moved it away", m->c->name);
+                ts_err_move(err, &why);
                 return -1;
         }
         if (now->state != TS_STATE_RUNNING)

@@ -394,15 +394,18 @@ static void choose(CU_TestInfo *chosen, size_t max, const struct test_case *case
 
 static int run_all(const char *only)
 {
-        static CU_TestInfo chosen[6][128];
-        static const struct test_case *const tables[6] = { connect_cases, run_cases, flow_cases, scp_cases, relay_cases, loss_cases };
-        static const char *const names[6] = { "connect", "run", "flow", "scp", "relay", "loss" };
-        CU_SuiteInfo suites[7] = { CU_SUITE_INFO_NULL };
+        static const struct {
+                const char *name;
+                const struct test_case *cases;
+        } tables[] = { { "connect", connect_cases }, { "run", run_cases },   { "flow", flow_cases }, { "scp", scp_cases },
+                       { "relay", relay_cases },     { "loss", loss_cases }, { "ship", ship_cases } };
+        static CU_TestInfo chosen[TS_ARRAY_LEN(tables)][128];
+        CU_SuiteInfo suites[TS_ARRAY_LEN(tables) + 1] = { CU_SUITE_INFO_NULL };
         unsigned failed;
 
-        for (size_t i = 0; i < 6; i++) {
-                choose(chosen[i], 128, tables[i], only);
-                suites[i] = (CU_SuiteInfo){ names[i], NULL, NULL, before_case, after_case, chosen[i] };
+        for (size_t i = 0; i < TS_ARRAY_LEN(tables); i++) {
+                choose(chosen[i], 128, tables[i].cases, only);
+                suites[i] = (CU_SuiteInfo){ tables[i].name, NULL, NULL, before_case, after_case, chosen[i] };
         }
         if (CU_initialize_registry() != CUE_SUCCESS || CU_register_suites(suites) != CUE_SUCCESS) {
                 (void)printf("%s\n0 passed, 1 failed, 0 skipped\n", CU_get_error_msg());

@@ -76,6 +76,8 @@ static void greet(struct agent *a)
         say_root(a->fd, a->dir);
         CU_ASSERT_EQUAL(ts_frame_read(a->fd, &f, DEADLINE, false, &err), 1);
         CU_ASSERT_EQUAL(f.type, TS_FRAME_HELLO);
+        CU_ASSERT_EQUAL(ts_frame_read(a->fd, &f, DEADLINE, false, &err), 1);
+        CU_ASSERT_EQUAL(f.type, TS_FRAME_READY);
 }
 
 static void for_each_file(const char *dir, void (*fn)(const char *path))
@@ -356,9 +358,12 @@ static void answer_to(const struct ts_frame *f, bool root, enum ts_code code)
 
         start(&a);
         say_hello(a.fd, TS_AGENT_VERSION);
-        if (root)
-                say_root(a.fd, a.dir);
         CU_ASSERT_EQUAL(ts_frame_read(a.fd, &answer, DEADLINE, false, &err), 1);
+        if (root) {
+                say_root(a.fd, a.dir);
+                CU_ASSERT_EQUAL(ts_frame_read(a.fd, &answer, DEADLINE, false, &err), 1);
+                CU_ASSERT_EQUAL(answer.type, TS_FRAME_READY);
+        }
         put(a.fd, f);
         if (ts_frame_read(a.fd, &answer, DEADLINE, false, &err) != 1)
                 (void)printf("\n    no answer to a message of type %u: %s\n", f->type, ts_err_message(&err));

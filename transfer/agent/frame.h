@@ -4,7 +4,7 @@
  *
  * Who sends what (fields in brackets, in order; s: text of at most 4096 bytes, d: the rest of the body):
  *   both     HELLO   [u32 version, s tool]
- *   to both  ROOT    [s directory]                 what the agent may touch from here on; one, named by the migration
+ *   to both  ROOT    [s directory]                 what the agent may touch from here on; one, named by the migration; READY when it is there
  *   to source WATCH  []                            a dump is about to be made in the root: send its pages while they are written
  *            FINISH  [u32 final]                   it is complete: send the rest
  *   source → target (tranship passes them on unread)

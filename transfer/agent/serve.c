@@ -6,6 +6,7 @@
 #include "transfer/agent/send.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <string.h>
@@ -45,17 +46,32 @@ static int hello(struct agent *a, struct ts_frame *f, const char *tool, struct t
                        : ts_err_set(err, TS_EPROTO, "version %" PRIu32 " of the messages, not %u", version, TS_AGENT_VERSION);
 }
 
+static int ready(struct agent *a, const struct ts_delta_stats *st, uint64_t bytes, struct ts_err *err)
+{
+        const uint64_t figures[] = { st->pages, st->zero, st->same, st->copied, st->sent, bytes };
+
+        ts_frame_begin(&a->reply, TS_FRAME_READY);
+        for (size_t i = 0; i < TS_ARRAY_LEN(figures); i++)
+                if (ts_put_u64(&a->reply, figures[i], err) < 0)
+                        return -1;
+        return ts_frame_write(a->out, &a->reply, 0, false, err);
+}
+
 static int set_root(struct agent *a, const struct ts_frame *f, struct ts_err *err)
 {
         struct ts_unpack u = ts_unpack(f);
         ts_auto_free char *path = ts_get_text(&u);
+        ts_auto_fd int fd = -1;
 
         if (ts_unpack_end(&u, f, err) < 0)
                 return -1;
         if (a->root || path[0] != '/' || strstr(path, "/../"))
                 return ts_err_set(err, TS_EPROTO, "a second directory, or none");
+        fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0)
+                return ts_err_errno(err, errno, "cannot open '%s'", path);
         a->root = TS_TAKE(path);
-        return 0;
+        return ready(a, &(struct ts_delta_stats){ 0 }, 0, err);
 }
 
 static int be_source(struct agent *a, struct ts_err *err)
@@ -76,17 +92,6 @@ static int be_target(struct agent *a, struct ts_err *err)
                 return ts_err_set(err, TS_EPROTO, "a message at the wrong time");
         a->receive = ts_receive_new();
         return a->receive ? ts_receive_root(a->receive, a->root, err) : ts_err_set(err, TS_ENOMEM, "out of memory");
-}
-
-static int ready(struct agent *a, const struct ts_delta_stats *st, uint64_t bytes, struct ts_err *err)
-{
-        const uint64_t figures[] = { st->pages, st->zero, st->same, st->copied, st->sent, bytes };
-
-        ts_frame_begin(&a->reply, TS_FRAME_READY);
-        for (size_t i = 0; i < TS_ARRAY_LEN(figures); i++)
-                if (ts_put_u64(&a->reply, figures[i], err) < 0)
-                        return -1;
-        return ts_frame_write(a->out, &a->reply, 0, false, err);
 }
 
 static int finish(struct agent *a, const struct ts_frame *f, struct ts_err *err)

@@ -1,0 +1,150 @@
+/* Agents over SSH: the program is copied once, dumps come over with what changed, and whatever breaks is noticed and leaves nothing. */
+#include "frame.h"
+
+#include "transfer/ship.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+
+#define MIB ((size_t)1 << 20)
+#define STALL_MS (is_slow() ? 120000u : 20000u)
+
+static const char *make_dir(const char *name)
+{
+        const char *dir = lab_path(name);
+        ts_auto_free char *command = ts_fmt("rm -rf %s && mkdir %s", dir, dir);
+
+        lab_shell(command);
+        return dir;
+}
+
+static void write_pattern(const char *dir, const char *name, size_t len, uint64_t offset)
+{
+        ts_auto_free char *path = ts_fmt("%s/%s", dir, name);
+        ts_auto_free unsigned char *buf = malloc(len);
+        ts_auto_fd int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+        if (!buf)
+                abort();
+        fill_pattern(buf, len, offset);
+        CU_ASSERT_FATAL(fd >= 0 && write(fd, buf, len) == (ssize_t)len);
+}
+
+static void same_dirs(const char *a, const char *b)
+{
+        ts_auto_free char *command = ts_fmt("diff -r %s %s", a, b);
+
+        lab_shell(command);
+}
+
+static void round_of(struct ts_agent *source, struct ts_agent *target, bool final, struct ts_ship_stats *ret)
+{
+        ts_auto(ts_ship) struct ts_ship *s = NULL;
+        ts_auto_err err = TS_ERR_INIT;
+
+        OK(ts_ship_begin(source, target, STALL_MS, &s, &err));
+        OK(ts_ship_finish(s, final, ret, &err));
+        CU_ASSERT_EQUAL(ts_ship_bytes(s), ret->bytes);
+}
+
+static void two_rounds(struct ts_host *from, struct ts_host *to)
+{
+        ts_auto(ts_agent) struct ts_agent *source = NULL;
+        ts_auto(ts_agent) struct ts_agent *target = NULL;
+        const char *in = make_dir("dump-in"), *out = make_dir("dump-out");
+        struct ts_ship_stats st;
+        ts_auto_err err = TS_ERR_INIT;
+
+        OK(ts_agent_start(from, in, &source, &err));
+        OK(ts_agent_start(to, out, &target, &err));
+        write_pattern(in, "pages-1.img", 16 * MIB, 0);
+        round_of(source, target, false, &st);
+        CU_ASSERT_EQUAL(st.sent, 4096);
+        CU_ASSERT_TRUE(st.bytes > 16 * MIB && st.bytes < 17 * MIB);
+        lab_shell("rm $TS_SSH_DIR/dump-in/*");
+        write_pattern(in, "pages-1.img", 16 * MIB, 4096 * 100); /* a hundred pages are gone in front, and as many are new behind */
+        write_pattern(in, "inventory.img", 100, 7);
+        round_of(source, target, true, &st);
+        CU_ASSERT_EQUAL(st.copied, 4096 - 100);
+        CU_ASSERT_EQUAL(st.sent, 100);
+        CU_ASSERT_TRUE(st.bytes < MIB);
+        same_dirs(in, out);
+}
+
+static void ship_between(void)
+{
+        struct ts_host *local = NULL, *remote = lab_connect("box");
+        ts_auto_err err = TS_ERR_INIT;
+
+        OK(ts_host_local(&local, &err));
+        two_rounds(local, remote);
+        two_rounds(remote, local);
+        two_rounds(remote, remote);
+        two_rounds(local, local);
+        OK(ts_agent_uninstall(remote, &err));
+        ts_host_free(local);
+        ts_host_free(remote);
+}
+
+/* Whatever lies under its name: what runs is what we sent. */
+static void ship_checks_its_program(void)
+{
+        struct ts_host *h = lab_connect("box");
+        ts_auto(ts_agent) struct ts_agent *a = NULL;
+        ts_auto_err err = TS_ERR_INIT;
+        const char *dir = make_dir("dump-in");
+
+        OK(ts_agent_start(h, dir, &a, &err));
+        ts_agent_free(TS_TAKE(a));
+        lab_shell("for f in /var/lib/tranship/agent/*; do cp /bin/true $f.new && mv $f.new $f; done");
+        OK(ts_agent_start(h, dir, &a, &err));
+        lab_shell("[ $(ls /var/lib/tranship/agent | wc -l) = 1 ] && [ $(stat -c %a /var/lib/tranship/agent) = 700 ]");
+        ts_agent_free(TS_TAKE(a));
+        FAILS(ts_agent_start(h, "/nowhere/at/all/\n", &a, &err), TS_EPROTO);
+        FAILS(ts_agent_start(h, "/nowhere/at/all", &a, &err), TS_EIO);
+        OK(ts_agent_uninstall(h, &err));
+        lab_shell("[ ! -e /var/lib/tranship/agent ]");
+        ts_host_free(h);
+}
+
+/* An agent dies, or the connection to it: an error, and nothing on the target. */
+static void ship_killed(void)
+{
+        static const int at[] = { 0, 1 }; /* source, target */
+        struct ts_host *local = NULL;
+        ts_auto_err err = TS_ERR_INIT;
+
+        OK(ts_host_local(&local, &err));
+        for (size_t i = 0; i < TS_ARRAY_LEN(at); i++) {
+                struct ts_host *remote = lab_connect("box");
+                ts_auto(ts_agent) struct ts_agent *source = NULL;
+                ts_auto(ts_agent) struct ts_agent *target = NULL;
+                ts_auto(ts_ship) struct ts_ship *s = NULL;
+                const char *in = make_dir("dump-in"), *out = make_dir("dump-out");
+                ts_auto_free char *look = ts_fmt("[ -z \"$(ls -A %s)\" ]", out);
+                struct ts_ship_stats st;
+
+                OK(ts_agent_start(at[i] == 0 ? remote : local, in, &source, &err));
+                OK(ts_agent_start(at[i] == 1 ? remote : local, out, &target, &err));
+                OK(ts_ship_begin(source, target, STALL_MS, &s, &err));
+                write_pattern(in, "pages-1.img", 16 * MIB, 0);
+                while (ts_ship_bytes(s) == 0)
+                        ts_sleep_ms(5);
+                lab_shell("pkill -KILL -f ^/var/lib/tranship/agent/");
+                CU_ASSERT_EQUAL(ts_ship_finish(s, true, &st, &err), -1);
+                (void)printf("'%s' ", ts_err_message(&err));
+                ts_err_clear(&err);
+                ts_ship_free(TS_TAKE(s));
+                ts_agent_free(TS_TAKE(source));
+                ts_agent_free(TS_TAKE(target));
+                if (at[i] == 0) /* a target that lives cleans up after itself */
+                        lab_shell(look);
+                OK(ts_agent_uninstall(remote, &err));
+                ts_host_free(remote);
+        }
+        ts_host_free(local);
+}
+
+const struct test_case ship_cases[] = { CASE(ship_between), CASE(ship_checks_its_program), CASE(ship_killed), CASES_END };

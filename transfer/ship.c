@@ -1,0 +1,171 @@
+/* Passes a round on. Decides whose word counts when one of the agents ends: the one that said why. */
+#include "transfer/ship_impl.h"
+
+#include "base/io.h"
+#include "transfer/agent/frame.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define WATCH_MS 86400000 /* the dump itself is somebody else's to limit */
+
+struct ts_ship {
+        struct ts_agent *source, *target;
+        unsigned stall_ms;
+        pthread_t thread;
+        bool has_thread;
+        _Atomic uint64_t bytes;
+        _Atomic bool complete; /* the dump is: from here on a stall counts */
+        _Atomic bool cancellable;
+        /* The thread's until it was joined. */
+        int rc;
+        struct ts_err err;
+        struct ts_ship_stats stats;
+};
+
+static ts_deadline stall(const struct ts_ship *s)
+{
+        return ts_deadline_in_ms(atomic_load(&s->complete) ? s->stall_ms : WATCH_MS);
+}
+
+static int read_ready(const struct ts_frame *f, const char *who, struct ts_ship_stats *st, struct ts_err *err)
+{
+        struct ts_unpack u = ts_unpack(f);
+
+        if (f->type != TS_FRAME_READY)
+                return ts_frame_error(f, who, err);
+        st->pages = ts_get_u64(&u);
+        st->zero = ts_get_u64(&u);
+        st->same = ts_get_u64(&u);
+        st->copied = ts_get_u64(&u);
+        st->sent = ts_get_u64(&u);
+        (void)ts_get_u64(&u);
+        return ts_unpack_end(&u, f, err);
+}
+
+/* The target does not take any more: what it says is why. */
+static int target_said(struct ts_ship *s, struct ts_frame *f, struct ts_err *failed, struct ts_err *err)
+{
+        ts_auto_err nothing = TS_ERR_INIT;
+
+        if (ts_frame_read(s->target->fd, f, ts_deadline_in_ms(5000), false, &nothing) == 1)
+                return ts_frame_error(f, s->target->who, err);
+        ts_err_move(err, failed);
+        return ts_err_prefix(err, "agent on '%s'", s->target->who);
+}
+
+static int pass_on(struct ts_ship *s, struct ts_err *err)
+{
+        ts_auto_frame f = { 0 };
+
+        for (;;) {
+                ts_auto_err failed = TS_ERR_INIT;
+                int n = ts_frame_read(s->source->fd, &f, stall(s), atomic_load(&s->cancellable), err);
+
+                if (n <= 0)
+                        return n < 0 ? ts_err_prefix(err, "agent on '%s'", s->source->who)
+                                     : ts_err_set(err, TS_ECONNECT, "the agent on '%s' ended", s->source->who);
+                if (!ts_frame_is_data(f.type))
+                        break;
+                if (ts_frame_write(s->target->fd, &f, ts_deadline_in_ms(s->stall_ms), atomic_load(&s->cancellable), &failed) < 0)
+                        return target_said(s, &f, &failed, err);
+                atomic_fetch_add(&s->bytes, f.body.len);
+        }
+        return read_ready(&f, s->source->who, &s->stats, err);
+}
+
+static int wait_for_target(struct ts_ship *s, struct ts_err *err)
+{
+        ts_auto_frame f = { 0 };
+        struct ts_ship_stats none;
+        int n = ts_frame_read(s->target->fd, &f, ts_deadline_in_ms(s->stall_ms), atomic_load(&s->cancellable), err);
+
+        if (n <= 0)
+                return n < 0 ? ts_err_prefix(err, "agent on '%s'", s->target->who)
+                             : ts_err_set(err, TS_ECONNECT, "the agent on '%s' ended", s->target->who);
+        return read_ready(&f, s->target->who, &none, err);
+}
+
+static void *run(void *arg)
+{
+        struct ts_ship *s = arg;
+
+        s->rc = pass_on(s, &s->err) < 0 || wait_for_target(s, &s->err) < 0 ? -1 : 0;
+        return NULL;
+}
+
+int ts_ship_begin(struct ts_agent *source, struct ts_agent *target, unsigned stall_ms, struct ts_ship **ret, struct ts_err *err)
+{
+        ts_auto(ts_ship) struct ts_ship *s = calloc(1, sizeof(*s));
+        ts_auto_frame f = { 0 };
+        int e;
+
+        if (!s)
+                return ts_err_set(err, TS_ENOMEM, "out of memory");
+        s->source = source;
+        s->target = target;
+        s->stall_ms = stall_ms;
+        atomic_store(&s->cancellable, true);
+        ts_frame_begin(&f, TS_FRAME_WATCH);
+        if (ts_frame_write(source->fd, &f, ts_deadline_in_ms(stall_ms), true, err) < 0)
+                return ts_err_prefix(err, "agent on '%s'", source->who);
+        e = pthread_create(&s->thread, NULL, run, s);
+        if (e)
+                return ts_err_errno(err, e, "cannot start a thread");
+        s->has_thread = true;
+        *ret = TS_TAKE(s);
+        return 0;
+}
+
+static void join(struct ts_ship *s)
+{
+        if (s->has_thread)
+                (void)pthread_join(s->thread, NULL);
+        s->has_thread = false;
+}
+
+int ts_ship_finish(struct ts_ship *s, bool final, struct ts_ship_stats *ret, struct ts_err *err)
+{
+        ts_auto_frame f = { 0 };
+        ts_auto_err failed = TS_ERR_INIT;
+        int rc;
+
+        atomic_store(&s->complete, true);
+        atomic_store(&s->cancellable, !final);
+        ts_frame_begin(&f, TS_FRAME_FINISH);
+        rc = ts_put_u32(&f, final, &failed) < 0 || ts_frame_write(s->source->fd, &f, ts_deadline_in_ms(s->stall_ms), false, &failed) < 0
+                     ? -1
+                     : 0;
+        if (rc < 0) /* the thread knows better why */
+                (void)shutdown(s->source->fd, SHUT_RDWR);
+        join(s);
+        if (s->rc < 0) {
+                ts_err_move(err, &s->err);
+                return -1;
+        }
+        if (rc < 0) {
+                ts_err_move(err, &failed);
+                return -1;
+        }
+        *ret = s->stats;
+        ret->bytes = atomic_load(&s->bytes);
+        return 0;
+}
+
+uint64_t ts_ship_bytes(const struct ts_ship *s)
+{
+        return atomic_load(&s->bytes);
+}
+
+void ts_ship_free(struct ts_ship *s)
+{
+        if (s->has_thread) { /* given up: the thread sees the end of both */
+                (void)shutdown(s->source->fd, SHUT_RDWR);
+                (void)shutdown(s->target->fd, SHUT_RDWR);
+        }
+        join(s);
+        ts_err_clear(&s->err);
+        free(s);
+}

@@ -1,0 +1,39 @@
+/* Brings dumps from one host to another through agents (transfer/agent): each host gets one, a small static program that is part of this one and is copied there once, or a thread where the
+ * host is this machine. What the source's agent sends is passed on to the target's, unread and with constant memory, while the dump is still being written.
+ *
+ * One round is one dump. Rounds before the last one (rehearsals, while the container goes on) leave pages on the target from which the last one, with the container stopped, needs only
+ * what has changed since. Nothing that an engine could restore is on the target before the last round is complete there and every sum was right. */
+#ifndef TRANSHIP_TRANSFER_SHIP_H
+#define TRANSHIP_TRANSFER_SHIP_H
+
+#include "transfer/host.h"
+
+#include <stdint.h>
+
+struct ts_agent; /* one, on one host, for one directory */
+/* Copies the program to the host unless it is there already (its SHA-256 is its name, and is checked), starts it, greets it. directory: absolute; the only one it touches. Needs root there.
+ * TS_ECONNECT, TS_ECOMMAND, TS_EIO, TS_ENOSPC, TS_EPROTO. Blocking. */
+int ts_agent_start(struct ts_host *h, const char *directory, struct ts_agent **ret, struct ts_err *err);
+/* Ends it; what it had not completed goes with it. The host must still be there. */
+void ts_agent_free(struct ts_agent *a);
+TS_DEFINE_AUTO(ts_agent, ts_agent_free);
+/* Removes the copies of the program from a host. */
+int ts_agent_uninstall(struct ts_host *h, struct ts_err *err);
+
+struct ts_ship_stats {
+        uint64_t pages, zero, same, copied, sent; /* of the pages files; pages is the sum of the others */
+        uint64_t bytes;                           /* that travelled, all files */
+};
+
+struct ts_ship; /* a round under way: a thread */
+/* The dump is about to be made in the source agent's directory: what there is of it begins to travel. Both agents stay the caller's, and serve nothing else until the end of the round.
+ * stall_ms: no byte moved for so long, once the dump is complete, is TS_ETIMEOUT. */
+int ts_ship_begin(struct ts_agent *source, struct ts_agent *target, unsigned stall_ms, struct ts_ship **ret, struct ts_err *err);
+/* The dump is complete: waits until it is there. final: with everything that a restore needs. What an agent says, TS_ECONNECT, TS_ETIMEOUT; TS_ECANCELED on ts_stop_signal unless it is final. */
+int ts_ship_finish(struct ts_ship *s, bool final, struct ts_ship_stats *ret, struct ts_err *err);
+uint64_t ts_ship_bytes(const struct ts_ship *s); /* passed on so far; any thread */
+/* Also gives a round up: the agents are of no use afterwards. */
+void ts_ship_free(struct ts_ship *s);
+TS_DEFINE_AUTO(ts_ship, ts_ship_free);
+
+#endif

@@ -1,0 +1,149 @@
+/* Puts agents on hosts and starts them. Decides where they live: a directory only root can read, a file whose name is its SHA-256. */
+#include "transfer/ship_impl.h"
+
+#include "base/io.h"
+#include "transfer/agent/frame.h"
+#include "transfer/agent/serve.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define AGENT_DIR "/var/lib/tranship/agent"
+#define HELLO_MS 20000
+
+/* ---- the program on the host ---- */
+
+/* Whether the file is there and is what it should be. */
+static int is_right(struct ts_host *h, const char *path, const char *sha256, bool *ret, struct ts_err *err)
+{
+        const char *const argv[] = { "sha256sum", "--", path, NULL };
+        ts_auto_run r = { 0 };
+
+        if (ts_host_run(h, argv, NULL, &r, err) < 0)
+                return -1;
+        *ret = r.status == 0 && r.out.len > 64 && strncmp(ts_str_cstr(&r.out), sha256, 64) == 0;
+        return 0;
+}
+
+static int install(struct ts_host *h, const char *path, const struct ts_agent_blob *blob, struct ts_err *err)
+{
+        ts_auto_free char *tmp = ts_fmt("%s.%llx", path, (unsigned long long)ts_now_us());
+        const char *const make[] = { "mkdir", "-p", "-m", "0700", "--", AGENT_DIR, NULL },
+                          *const move[] = { "mv", "-f", "--", tmp, path, NULL }, *const drop[] = { "rm", "-f", "--", tmp, NULL };
+        bool right = false;
+
+        if (!tmp)
+                return ts_err_set(err, TS_ENOMEM, "out of memory");
+        if (ts_host_check(h, make, NULL, NULL, err) < 0 || ts_host_put(h, tmp, 0700, blob->data, blob->len, err) < 0 ||
+            is_right(h, tmp, blob->sha256, &right, err) < 0)
+                return -1;
+        if (right)
+                return ts_host_check(h, move, NULL, NULL, err);
+        (void)ts_host_check(h, drop, NULL, NULL, NULL);
+        return ts_err_set(err, TS_EIO, "the agent that was copied is not the one that was sent");
+}
+
+int ts_agent_uninstall(struct ts_host *h, struct ts_err *err)
+{
+        const char *const argv[] = { "rm", "-rf", "--one-file-system", "--", AGENT_DIR, NULL };
+
+        return ts_host_check(h, argv, NULL, NULL, err);
+}
+
+static int start_remote(struct ts_host *h, struct ts_agent *a, struct ts_err *err)
+{
+        struct ts_agent_blob blob = ts_agent_blob();
+        ts_auto_free char *path = ts_fmt(AGENT_DIR "/%s", blob.sha256);
+        const char *const argv[] = { path, NULL };
+        bool right = false;
+
+        if (!path)
+                return ts_err_set(err, TS_ENOMEM, "out of memory");
+        if (is_right(h, path, blob.sha256, &right, err) < 0 || (!right && install(h, path, &blob, err) < 0) ||
+            ts_host_start(h, argv, &a->proc, err) < 0)
+                return -1;
+        a->fd = ts_proc_fd(a->proc);
+        return 0;
+}
+
+/* ---- here ---- */
+
+static void *serve(void *arg)
+{
+        struct ts_agent *a = arg;
+
+        (void)ts_agent_serve(a->their_fd, a->their_fd, TS_VERSION, NULL); /* what is wrong is said in a message */
+        (void)close(TS_TAKE_FD(a->their_fd));
+        return NULL;
+}
+
+static int start_local(struct ts_agent *a, struct ts_err *err)
+{
+        int fds[2], e;
+
+        if (ts_socketpair(fds, err) < 0)
+                return -1;
+        a->fd = fds[0];
+        a->their_fd = fds[1];
+        e = pthread_create(&a->thread, NULL, serve, a);
+        a->has_thread = e == 0;
+        return e ? ts_err_errno(err, e, "cannot start a thread") : 0;
+}
+
+/* ---- both ---- */
+
+static int hear(struct ts_agent *a, struct ts_frame *f, enum ts_frame_type type, ts_deadline deadline, struct ts_err *err)
+{
+        int n = ts_frame_read(a->fd, f, deadline, true, err);
+
+        if (n < 0)
+                return -1;
+        if (n == 0)
+                return ts_err_set(err, TS_ECONNECT, "it ended at once");
+        return f->type == type ? 0 : ts_frame_error(f, a->who, err);
+}
+
+static int greet(struct ts_agent *a, const char *directory, struct ts_err *err)
+{
+        ts_auto_frame f = { 0 };
+        ts_deadline deadline = ts_deadline_in_ms(HELLO_MS);
+
+        ts_frame_begin(&f, TS_FRAME_HELLO);
+        if (ts_put_u32(&f, TS_AGENT_VERSION, err) < 0 || ts_put_text(&f, TS_VERSION, err) < 0 ||
+            ts_frame_write(a->fd, &f, deadline, true, err) < 0)
+                return -1;
+        ts_frame_begin(&f, TS_FRAME_ROOT);
+        if (ts_put_text(&f, directory, err) < 0 || ts_frame_write(a->fd, &f, deadline, true, err) < 0)
+                return -1;
+        return hear(a, &f, TS_FRAME_HELLO, deadline, err) < 0 ? -1 : hear(a, &f, TS_FRAME_READY, deadline, err);
+}
+
+int ts_agent_start(struct ts_host *h, const char *directory, struct ts_agent **ret, struct ts_err *err)
+{
+        ts_auto(ts_agent) struct ts_agent *a = calloc(1, sizeof(*a));
+
+        if (!a)
+                return ts_err_set(err, TS_ENOMEM, "out of memory");
+        a->fd = a->their_fd = -1;
+        a->who = ts_strdup0(ts_host_name(h));
+        if (!a->who)
+                return ts_err_set(err, TS_ENOMEM, "out of memory");
+        if ((ts_host_is_local(h) ? start_local(a, err) : start_remote(h, a, err)) < 0 || greet(a, directory, err) < 0)
+                return ts_err_prefix(err, "agent on '%s'", ts_host_name(h));
+        *ret = TS_TAKE(a);
+        return 0;
+}
+
+void ts_agent_free(struct ts_agent *a)
+{
+        if (a->proc)
+                ts_proc_free(a->proc);
+        else if (a->fd >= 0)
+                (void)close(a->fd);
+        if (a->has_thread)
+                (void)pthread_join(a->thread, NULL);
+        if (a->their_fd >= 0)
+                (void)close(a->their_fd);
+        free(a->who);
+        free(a);
+}

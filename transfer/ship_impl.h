@@ -1,0 +1,25 @@
+/* What the files of ship share. */
+#ifndef TRANSHIP_TRANSFER_SHIP_IMPL_H
+#define TRANSHIP_TRANSFER_SHIP_IMPL_H
+
+#include "transfer/ship.h"
+
+#include <pthread.h>
+
+struct ts_agent_blob {
+        const unsigned char *data;
+        size_t len;
+        const char *sha256; /* 64 hexadecimal digits */
+};
+struct ts_agent_blob ts_agent_blob(void);
+
+struct ts_agent {
+        char *who; /* the host's name, for messages */
+        int fd;
+        struct ts_proc *proc; /* remote: fd is its */
+        pthread_t thread;     /* local: serves at their_fd */
+        bool has_thread;
+        int their_fd;
+};
+
+#endif
