@@ -376,7 +376,7 @@ static void answer_to(const struct ts_frame *f, bool root, enum ts_code code)
 
 static void hostile_frames(void)
 {
-        static const char *const names[] = { "../x", "/etc/passwd", ".part", "a/b", "", "a\nb", "-rf", ".." };
+        static const char *const names[] = { "../x", "/etc/passwd", ".part", "a/b", "", "a\nb", "-rf", "..", "a.part" };
         ts_auto_frame f = { 0 };
 
         for (size_t i = 0; i < TS_ARRAY_LEN(names); i++) {

@@ -95,6 +95,16 @@ static int bad(const char *what, struct ts_err *err)
         return ts_err_set(err, TS_EPROTO, "the source sent %s", what);
 }
 
+/* One that could be taken for another's part is none. */
+static int get_name(struct ts_unpack *u, char name[256], const struct ts_frame *f, struct ts_err *err)
+{
+        size_t len = strlen(ts_get_name(u, name)), tail = strlen(PART);
+
+        if (ts_unpack_end(u, f, err) < 0)
+                return -1;
+        return len >= tail && !strcmp(name + len - tail, PART) ? bad("a name that is ours", err) : 0;
+}
+
 static struct item *find(struct ts_receive *r, const char *name)
 {
         for (size_t i = 0; i < r->n; i++)
@@ -149,8 +159,7 @@ static int begin_pages(struct ts_receive *r, struct ts_unpack *u, const struct t
         char name[256];
         struct item *it;
 
-        (void)ts_get_name(u, name);
-        if (ts_unpack_end(u, f, err) < 0)
+        if (get_name(u, name, f, err) < 0)
                 return -1;
         if (r->pages || r->small_left)
                 return bad("two files at once", err);
@@ -220,8 +229,7 @@ static int begin_small(struct ts_receive *r, struct ts_unpack *u, const struct t
         uint64_t size = ts_get_u64(u);
         char name[256];
 
-        (void)ts_get_name(u, name);
-        if (ts_unpack_end(u, f, err) < 0)
+        if (get_name(u, name, f, err) < 0)
                 return -1;
         if (r->pages || r->small || find(r, name))
                 return bad("two files at once, or one twice", err);
@@ -266,8 +274,7 @@ static int check_sum(struct ts_receive *r, struct ts_unpack *u, const struct ts_
         struct item *it;
         int fd;
 
-        (void)ts_get_name(u, name);
-        if (ts_unpack_end(u, f, err) < 0)
+        if (get_name(u, name, f, err) < 0)
                 return -1;
         it = find(r, name);
         if (!it || !it->here || it->right || it == r->pages || it == r->small || it->size != size)
