@@ -2,11 +2,14 @@
  *
  * On the wire: length of the body (4 bytes), type (4 bytes), body; all numbers little-endian. Both sides say HELLO first. An agent that gets a message it does not know answers ERROR and ends.
  *
+ * An agent's directory holds dumps (WATCH, FINISH) or is a tree that is brought over as it is (SCAN), not both.
+ *
  * Who sends what (fields in brackets, in order; s: text of at most 4096 bytes, d: the rest of the body):
  *   both     HELLO   [u32 version, s tool]
  *   to both  ROOT    [s directory]                 what the agent may touch from here on; one, named by the migration; READY when it is there
  *   to source WATCH  []                            a dump is about to be made in the root: send its pages while they are written
  *            FINISH  [u32 final]                   it is complete: send the rest
+ *            SCAN    [u32 final]                   send what changed in the tree since the last time
  *   source → target (tranship passes them on unread)
  *            PAGES   [u32 file, s name]            steps for the held file of that number follow
  *            STEPS   [ {u32 kind, u32 file, u64 from, u64 len, bytes of DATA} … ]
@@ -15,7 +18,11 @@
  *            BYTES   [d]
  *            SUM     [u64 size, 16 bytes, s name]  XXH3-128 of a file of this round
  *            ROUND   [u32 final, u32 files]        the round is over: so many SUMs were sent
- *   answers  READY   [u64 × 6: pages, zero, same, copied, sent, bytes of frames]   of source: the round was sent; of target: it is there and every sum is right
+ *            ENTRY   (entry.c)                     an object of a tree; if it is a regular file that is new or changed, STEPS follow, and
+ *            CLOSE   [u64 size, 16 bytes]          its size and XXH3-128
+ *            LINK    [s path, s path]              the first is a further name of the second
+ *            REMOVE  [s path]                      one that was sent in an earlier round
+ *   answers  READY   [u64 × 6: pages, zero, same, copied, sent, bytes of frames; trees: objects, changed, removed, bytes read, bytes sent, 0]   of source: the round was sent; of target: it is there and every sum is right
  *            ERROR   [u32 code, s message]         and the agent ends */
 #ifndef TRANSHIP_TRANSFER_AGENT_FRAME_H
 #define TRANSHIP_TRANSFER_AGENT_FRAME_H
@@ -35,6 +42,7 @@ enum ts_frame_type {
         TS_FRAME_ROOT,
         TS_FRAME_WATCH,
         TS_FRAME_FINISH,
+        TS_FRAME_SCAN,
         TS_FRAME_PAGES = 16, /* from here on: source to target */
         TS_FRAME_STEPS,
         TS_FRAME_SIZE,
@@ -42,12 +50,16 @@ enum ts_frame_type {
         TS_FRAME_BYTES,
         TS_FRAME_SUM,
         TS_FRAME_ROUND,
+        TS_FRAME_ENTRY, /* … and of trees */
+        TS_FRAME_LINK,
+        TS_FRAME_REMOVE,
+        TS_FRAME_CLOSE,
         TS_FRAME_READY = 32, /* from here on: answers */
         TS_FRAME_ERROR
 };
 static inline int ts_frame_is_data(uint32_t type)
 {
-        return type >= TS_FRAME_PAGES && type <= TS_FRAME_ROUND;
+        return type >= TS_FRAME_PAGES && type <= TS_FRAME_CLOSE;
 }
 
 struct ts_frame {

@@ -37,7 +37,8 @@ struct ts_patch *ts_patch_new(uint64_t max_bytes, int spill_fd)
         struct ts_patch *p = calloc(1, sizeof(*p));
 
         if (!p) {
-                (void)close(spill_fd);
+                if (spill_fd >= 0)
+                        (void)close(spill_fd);
                 return NULL;
         }
         p->max_bytes = max_bytes;
@@ -57,7 +58,8 @@ void ts_patch_free(struct ts_patch *p)
                 (void)close(p->files[i].fd);
                 free(p->files[i].spilled);
         }
-        (void)close(p->spill_fd);
+        if (p->spill_fd >= 0)
+                (void)close(p->spill_fd);
         free(p->files);
         free(p->buffer);
         free(p->aside);
@@ -145,6 +147,8 @@ static int spill_pages(struct ts_patch *p, uint64_t first, size_t n, struct ts_e
 {
         struct file *f = p->f;
 
+        if (p->spill_fd < 0)
+                return 0;
         if (read_at(f->fd, p->aside, n * TS_PAGE, first * TS_PAGE, err) < 0)
                 return -1;
         if (all_zero(p->aside, n * TS_PAGE))
@@ -246,7 +250,7 @@ static int copy(struct ts_patch *p, const struct ts_op *op, struct ts_err *err)
 {
         struct file *f = op->file < p->n ? &p->files[op->file] : NULL;
 
-        if (!f || op->from % TS_PAGE || op->len % TS_PAGE)
+        if (!f || op->from % TS_PAGE || op->len % TS_PAGE || (op->kind == TS_OP_COPY && p->spill_fd < 0))
                 return ts_err_set(err, TS_EPROTO, "a copy from nowhere");
         if ((op->kind == TS_OP_COPY ? check_old(f, op, err) : check_new(p, f, op, err)) < 0)
                 return -1;
@@ -339,5 +343,7 @@ int ts_patch_settle(struct ts_patch *p, struct ts_err *err)
                 p->files[i] = (struct file){ .fd = p->files[i].fd };
         }
         p->spill_pages = 0;
+        if (p->spill_fd < 0)
+                return 0;
         return ftruncate(p->spill_fd, 0) < 0 ? ts_err_errno(err, errno, "cannot empty the spill file") : 0;
 }

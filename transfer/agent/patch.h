@@ -8,7 +8,7 @@
 #include "transfer/agent/delta.h"
 
 struct ts_patch;
-/* No file may become larger than max_bytes. spill_fd: an empty file to read and write; taken over. NULL out of memory. */
+/* No file may become larger than max_bytes. spill_fd: an empty file to read and write, taken over; or -1: nothing is put aside, and there is no COPY. NULL out of memory. */
 struct ts_patch *ts_patch_new(uint64_t max_bytes, int spill_fd);
 void ts_patch_free(struct ts_patch *p); /* closes what it was given */
 TS_DEFINE_AUTO(ts_patch, ts_patch_free);

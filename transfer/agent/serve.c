@@ -4,6 +4,8 @@
 #include "base/io.h"
 #include "transfer/agent/receive.h"
 #include "transfer/agent/send.h"
+#include "transfer/agent/tree_receive.h"
+#include "transfer/agent/tree_send.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,8 +18,11 @@
 struct agent {
         int in, out;
         char *root;
+        /* What it is for: one of these. */
         struct ts_send *send;
         struct ts_receive *receive;
+        struct ts_tree_send *tree_send;
+        struct ts_tree_receive *tree_receive;
         struct ts_frame reply;
         bool watching;
 };
@@ -46,15 +51,18 @@ static int hello(struct agent *a, struct ts_frame *f, const char *tool, struct t
                        : ts_err_set(err, TS_EPROTO, "version %" PRIu32 " of the messages, not %u", version, TS_AGENT_VERSION);
 }
 
-static int ready(struct agent *a, const struct ts_delta_stats *st, uint64_t bytes, struct ts_err *err)
+static int say_ready(struct agent *a, const uint64_t figures[6], struct ts_err *err)
 {
-        const uint64_t figures[] = { st->pages, st->zero, st->same, st->copied, st->sent, bytes };
-
         ts_frame_begin(&a->reply, TS_FRAME_READY);
-        for (size_t i = 0; i < TS_ARRAY_LEN(figures); i++)
+        for (size_t i = 0; i < 6; i++)
                 if (ts_put_u64(&a->reply, figures[i], err) < 0)
                         return -1;
         return ts_frame_write(a->out, &a->reply, 0, false, err);
+}
+
+static int ready(struct agent *a, const struct ts_delta_stats *st, uint64_t bytes, struct ts_err *err)
+{
+        return say_ready(a, (const uint64_t[]){ st->pages, st->zero, st->same, st->copied, st->sent, bytes }, err);
 }
 
 static int set_root(struct agent *a, const struct ts_frame *f, struct ts_err *err)
@@ -74,12 +82,20 @@ static int set_root(struct agent *a, const struct ts_frame *f, struct ts_err *er
         return ready(a, &(struct ts_delta_stats){ 0 }, 0, err);
 }
 
+/* What an agent has become it stays. */
+static int fresh(const struct agent *a, struct ts_err *err)
+{
+        return !a->root || a->send || a->receive || a->tree_send || a->tree_receive
+                       ? ts_err_set(err, TS_EPROTO, "a message at the wrong time")
+                       : 0;
+}
+
 static int be_source(struct agent *a, struct ts_err *err)
 {
         if (a->send)
                 return 0;
-        if (!a->root || a->receive)
-                return ts_err_set(err, TS_EPROTO, "a message at the wrong time");
+        if (fresh(a, err) < 0)
+                return -1;
         a->send = ts_send_new(a->out);
         return a->send ? ts_send_root(a->send, a->root, err) : ts_err_set(err, TS_ENOMEM, "out of memory");
 }
@@ -88,8 +104,8 @@ static int be_target(struct agent *a, struct ts_err *err)
 {
         if (a->receive)
                 return 0;
-        if (!a->root || a->send)
-                return ts_err_set(err, TS_EPROTO, "a message at the wrong time");
+        if (fresh(a, err) < 0)
+                return -1;
         a->receive = ts_receive_new();
         return a->receive ? ts_receive_root(a->receive, a->root, err) : ts_err_set(err, TS_ENOMEM, "out of memory");
 }
@@ -106,15 +122,56 @@ static int finish(struct agent *a, const struct ts_frame *f, struct ts_err *err)
         return ts_send_finish(a->send, final, &st, err) < 0 ? -1 : ready(a, &st, ts_send_bytes(a->send), err);
 }
 
-static int take(struct agent *a, const struct ts_frame *f, struct ts_err *err)
+static int scan_tree(struct agent *a, const struct ts_frame *f, struct ts_err *err)
+{
+        struct ts_unpack u = ts_unpack(f);
+        uint32_t final = ts_get_u32(&u);
+        struct ts_tree_stats st = { 0 };
+
+        if (ts_unpack_end(&u, f, err) < 0)
+                return -1;
+        if (!a->tree_send) {
+                if (fresh(a, err) < 0)
+                        return -1;
+                a->tree_send = ts_tree_send_new(a->out);
+                if (!a->tree_send)
+                        return ts_err_set(err, TS_ENOMEM, "out of memory");
+        }
+        if (ts_tree_send_round(a->tree_send, a->root, final, &st, err) < 0)
+                return -1;
+
+        const uint64_t figures[] = { st.objects, st.changed, st.removed, st.bytes_read, st.bytes_sent, 0 };
+        return say_ready(a, figures, err);
+}
+
+/* What comes from the other agent. A tree begins with its root's ENTRY, a dump with anything else. */
+static int take_data(struct agent *a, const struct ts_frame *f, struct ts_err *err)
 {
         bool round = false;
+        int rc;
 
-        if (ts_frame_is_data(f->type)) {
-                if (be_target(a, err) < 0 || ts_receive_frame(a->receive, f, &round, err) < 0)
+        if (f->type == TS_FRAME_ENTRY && !a->tree_receive) {
+                if (fresh(a, err) < 0)
                         return -1;
-                return round ? ready(a, &(struct ts_delta_stats){ 0 }, 0, err) : 0;
+                a->tree_receive = ts_tree_receive_new();
+                if (!a->tree_receive)
+                        return ts_err_set(err, TS_ENOMEM, "out of memory");
+                if (ts_tree_receive_root(a->tree_receive, a->root, err) < 0)
+                        return -1;
         }
+        if (a->tree_receive)
+                rc = ts_tree_receive_frame(a->tree_receive, f, &round, err);
+        else
+                rc = be_target(a, err) < 0 ? -1 : ts_receive_frame(a->receive, f, &round, err);
+        if (rc < 0)
+                return -1;
+        return round ? ready(a, &(struct ts_delta_stats){ 0 }, 0, err) : 0;
+}
+
+static int take(struct agent *a, const struct ts_frame *f, struct ts_err *err)
+{
+        if (ts_frame_is_data(f->type))
+                return take_data(a, f, err);
         switch (f->type) {
         case TS_FRAME_ROOT:
                 return set_root(a, f, err);
@@ -123,6 +180,8 @@ static int take(struct agent *a, const struct ts_frame *f, struct ts_err *err)
                 return be_source(a, err);
         case TS_FRAME_FINISH:
                 return finish(a, f, err);
+        case TS_FRAME_SCAN:
+                return scan_tree(a, f, err);
         default:
                 return ts_err_set(err, TS_EPROTO, "a message of the unknown type %" PRIu32, f->type);
         }
@@ -174,6 +233,10 @@ int ts_agent_serve(int in_fd, int out_fd, const char *tool, struct ts_err *err)
                 ts_send_free(a.send);
         if (a.receive)
                 ts_receive_free(a.receive);
+        if (a.tree_send)
+                ts_tree_send_free(a.tree_send);
+        if (a.tree_receive)
+                ts_tree_receive_free(a.tree_receive);
         free(a.root);
         ts_frame_clear(&a.reply);
         return rc;

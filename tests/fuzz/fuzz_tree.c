@@ -1,0 +1,66 @@
+/* The target's side of a tree: no frames may crash it, or make, change or remove anything outside its directory.
+ *
+ * The input is frames as on the wire. Beside the directory lies another one with a file in it, which a link that is followed, or a path that climbs, would reach. */
+#include "tests/fuzz/fuzz.h"
+
+#include "base/io.h"
+#include "base/mem.h"
+#include "transfer/agent/tree_receive.h"
+
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *where)
+{
+        (void)st;
+        (void)type;
+        (void)where;
+        return remove(path);
+}
+
+static void feed(struct ts_tree_receive *t, const uint8_t *data, size_t size)
+{
+        while (size >= 8) {
+                ts_auto_frame f = { 0 };
+                size_t len = (size_t)data[0] | (size_t)data[1] << 8 | (size_t)data[2] << 16;
+                bool round = false;
+
+                len = len < size - 8 ? len : size - 8;
+                ts_frame_begin(&f, (enum ts_frame_type)data[4]);
+                if (ts_put_bytes(&f, data + 8, len, NULL) < 0)
+                        abort();
+                if (ts_tree_receive_frame(t, &f, &round, NULL) < 0)
+                        break;
+                data += 8 + len;
+                size -= 8 + len;
+        }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+        char top[] = "/tmp/tranship-fuzz-XXXXXX";
+        ts_auto_free char *dir = NULL, *out = NULL, *file = NULL;
+        struct ts_tree_receive *t = ts_tree_receive_new();
+        ts_auto_str still = TS_STR_INIT;
+        struct stat st;
+
+        if (!t || !mkdtemp(top))
+                abort();
+        dir = ts_fmt("%s/in", top);
+        out = ts_fmt("%s/out", top);
+        file = ts_fmt("%s/out/file", top);
+        if (!dir || !out || !file || mkdir(dir, 0700) < 0 || mkdir(out, 0700) < 0 || ts_file_write_atomic(file, "precious", 8, 0640, NULL) < 0 ||
+            ts_tree_receive_root(t, dir, NULL) < 0)
+                abort();
+        feed(t, data, size);
+        ts_tree_receive_free(t);
+        if (ts_file_read(file, 100, &still, NULL) < 0 || strcmp(ts_str_cstr(&still), "precious") != 0 || stat(file, &st) < 0 || (st.st_mode & 07777) != 0640 || stat(out, &st) < 0 ||
+            (st.st_mode & 07777) != 0700 || st.st_nlink != 2)
+                abort();
+        if (nftw(top, remove_one, 16, FTW_DEPTH | FTW_PHYS) != 0)
+                abort();
+        return 0;
+}
