@@ -13,6 +13,7 @@
 
 struct ts_ship {
         struct ts_agent *source, *target;
+        bool tree;
         unsigned stall_ms;
         pthread_t thread;
         bool has_thread;
@@ -22,7 +23,7 @@ struct ts_ship {
         /* The thread's until it was joined. */
         int rc;
         struct ts_err err;
-        struct ts_ship_stats stats;
+        uint64_t figures[6]; /* of the source's READY */
 };
 
 static ts_deadline stall(const struct ts_ship *s)
@@ -30,18 +31,14 @@ static ts_deadline stall(const struct ts_ship *s)
         return ts_deadline_in_ms(atomic_load(&s->complete) ? s->stall_ms : WATCH_MS);
 }
 
-static int read_ready(const struct ts_frame *f, const char *who, struct ts_ship_stats *st, struct ts_err *err)
+static int read_ready(const struct ts_frame *f, const char *who, uint64_t figures[6], struct ts_err *err)
 {
         struct ts_unpack u = ts_unpack(f);
 
         if (f->type != TS_FRAME_READY)
                 return ts_frame_error(f, who, err);
-        st->pages = ts_get_u64(&u);
-        st->zero = ts_get_u64(&u);
-        st->same = ts_get_u64(&u);
-        st->copied = ts_get_u64(&u);
-        st->sent = ts_get_u64(&u);
-        (void)ts_get_u64(&u);
+        for (size_t i = 0; i < 6; i++)
+                figures[i] = ts_get_u64(&u);
         return ts_unpack_end(&u, f, err);
 }
 
@@ -73,19 +70,19 @@ static int pass_on(struct ts_ship *s, struct ts_err *err)
                         return target_said(s, &f, &failed, err);
                 atomic_fetch_add(&s->bytes, f.body.len);
         }
-        return read_ready(&f, s->source->who, &s->stats, err);
+        return read_ready(&f, s->source->who, s->figures, err);
 }
 
 static int wait_for_target(struct ts_ship *s, struct ts_err *err)
 {
         ts_auto_frame f = { 0 };
-        struct ts_ship_stats none;
+        uint64_t none[6];
         int n = ts_frame_read(s->target->fd, &f, ts_deadline_in_ms(s->stall_ms), atomic_load(&s->cancellable), err);
 
         if (n <= 0)
                 return n < 0 ? ts_err_prefix(err, "agent on '%s'", s->target->who)
                              : ts_err_set(err, TS_ECONNECT, "the agent on '%s' ended", s->target->who);
-        return read_ready(&f, s->target->who, &none, err);
+        return read_ready(&f, s->target->who, none, err);
 }
 
 static void *run(void *arg)
@@ -96,7 +93,7 @@ static void *run(void *arg)
         return NULL;
 }
 
-int ts_ship_begin(struct ts_agent *source, struct ts_agent *target, unsigned stall_ms, struct ts_ship **ret, struct ts_err *err)
+static int begin(struct ts_agent *source, struct ts_agent *target, bool tree, unsigned stall_ms, struct ts_ship **ret, struct ts_err *err)
 {
         ts_auto(ts_ship) struct ts_ship *s = calloc(1, sizeof(*s));
         ts_auto_frame f = { 0 };
@@ -106,10 +103,11 @@ int ts_ship_begin(struct ts_agent *source, struct ts_agent *target, unsigned sta
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
         s->source = source;
         s->target = target;
+        s->tree = tree;
         s->stall_ms = stall_ms;
         atomic_store(&s->cancellable, true);
         ts_frame_begin(&f, TS_FRAME_WATCH);
-        if (ts_frame_write(source->fd, &f, ts_deadline_in_ms(stall_ms), true, err) < 0)
+        if (!tree && ts_frame_write(source->fd, &f, ts_deadline_in_ms(stall_ms), true, err) < 0)
                 return ts_err_prefix(err, "agent on '%s'", source->who);
         e = pthread_create(&s->thread, NULL, run, s);
         if (e)
@@ -117,6 +115,16 @@ int ts_ship_begin(struct ts_agent *source, struct ts_agent *target, unsigned sta
         s->has_thread = true;
         *ret = TS_TAKE(s);
         return 0;
+}
+
+int ts_ship_begin(struct ts_agent *source, struct ts_agent *target, unsigned stall_ms, struct ts_ship **ret, struct ts_err *err)
+{
+        return begin(source, target, /* tree= */ false, stall_ms, ret, err);
+}
+
+int ts_ship_begin_tree(struct ts_agent *source, struct ts_agent *target, unsigned stall_ms, struct ts_ship **ret, struct ts_err *err)
+{
+        return begin(source, target, /* tree= */ true, stall_ms, ret, err);
 }
 
 static void join(struct ts_ship *s)
@@ -134,7 +142,7 @@ int ts_ship_finish(struct ts_ship *s, bool final, struct ts_ship_stats *ret, str
 
         atomic_store(&s->complete, true);
         atomic_store(&s->cancellable, !final);
-        ts_frame_begin(&f, TS_FRAME_FINISH);
+        ts_frame_begin(&f, s->tree ? TS_FRAME_SCAN : TS_FRAME_FINISH);
         rc = ts_put_u32(&f, final, &failed) < 0 || ts_frame_write(s->source->fd, &f, ts_deadline_in_ms(s->stall_ms), false, &failed) < 0
                      ? -1
                      : 0;
@@ -149,8 +157,15 @@ int ts_ship_finish(struct ts_ship *s, bool final, struct ts_ship_stats *ret, str
                 ts_err_move(err, &failed);
                 return -1;
         }
-        *ret = s->stats;
-        ret->bytes = atomic_load(&s->bytes);
+        *ret = (struct ts_ship_stats){ .bytes = atomic_load(&s->bytes) };
+        {
+                uint64_t *const dump[] = { &ret->pages, &ret->zero, &ret->same, &ret->copied, &ret->sent }, *const tree[] = {
+                        &ret->objects, &ret->changed, &ret->removed, &ret->bytes_read, &ret->bytes_sent
+                };
+
+                for (size_t i = 0; i < TS_ARRAY_LEN(dump); i++)
+                        *(s->tree ? tree : dump)[i] = s->figures[i];
+        }
         return 0;
 }
 

@@ -1,4 +1,4 @@
-/* Brings dumps from one host to another through agents (transfer/agent): each host gets one, a small static program that is part of this one and is copied there once, or a thread where the
+/* Brings dumps and directory trees from one host to another through agents (transfer/agent): each host gets one, a small static program that is part of this one and is copied there once, or a thread where the
  * host is this machine. What the source's agent sends is passed on to the target's, unread and with constant memory, while the dump is still being written.
  *
  * One round is one dump. Rounds before the last one (rehearsals, while the container goes on) leave pages on the target from which the last one, with the container stopped, needs only
@@ -21,8 +21,11 @@ TS_DEFINE_AUTO(ts_agent, ts_agent_free);
 int ts_agent_uninstall(struct ts_host *h, struct ts_err *err);
 
 struct ts_ship_stats {
-        uint64_t pages, zero, same, copied, sent; /* of the pages files; pages is the sum of the others */
-        uint64_t bytes;                           /* that travelled, all files */
+        uint64_t bytes; /* that travelled */
+        /* Of a dump: pages of the pages files; pages is the sum of the others. */
+        uint64_t pages, zero, same, copied, sent;
+        /* Of a tree: objects, and bytes of contents. */
+        uint64_t objects, changed, removed, bytes_read, bytes_sent;
 };
 
 struct ts_ship; /* a round under way: a thread */
@@ -31,6 +34,8 @@ struct ts_ship; /* a round under way: a thread */
 int ts_ship_begin(struct ts_agent *source, struct ts_agent *target, unsigned stall_ms, struct ts_ship **ret, struct ts_err *err);
 /* The dump is complete: waits until it is there. final: with everything that a restore needs. What an agent says, TS_ECONNECT, TS_ETIMEOUT; TS_ECANCELED on ts_stop_signal unless it is final. */
 int ts_ship_finish(struct ts_ship *s, bool final, struct ts_ship_stats *ret, struct ts_err *err);
+/* A round over the directory as a tree of files (transfer/agent/tree_send.h), to be ended with ts_ship_finish like one of a dump. An agent does the one or the other. */
+int ts_ship_begin_tree(struct ts_agent *source, struct ts_agent *target, unsigned stall_ms, struct ts_ship **ret, struct ts_err *err);
 uint64_t ts_ship_bytes(const struct ts_ship *s); /* passed on so far; any thread */
 /* Also gives a round up: the agents are of no use afterwards. */
 void ts_ship_free(struct ts_ship *s);

@@ -88,6 +88,40 @@ static void ship_between(void)
         ts_host_free(remote);
 }
 
+static void ship_trees(void)
+{
+        struct ts_host *local = NULL, *remote = lab_connect("box");
+        ts_auto(ts_agent) struct ts_agent *source = NULL;
+        ts_auto(ts_agent) struct ts_agent *target = NULL;
+        ts_auto(ts_ship) struct ts_ship *s = NULL;
+        const char *in = make_dir("tree-in"), *out = make_dir("tree-out");
+        struct ts_ship_stats st;
+        ts_auto_err err = TS_ERR_INIT;
+
+        OK(ts_host_local(&local, &err));
+        OK(ts_agent_start(local, in, &source, &err));
+        OK(ts_agent_start(remote, out, &target, &err));
+        lab_shell("mkdir $TS_SSH_DIR/tree-in/d; ln -s d $TS_SSH_DIR/tree-in/l");
+        write_pattern(in, "d/file", MIB, 0);
+        OK(ts_ship_begin_tree(source, target, STALL_MS, &s, &err));
+        OK(ts_ship_finish(s, false, &st, &err));
+        CU_ASSERT_EQUAL(st.objects, 3);
+        CU_ASSERT_EQUAL(st.bytes_sent, MIB);
+        ts_ship_free(TS_TAKE(s));
+        write_pattern(in, "d/other", 10, 0);
+        OK(ts_ship_begin_tree(source, target, STALL_MS, &s, &err));
+        OK(ts_ship_finish(s, true, &st, &err));
+        CU_ASSERT_EQUAL(st.objects, 4);
+        CU_ASSERT_EQUAL(st.bytes_sent, 10);
+        same_dirs(in, out);
+        ts_ship_free(TS_TAKE(s));
+        ts_agent_free(TS_TAKE(source));
+        ts_agent_free(TS_TAKE(target));
+        OK(ts_agent_uninstall(remote, &err));
+        ts_host_free(local);
+        ts_host_free(remote);
+}
+
 /* Whatever lies under its name: what runs is what we sent. */
 static void ship_checks_its_program(void)
 {
@@ -147,4 +181,4 @@ static void ship_killed(void)
         ts_host_free(local);
 }
 
-const struct test_case ship_cases[] = { CASE(ship_between), CASE(ship_checks_its_program), CASE(ship_killed), CASES_END };
+const struct test_case ship_cases[] = { CASE(ship_between), CASE(ship_trees), CASE(ship_checks_its_program), CASE(ship_killed), CASES_END };

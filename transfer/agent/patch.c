@@ -311,6 +311,25 @@ int ts_patch_step(struct ts_patch *p, const struct ts_op *op, const void *data, 
         return 0;
 }
 
+int ts_patch_steps(struct ts_patch *p, const struct ts_frame *f, struct ts_err *err)
+{
+        struct ts_unpack u = ts_unpack(f);
+
+        while (u.p < u.end && !u.bad) {
+                struct ts_op op = { .kind = (enum ts_op_kind)ts_get_u32(&u) };
+                const void *data = NULL;
+
+                op.file = ts_get_u32(&u);
+                op.from = ts_get_u64(&u);
+                op.len = ts_get_u64(&u);
+                if (op.kind == TS_OP_DATA)
+                        data = op.len <= TS_DELTA_DATA_MAX ? ts_get_bytes(&u, (size_t)op.len) : NULL;
+                if (!u.bad && ts_patch_step(p, &op, data, err) < 0)
+                        return -1;
+        }
+        return ts_unpack_end(&u, f, err);
+}
+
 int ts_patch_end(struct ts_patch *p, uint64_t *ret_size, struct ts_err *err)
 {
         struct file *f = p->f;

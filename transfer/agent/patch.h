@@ -6,6 +6,7 @@
 #define TRANSHIP_TRANSFER_AGENT_PATCH_H
 
 #include "transfer/agent/delta.h"
+#include "transfer/agent/frame.h"
 
 struct ts_patch;
 /* No file may become larger than max_bytes. spill_fd: an empty file to read and write, taken over; or -1: nothing is put aside, and there is no COPY. NULL out of memory. */
@@ -18,6 +19,8 @@ int ts_patch_add(struct ts_patch *p, int fd, uint32_t *ret_file, struct ts_err *
 int ts_patch_begin(struct ts_patch *p, uint32_t file, struct ts_err *err);
 /* data as for ts_op_fn. TS_EPROTO: a step that makes no sense. TS_ELIMIT. TS_EIO, TS_ENOSPC. */
 int ts_patch_step(struct ts_patch *p, const struct ts_op *op, const void *data, struct ts_err *err);
+/* All steps of a STEPS message. */
+int ts_patch_steps(struct ts_patch *p, const struct ts_frame *f, struct ts_err *err);
 /* The file ends where the steps ended. *ret_size may be NULL. */
 int ts_patch_end(struct ts_patch *p, uint64_t *ret_size, struct ts_err *err);
 /* The round is over: what was put aside is dropped, and the files as they are now are what the next round begins with. */

@@ -180,27 +180,6 @@ static int begin_pages(struct ts_receive *r, struct ts_unpack *u, const struct t
         return ts_patch_begin(r->patch, file, err);
 }
 
-static int take_steps(struct ts_receive *r, struct ts_unpack *u, const struct ts_frame *f, struct ts_err *err)
-{
-        if (!r->pages)
-                return bad("steps of no file", err);
-        while (u->p < u->end && !u->bad) {
-                struct ts_op op = { .kind = (enum ts_op_kind)ts_get_u32(u) };
-                const void *data = NULL;
-
-                op.file = ts_get_u32(u);
-                op.from = ts_get_u64(u);
-                op.len = ts_get_u64(u);
-                if (op.kind == TS_OP_DATA)
-                        data = op.len <= TS_DELTA_DATA_MAX ? ts_get_bytes(u, (size_t)op.len) : NULL;
-                if (u->bad)
-                        break;
-                if (ts_patch_step(r->patch, &op, data, err) < 0)
-                        return -1;
-        }
-        return ts_unpack_end(u, f, err);
-}
-
 static int end_pages(struct ts_receive *r, struct ts_unpack *u, const struct ts_frame *f, struct ts_err *err)
 {
         uint64_t size = ts_get_u64(u);
@@ -355,7 +334,7 @@ int ts_receive_frame(struct ts_receive *r, const struct ts_frame *f, bool *ret_r
         case TS_FRAME_PAGES:
                 return begin_pages(r, &u, f, err);
         case TS_FRAME_STEPS:
-                return take_steps(r, &u, f, err);
+                return r->pages ? ts_patch_steps(r->patch, f, err) : bad("steps of no file", err);
         case TS_FRAME_SIZE:
                 return end_pages(r, &u, f, err);
         case TS_FRAME_FILE:

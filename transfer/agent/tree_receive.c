@@ -252,29 +252,6 @@ static int take_entry(struct ts_tree_receive *t, const struct ts_frame *f, struc
         return ts_entry_make(dir, leaf, &e, err) < 0 ? -1 : ts_entry_apply(dir, leaf, -1, &e, err);
 }
 
-static int take_steps(struct ts_tree_receive *t, const struct ts_frame *f, struct ts_err *err)
-{
-        struct ts_unpack u = ts_unpack(f);
-
-        while (u.p < u.end && !u.bad) {
-                struct ts_op op = { .kind = (enum ts_op_kind)ts_get_u32(&u) };
-                const void *data = NULL;
-
-                op.file = ts_get_u32(&u);
-                op.from = ts_get_u64(&u);
-                op.len = ts_get_u64(&u);
-                if (op.kind == TS_OP_COPY || op.kind == TS_OP_REPEAT)
-                        return bad("a step that trees do not have", err);
-                if (op.kind == TS_OP_DATA)
-                        data = op.len <= TS_DELTA_DATA_MAX ? ts_get_bytes(&u, (size_t)op.len) : NULL;
-                if (u.bad)
-                        break;
-                if (ts_patch_step(t->patch, &op, data, err) < 0)
-                        return ts_err_prefix(err, "'%s'", t->file.path);
-        }
-        return ts_unpack_end(&u, f, err);
-}
-
 static int end_file(struct ts_tree_receive *t, const struct ts_frame *f, struct ts_err *err)
 {
         struct ts_unpack u = ts_unpack(f);
@@ -374,7 +351,7 @@ int ts_tree_receive_frame(struct ts_tree_receive *t, const struct ts_frame *f, b
         case TS_FRAME_ENTRY:
                 return take_entry(t, f, err);
         case TS_FRAME_STEPS:
-                return take_steps(t, f, err);
+                return ts_patch_steps(t->patch, f, err) < 0 ? ts_err_prefix(err, "'%s'", t->file.path) : 0;
         case TS_FRAME_CLOSE:
                 return end_file(t, f, err);
         case TS_FRAME_LINK:
