@@ -118,7 +118,12 @@ static int remove_and_observe(struct ts_mig *m, const char *id, struct ts_err *e
 int ts_break_restore(struct ts_mig *m, struct ts_err *err)
 {
         const char *id = m->dst_id ? m->dst_id : ts_journal_head(m->j)->container_id;
+        const char *const argv[] = { "true", NULL };
 
+        if (!m->dst.host)
+                return ts_err_set(err, TS_ECONNECT, "the target does not answer");
+        if (ts_host_check(m->dst.host, argv, NULL, NULL, err) < 0)
+                return -1;
         return m->archive ? end_server(m, id, err) : end_processes(m, id, err);
 }
 

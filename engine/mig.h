@@ -76,6 +76,7 @@ struct ts_mig {
         bool recovering;              /* begun by another process: its lock may have been another's since */
         bool dump_refused;            /* the engine's final answer to the checkpoint was no */
         bool dump_forbidden;          /* Docker: a directory of the dump's name keeps one that was asked for from coming late */
+        bool target_hangs;            /* at the last look the target's engine answered, but not about the container */
         bool restore_overdue;         /* the engine did not answer the restore within --restore-timeout */
         bool both_may_run;            /* somebody started the source after the commit */
 

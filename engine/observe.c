@@ -173,8 +173,10 @@ int ts_observe_target(struct ts_mig *m, enum ts_target_seen *ret, struct ts_err 
 {
         ts_auto(ts_container) struct ts_container *now = NULL;
         ts_auto_err why = TS_ERR_INIT;
+        bool answers = ts_end_reconnect(m, &m->dst, &why) == 0, found = answers && find_target(m, &now, &why) == 0;
 
-        if (ts_end_reconnect(m, &m->dst, &why) < 0 || find_target(m, &now, &why) < 0) {
+        m->target_hangs = answers && !found && why.code == TS_ETIMEOUT;
+        if (!found) {
                 if (why.code == TS_ENOTFOUND && m->dst.api)
                         *ret = TS_TARGET_ABSENT;
                 else if (unreachable(&why) || !m->dst.api)

@@ -271,12 +271,13 @@ static void act(struct settle *s, const struct ts_case *c, enum ts_action a, con
         (void)ts_fault("settled", ts_action_str(a), NULL);
 }
 
-/* The restore had its time, and the engine says nothing about the container: once, what works at it is ended. True: look again. */
-static bool unstick(struct settle *s)
+/* The restore had its time, and the engine, which answers otherwise, says nothing about the container: once, what works at it is ended. Only where that leads somewhere: there is a source to go back
+ * to, and nothing that both hosts write. True: look again. */
+static bool unstick(struct settle *s, const struct ts_case *c)
 {
         ts_auto_err err = TS_ERR_INIT;
 
-        if (!s->m->restore_overdue)
+        if (!s->m->restore_overdue || !s->m->target_hangs || c->stage != TS_STAGE_RESTORE_SENT || c->source != TS_SOURCE_STOPPED_COMPLETE || c->shared_writable)
                 return false;
         s->m->restore_overdue = false;
         if (ts_break_restore(s->m, &err) == 0)
@@ -308,7 +309,7 @@ enum ts_outcome ts_settle(struct ts_mig *m, struct ts_err *ret_why)
                         person(&s, "no decision was reached");
                 else if (ts_observe_source(m, &c.source, &err) < 0 || ts_observe_target(m, &c.target, &err) < 0)
                         wait_or(&s, ts_err_message(&err));
-                else if (c.target == TS_TARGET_UNREACHABLE && unstick(&s))
+                else if (c.target == TS_TARGET_UNREACHABLE && unstick(&s, &c))
                         continue;
                 else {
                         enum ts_action a = ts_decide(&c, &why);

@@ -241,14 +241,12 @@ static int in_use(struct ts_mig *m, const struct ts_res *r, struct ts_err *err)
 
         if (!m->recovering || r->side != TS_SIDE_TARGET || !kinds[r->kind].stays_after_commit)
                 return 0;
-        if (ts_end_reconnect(m, &m->src, err) < 0)
-                return -1;
-        if (ts_api_inspect(m->src.api, ts_journal_head(m->j)->container_id, &c, &failed) == 0)
+        if (ts_end_reconnect(m, &m->src, &failed) == 0 && ts_api_inspect(m->src.api, ts_journal_head(m->j)->container_id, &c, &failed) == 0)
                 return 0;
-        if (failed.code == TS_ENOTFOUND)
+        if (failed.code == TS_ENOTFOUND && m->src.api)
                 return 1;
-        ts_err_move(err, &failed);
-        return ts_err_prefix(err, "left alone, it may be in use");
+        /* A code of its own: that the source is silent says nothing about the target. */
+        return ts_err_set(err, TS_EREFUSED, "left alone, it may be in use: %s", ts_err_message(&failed));
 }
 
 /* 1: it was left where it is, for good. */

@@ -160,6 +160,7 @@ static void *ssh_realloc(void *old, size_t len, void **abstract)
         size_t before = old ? malloc_usable_size(old) : 0;
         void *p;
 
+        len = len ? len : 1; /* realloc() of nothing frees */
         if (len > TS_SSH_MEMORY || s->memory_bytes - before > TS_SSH_MEMORY - len)
                 return NULL;
         p = realloc(old, len);
