@@ -122,7 +122,8 @@ static void same_trees(const struct pair *p)
                 "find . -type f -printf '%s %p\\n' | sort >\"$2.sizes\"; find . \\( -type b -o -type c \\) -exec stat -c '%t %T %n' {} + | "
                 "sort >\"$2.devices\";"
                 "find . ! -type l -print0 | sort -z | xargs -0 -r getfattr -dhm - --absolute-names -e hex >\"$2.attributes\" 2>/dev/null;"
-                "find . -type f -print0 | sort -z | xargs -0 -r sha256sum >\"$2.sums\"; find . -type f -links +1 -printf '%i %p\\n' | sort "
+                "find . -type f -print0 | sort -z | xargs -0 -r sha256sum >\"$2.sums\"; find . ! -type d -links +1 -printf '%i %p\\n' | "
+                "sort "
                 "-k 2 |"
                 "awk '{ if (!($1 in n)) n[$1] = ++c; print n[$1], $2 }' >\"$2.groups\"";
         ts_auto_free char *script = ts_fmt("look() { %s; }; (look \"$A/from\" \"$A/a\"); (look \"$A/to\" \"$A/b\");"
@@ -218,6 +219,11 @@ static void types_change(void)
         shell("cd \"$A\"; rm -r x; echo now a file >x; rm file; mkdir -p file/with; echo 4 >file/with/content; rm link; ln -s elsewhere "
               "link; rm pipe; mknod pipe c 1 5; rm h2; cp h1 h2; echo 5 >>h3; mv h3 h4",
               p->from, "");
+        bring(p, false);
+        same_trees(p);
+        shell("cd \"$A\"; mkfifo p; ln p q; ln p r; sleep 1.2", p->from, "");
+        bring(p, false);
+        shell("cd \"$A\"; chown 5:6 p; sleep 1.2", p->from, "");
         bring(p, false);
         same_trees(p);
         shell("cd \"$A\"; rm -r file; ln -s / file; mv x x2; ln h2 h5; mkdir x; mv x2 x/x", p->from, "");

@@ -506,17 +506,18 @@ static int send_object(struct ts_tree_send *t, int dir, const char *leaf, int fd
 {
         struct name *n = NULL;
         struct inode *i = NULL;
-        bool there;
+        bool there, same;
         int rc = 0;
 
         if (learn(t, path, st, &n, &i, err) < 0)
                 return -1;
         there = i->round && n->dev == st->st_dev && n->ino == st->st_ino && (i->st.st_mode & S_IFMT) == (st->st_mode & S_IFMT);
+        same = there && unchanged(i, st);
         n->round = t->round;
         t->stats.objects++;
         if (i->round == t->round && !S_ISDIR(st->st_mode)) /* a further name */
                 rc = there && !i->remade ? 0 : send_link(t, path, i->path, err);
-        else if (there && unchanged(i, st))
+        else if (same)
                 rc = 0;
         else if (S_ISREG(st->st_mode))
                 rc = send_regular(t, dir, leaf, path, i, there, err);
@@ -527,7 +528,7 @@ static int send_object(struct ts_tree_send *t, int dir, const char *leaf, int fd
                 rc = send_entry(t, dir, leaf, fd, path, st, there && S_ISDIR(st->st_mode) ? TS_ENTRY_META : TS_ENTRY_NEW, err);
         }
         if (rc == 0)
-                return note_sent(t, n, i, st, there && (S_ISREG(st->st_mode) || S_ISDIR(st->st_mode) || unchanged(i, st)), err);
+                return note_sent(t, n, i, st, same || (there && (S_ISREG(st->st_mode) || S_ISDIR(st->st_mode))), err);
         n->dev = n->ino = 0;
         return -1;
 }
@@ -578,9 +579,18 @@ static int scan(struct ts_tree_send *t, int fd, const char *path, unsigned depth
                         (void)close(fd);
                 return rc;
         }
-        for (const struct dirent *e; rc == 0 && (e = readdir(d));) /* NOLINT(concurrency-mt-unsafe): a stream of our own */
+        while (rc == 0) {
+                const struct dirent *e;
+
+                errno = 0;      /* an end that is none would look as if the rest were gone */
+                e = readdir(d); /* NOLINT(concurrency-mt-unsafe): a stream of our own */
+                if (!e && errno)
+                        rc = ts_err_errno(err, errno, "cannot list '%s'", path);
+                if (!e)
+                        break;
                 if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
                         rc = scan_entry(t, dirfd(d), e->d_name, path, depth, err);
+        }
         (void)closedir(d);
         return rc;
 }
