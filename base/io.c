@@ -172,6 +172,22 @@ int ts_read_exact(int fd, void *buf, size_t len, ts_deadline deadline, bool canc
         return 0;
 }
 
+int ts_read_at(int fd, void *buf, size_t len, uint64_t from, struct ts_err *err)
+{
+        for (size_t got = 0; got < len;) {
+                ssize_t n = pread(fd, (char *)buf + got, len - got, (off_t)(from + got));
+
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n < 0)
+                        return ts_err_errno(err, errno, "cannot read a file");
+                if (n == 0)
+                        return ts_err_set(err, TS_EPROTO, "a file ends at %llu", (unsigned long long)(from + got));
+                got += (size_t)n;
+        }
+        return 0;
+}
+
 int ts_read_to_end(int fd, struct ts_str *s, ts_deadline deadline, struct ts_err *err)
 {
         ts_auto_free char *chunk = malloc(READ_CHUNK);

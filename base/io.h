@@ -25,6 +25,8 @@ int ts_write_all(int fd, const void *data, size_t len, ts_deadline deadline, boo
 ssize_t ts_read_some(int fd, void *buf, size_t len, ts_deadline deadline, bool cancellable, struct ts_err *err);
 /* Exactly len bytes, or TS_EPROTO "ended early". */
 int ts_read_exact(int fd, void *buf, size_t len, ts_deadline deadline, bool cancellable, struct ts_err *err);
+/* Exactly len bytes of a file at `from`, or TS_EPROTO "ends at". No deadline: a file. */
+int ts_read_at(int fd, void *buf, size_t len, uint64_t from, struct ts_err *err);
 /* Until the end; TS_ELIMIT past s->max. */
 int ts_read_to_end(int fd, struct ts_str *s, ts_deadline deadline, struct ts_err *err);
 

@@ -2,6 +2,7 @@
  *
  * The input is frames as on the wire. The directory lies in another one, which must be empty but for it afterwards. */
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/frames.h"
 
 #include "base/io.h"
 #include "transfer/agent/receive.h"
@@ -35,23 +36,11 @@ static unsigned empty(const char *dir)
 
 static bool feed(struct ts_receive *r, const uint8_t *data, size_t size)
 {
-        bool complete = false;
+        ts_auto_frame f = { 0 };
+        bool complete = false, round = false;
 
-        while (size >= 8) {
-                ts_auto_frame f = { 0 };
-                size_t len = (size_t)data[0] | (size_t)data[1] << 8 | (size_t)data[2] << 16;
-                bool round = false;
-
-                len = len < size - 8 ? len : size - 8;
-                ts_frame_begin(&f, (enum ts_frame_type)data[4]);
-                if (ts_put_bytes(&f, data + 8, len, NULL) < 0)
-                        abort();
-                if (ts_receive_frame(r, &f, &round, NULL) < 0)
-                        break;
+        while (next_frame(&data, &size, &f) && ts_receive_frame(r, &f, &round, NULL) == 0)
                 complete |= round && f.body.len && f.body.buf[0] == 1; /* a final one */
-                data += 8 + len;
-                size -= 8 + len;
-        }
         return complete;
 }
 

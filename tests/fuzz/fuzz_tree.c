@@ -2,6 +2,7 @@
  *
  * The input is frames as on the wire. Beside the directory lies another one with a file in it, which a link that is followed, or a path that climbs, would reach. */
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/frames.h"
 
 #include "base/io.h"
 #include "base/mem.h"
@@ -23,20 +24,11 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 
 static void feed(struct ts_tree_receive *t, const uint8_t *data, size_t size)
 {
-        while (size >= 8) {
-                ts_auto_frame f = { 0 };
-                size_t len = (size_t)data[0] | (size_t)data[1] << 8 | (size_t)data[2] << 16;
-                bool round = false;
+        ts_auto_frame f = { 0 };
+        bool round = false;
 
-                len = len < size - 8 ? len : size - 8;
-                ts_frame_begin(&f, (enum ts_frame_type)data[4]);
-                if (ts_put_bytes(&f, data + 8, len, NULL) < 0)
-                        abort();
-                if (ts_tree_receive_frame(t, &f, &round, NULL) < 0)
-                        break;
-                data += 8 + len;
-                size -= 8 + len;
-        }
+        while (next_frame(&data, &size, &f) && ts_tree_receive_frame(t, &f, &round, NULL) == 0)
+                continue;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -1,6 +1,8 @@
 /* See delta.h. Decides step by step what the other side can make of what it holds, with bytes as the evidence. */
 #include "transfer/agent/delta.h"
 
+#include "base/io.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdbool.h>
@@ -111,28 +113,6 @@ const struct ts_delta_stats *ts_delta_stats(const struct ts_delta *d)
 }
 
 /* ---- reading ---- */
-
-/* len bytes at from; what lies behind the end of the file is TS_EPROTO. */
-static int read_at(int fd, void *buf, size_t len, uint64_t from, struct ts_err *err)
-{
-        for (size_t got = 0; got < len;) {
-                ssize_t n = pread(fd, (char *)buf + got, len - got, (off_t)(from + got));
-
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n < 0)
-                        return ts_err_errno(err, errno, "cannot read a file that is being sent");
-                if (n == 0)
-                        return ts_err_set(err, TS_EPROTO, "a file that is being sent ends at %" PRIu64, from + got);
-                got += (size_t)n;
-        }
-        return 0;
-}
-
-static bool is_zero(const unsigned char *p, size_t len)
-{
-        return p[0] == 0 && memcmp(p, p + 1, len - 1) == 0;
-}
 
 /* A held page, or NULL: not there (yet), or unreadable, which is the same to us. */
 static const unsigned char *held_page(struct ts_delta *d, const struct place *at)
@@ -307,7 +287,7 @@ static int decide(struct ts_delta *d, const unsigned char *now, const unsigned c
                 d->stats.same++;
                 return step(d, TS_OP_SAME, NULL, NULL, len, err);
         }
-        if (is_zero(now, len)) {
+        if (ts_is_zero(now, len)) {
                 d->stats.zero++;
                 return step(d, TS_OP_ZERO, NULL, NULL, len, err);
         }
@@ -334,11 +314,11 @@ static int go_to(struct ts_delta *d, uint64_t end, struct ts_err *err)
         while (d->pos < end) {
                 size_t len = end - d->pos < CHUNK ? (size_t)(end - d->pos) : CHUNK, had = 0;
 
-                if (read_at(d->f->new.fd, d->now, len, d->pos, err) < 0)
+                if (ts_read_at(d->f->new.fd, d->now, len, d->pos, err) < 0)
                         return -1;
                 if (d->pos < d->f->old.size) {
                         had = d->f->old.size - d->pos < len ? (size_t)(d->f->old.size - d->pos) : len;
-                        if (read_at(d->f->old.fd, d->before, had, d->pos, err) < 0)
+                        if (ts_read_at(d->f->old.fd, d->before, had, d->pos, err) < 0)
                                 return -1;
                 }
                 for (size_t i = 0; i < len; i += TS_PAGE) {
@@ -405,10 +385,10 @@ static int index_file(struct ts_delta *d, uint32_t file, struct ts_err *err)
         for (uint64_t pos = 0; pos + TS_PAGE <= v->size;) {
                 size_t len = v->size - pos < CHUNK ? (size_t)(v->size - pos) / TS_PAGE * TS_PAGE : CHUNK;
 
-                if (read_at(v->fd, d->now, len, pos, err) < 0)
+                if (ts_read_at(v->fd, d->now, len, pos, err) < 0)
                         return -1;
                 for (size_t i = 0; i < len; i += TS_PAGE)
-                        if (!is_zero(d->now + i, TS_PAGE))
+                        if (!ts_is_zero(d->now + i, TS_PAGE))
                                 index_add(&d->index, hash_of(d->now + i), &(struct place){ .file = file, .from = pos + i });
                 pos += len;
         }
@@ -453,7 +433,7 @@ int ts_digest_fd(int fd, uint64_t size_bytes, unsigned char ret[16], struct ts_e
         for (uint64_t pos = 0; rc == 0 && pos < size_bytes;) {
                 size_t n = size_bytes - pos < CHUNK ? (size_t)(size_bytes - pos) : CHUNK;
 
-                rc = read_at(fd, buf, n, pos, err);
+                rc = ts_read_at(fd, buf, n, pos, err);
                 if (rc == 0)
                         (void)XXH3_128bits_update(state, buf, n);
                 pos += n;

@@ -10,7 +10,9 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #define TS_PAGE 4096U
 #define TS_DELTA_FILES_MAX 2048U              /* of one set */
@@ -56,6 +58,10 @@ int ts_delta_settle(struct ts_delta *d, struct ts_err *err);
 /* Of this round; reset by ts_delta_settle. */
 const struct ts_delta_stats *ts_delta_stats(const struct ts_delta *d);
 
+static inline bool ts_is_zero(const unsigned char *p, size_t len) /* len > 0 */
+{
+        return p[0] == 0 && memcmp(p, p + 1, len - 1) == 0;
+}
 /* XXH3-128 of the first size_bytes of fd, big-endian. Holes are read as zeros. */
 int ts_digest_fd(int fd, uint64_t size_bytes, unsigned char ret[16], struct ts_err *err);
 

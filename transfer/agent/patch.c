@@ -1,6 +1,8 @@
 /* See patch.h. Decides whether a step is possible; what it should be was decided on the other side. */
 #include "transfer/agent/patch.h"
 
+#include "base/io.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -107,22 +109,6 @@ int ts_patch_begin(struct ts_patch *p, uint32_t file, struct ts_err *err)
         return 0;
 }
 
-static int read_at(int fd, void *buf, size_t len, uint64_t from, struct ts_err *err)
-{
-        for (size_t got = 0; got < len;) {
-                ssize_t n = pread(fd, (char *)buf + got, len - got, (off_t)(from + got));
-
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n < 0)
-                        return ts_err_errno(err, errno, "cannot read a held file");
-                if (n == 0)
-                        return ts_err_set(err, TS_EPROTO, "a held file ends at %" PRIu64, from + got);
-                got += (size_t)n;
-        }
-        return 0;
-}
-
 static int write_at(int fd, const void *buf, size_t len, uint64_t to, struct ts_err *err)
 {
         for (size_t put = 0; put < len;) {
@@ -137,11 +123,6 @@ static int write_at(int fd, const void *buf, size_t len, uint64_t to, struct ts_
         return 0;
 }
 
-static bool all_zero(const unsigned char *p, size_t len)
-{
-        return p[0] == 0 && memcmp(p, p + 1, len - 1) == 0;
-}
-
 /* Puts n whole pages aside. Zeros are nobody's source. */
 static int spill_pages(struct ts_patch *p, uint64_t first, size_t n, struct ts_err *err)
 {
@@ -149,9 +130,9 @@ static int spill_pages(struct ts_patch *p, uint64_t first, size_t n, struct ts_e
 
         if (p->spill_fd < 0)
                 return 0;
-        if (read_at(f->fd, p->aside, n * TS_PAGE, first * TS_PAGE, err) < 0)
+        if (ts_read_at(f->fd, p->aside, n * TS_PAGE, first * TS_PAGE, err) < 0)
                 return -1;
-        if (all_zero(p->aside, n * TS_PAGE))
+        if (ts_is_zero(p->aside, n * TS_PAGE))
                 return 0;
         if (n > UINT32_MAX - 1 - p->spill_pages)
                 return ts_err_set(err, TS_ELIMIT, "too much has changed");
@@ -220,12 +201,12 @@ static int read_old(const struct ts_patch *p, const struct file *f, uint64_t fro
                 while (n < pages && (!spilled || !spilled[n]))
                         n++;
                 *ret_len = n * TS_PAGE;
-                return read_at(f->fd, p->buffer, *ret_len, from, err);
+                return ts_read_at(f->fd, p->buffer, *ret_len, from, err);
         }
         while (n < pages && spilled[n] == spilled[0] + n)
                 n++;
         *ret_len = n * TS_PAGE;
-        return read_at(p->spill_fd, p->buffer, *ret_len, (uint64_t)(spilled[0] - 1) * TS_PAGE, err);
+        return ts_read_at(p->spill_fd, p->buffer, *ret_len, (uint64_t)(spilled[0] - 1) * TS_PAGE, err);
 }
 
 /* COPY: all of it must have been there. The size of a file that was not begun yet is the one it has. */
@@ -258,7 +239,7 @@ static int copy(struct ts_patch *p, const struct ts_op *op, struct ts_err *err)
                 size_t n = op->len - done < BUFFER ? (size_t)(op->len - done) : BUFFER;
 
                 if ((op->kind == TS_OP_COPY ? read_old(p, f, op->from + done, n, &n, err)
-                                            : read_at(f->fd, p->buffer, n, op->from + done, err)) < 0 ||
+                                            : ts_read_at(f->fd, p->buffer, n, op->from + done, err)) < 0 ||
                     make_way(p, p->pos + done, n, err) < 0 || write_at(p->f->fd, p->buffer, n, p->pos + done, err) < 0)
                         return -1;
                 done += n;

@@ -265,11 +265,6 @@ static int step(struct ts_tree_send *t, enum ts_op_kind kind, const void *data, 
 
 /* ---- contents ---- */
 
-static bool is_zero(const unsigned char *p, size_t len)
-{
-        return p[0] == 0 && memcmp(p, p + 1, len - 1) == 0;
-}
-
 static struct sum sum_of(const unsigned char *p, size_t len)
 {
         XXH128_hash_t h = XXH3_128bits(p, len);
@@ -281,7 +276,7 @@ static struct sum sum_of(const unsigned char *p, size_t len)
 static int send_block(struct ts_tree_send *t, struct inode *i, uint64_t block, const unsigned char *p, size_t len, XXH3_state_t *whole,
                       struct ts_err *err)
 {
-        bool zero = is_zero(p, len), known = block < i->n_sums;
+        bool zero = ts_is_zero(p, len), known = block < i->n_sums;
         struct sum sum = zero ? (struct sum){ 0, 0 } : sum_of(p, len), old = known ? i->sums[block] : (struct sum){ 0, 0 };
 
         (void)XXH3_128bits_update(whole, p, len);
