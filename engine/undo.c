@@ -308,6 +308,7 @@ int ts_undo_all(struct ts_mig *m)
                         ts_err_set(&err, TS_ECONNECT, "the %s does not answer", ts_side_str(r->side));
                 else
                         rc = undo_one(m, r, &err);
+                m->r->source_not_running |= rc > 0;
                 if (rc > 0)
                         ts_mig_warn(m, "%s '%s' on the target is left alone, it may be in use: the source has the container no more", ts_res_kind_str(r->kind), r->name);
                 if (rc >= 0) {

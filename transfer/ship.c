@@ -5,11 +5,12 @@
 #include "transfer/agent/frame.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/socket.h>
 
-#define WATCH_MS 86400000 /* the dump itself is somebody else's to limit */
+#define LOOK_MS 200
 
 struct ts_ship {
         struct ts_agent *source, *target;
@@ -26,9 +27,23 @@ struct ts_ship {
         uint64_t figures[6]; /* of the source's READY */
 };
 
-static ts_deadline stall(const struct ts_ship *s)
+/* Until the source says something. While the dump is being written that may take as long as it takes; the limit begins when it is complete, also for a wait that is under way by then. */
+static int wait_for_source(struct ts_ship *s, struct ts_err *err)
 {
-        return ts_deadline_in_ms(atomic_load(&s->complete) ? s->stall_ms : WATCH_MS);
+        ts_deadline deadline = 0;
+
+        for (;;) {
+                struct pollfd p = { .fd = s->source->fd, .events = POLLIN };
+
+                if (poll(&p, 1, LOOK_MS) > 0)
+                        return 0;
+                if (atomic_load(&s->cancellable) && ts_stop_signal)
+                        return ts_err_set(err, TS_ECANCELED, "stopped by a signal");
+                if (!deadline && atomic_load(&s->complete))
+                        deadline = ts_deadline_in_ms(s->stall_ms);
+                if (deadline && ts_deadline_passed(deadline))
+                        return ts_err_set(err, TS_ETIMEOUT, "the agent on '%s' is silent for %u ms", s->source->who, s->stall_ms);
+        }
 }
 
 static int read_ready(const struct ts_frame *f, const char *who, uint64_t figures[6], struct ts_err *err)
@@ -59,7 +74,7 @@ static int pass_on(struct ts_ship *s, struct ts_err *err)
 
         for (;;) {
                 ts_auto_err failed = TS_ERR_INIT;
-                int n = ts_frame_read(s->source->fd, &f, stall(s), atomic_load(&s->cancellable), err);
+                int n = wait_for_source(s, err) < 0 ? -1 : ts_frame_read(s->source->fd, &f, ts_deadline_in_ms(s->stall_ms), false, err);
 
                 if (n <= 0)
                         return n < 0 ? ts_err_prefix(err, "agent on '%s'", s->source->who)

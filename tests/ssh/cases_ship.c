@@ -181,4 +181,31 @@ static void ship_killed(void)
         ts_host_free(local);
 }
 
-const struct test_case ship_cases[] = { CASE(ship_between), CASE(ship_trees), CASE(ship_checks_its_program), CASE(ship_killed), CASES_END };
+/* An agent that says nothing, on a host that answers: the limit holds for the wait that is under way when the dump is complete. */
+static void ship_silent(void)
+{
+        struct ts_host *local = NULL, *remote = lab_connect("box");
+        ts_auto(ts_agent) struct ts_agent *source = NULL;
+        ts_auto(ts_agent) struct ts_agent *target = NULL;
+        ts_auto(ts_ship) struct ts_ship *s = NULL;
+        const char *in = make_dir("dump-in"), *out = make_dir("dump-out");
+        struct ts_ship_stats st;
+        ts_auto_err err = TS_ERR_INIT;
+
+        OK(ts_host_local(&local, &err));
+        OK(ts_agent_start(remote, in, &source, &err));
+        OK(ts_agent_start(local, out, &target, &err));
+        OK(ts_ship_begin(source, target, 2000, &s, &err));
+        lab_shell("pkill -STOP -f ^/var/lib/tranship/agent/");
+        FAILS(ts_ship_finish(s, true, &st, &err), TS_ETIMEOUT);
+        lab_shell("pkill -KILL -f ^/var/lib/tranship/agent/");
+        ts_ship_free(TS_TAKE(s));
+        ts_agent_free(TS_TAKE(source));
+        ts_agent_free(TS_TAKE(target));
+        OK(ts_agent_uninstall(remote, &err));
+        ts_host_free(local);
+        ts_host_free(remote);
+}
+
+const struct test_case ship_cases[] = { CASE(ship_between), CASE(ship_trees),  CASE(ship_checks_its_program),
+                                        CASE(ship_killed),  CASE(ship_silent), CASES_END };
