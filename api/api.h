@@ -149,7 +149,7 @@ struct ts_checkpoint {
         const char *name;     /* Docker: checkpoint ID */
         const char *dir;      /* Docker: CheckpointDir, or NULL for the container's own */
         bool export_archive;  /* Podman: the answer's body is a tar archive */
-        bool keep, leave_running, tcp_established, file_locks, ignore_rootfs, print_stats; /* Podman; Docker knows only leave_running */
+        bool keep, leave_running, with_previous, tcp_established, file_locks, ignore_rootfs, print_stats; /* Podman; Docker knows only leave_running */
         unsigned timeout_ms;  /* for the final answer; 0 = none */
 };
 int ts_api_checkpoint(struct ts_api *a, const char *id, const struct ts_checkpoint *o, struct ts_call **ret, struct ts_err *err);

@@ -28,7 +28,7 @@ static int remove_old_images(struct ts_mig *m, struct ts_err *err)
 {
         ts_auto_free char *dir = NULL, *log = NULL, *stats = NULL;
 
-        if (!m->archive)
+        if (!ts_keeps_id(m))
                 return 0; /* Docker's carry the migration's ID */
         dir = ts_fmt("%s/checkpoint", m->bundle);
         log = ts_fmt("%s/dump.log", m->bundle);
@@ -66,11 +66,11 @@ int ts_phase_arm(struct ts_mig *m, struct ts_err *err)
                 return -1;
         if (remove_old_images(m, err) < 0 || policy_off(m, err) < 0)
                 return -1;
-        if (!m->cold)
+        if (m->strategy != TS_COLD)
                 ts_door_shut(m, &m->dst);
-        if (m->archive && m->o->transfer != TS_TRANSFER_SCP && ts_open_import(m, err) < 0)
+        if (m->strategy == TS_ARCHIVE && m->o->transfer != TS_TRANSFER_SCP && ts_open_import(m, err) < 0)
                 return -1;
         if (ts_same_generation(m, err) < 0 || ts_end_predial(&m->src, err) < 0)
                 return -1;
-        return m->archive ? 0 : ts_end_predial(&m->dst, err);
+        return m->strategy == TS_ARCHIVE ? 0 : ts_end_predial(&m->dst, err);
 }

@@ -15,7 +15,7 @@
 /* The dump's first file to exist and last to be written: its size and time identify the dump in the journal. */
 static char *inventory_path(const struct ts_mig *m)
 {
-        return m->archive ? ts_fmt("%s/checkpoint/inventory.img", m->bundle) : ts_fmt("%s/checkpoints/%s/inventory.img", m->bundle, m->checkpoint);
+        return ts_keeps_id(m) ? ts_fmt("%s/checkpoint/inventory.img", m->bundle) : ts_fmt("%s/checkpoints/%s/inventory.img", m->bundle, m->checkpoint);
 }
 
 int ts_inventory(struct ts_mig *m, char **ret, struct ts_err *err)
@@ -55,7 +55,7 @@ static int journal_stopped(struct ts_mig *m, bool marked, struct ts_err *err)
         ts_auto_free char *inventory = NULL;
         struct ts_json *detail = ts_json_object();
 
-        if (!m->cold && ts_inventory(m, &inventory, err) < 0) {
+        if (m->strategy != TS_COLD && ts_inventory(m, &inventory, err) < 0) {
                 ts_json_free(detail);
                 return ts_err_prefix(err, "the dump's images");
         }
@@ -73,16 +73,19 @@ static int dump_once(struct ts_mig *m, unsigned resource, struct ts_err *err)
 {
         struct ts_checkpoint opts = {
                 .name = m->checkpoint,
-                .export_archive = m->archive,
+                .export_archive = m->strategy == TS_ARCHIVE,
                 .keep = true,
                 .tcp_established = true,
                 .file_locks = true,
+                .print_stats = m->strategy != TS_ARCHIVE,
                 .ignore_rootfs = true, /* ours is complete, the engine's is not: docs/internals/engines.md */
                 .timeout_ms = m->o->checkpoint_timeout_ms,
         };
         struct ts_call_result result = { 0 };
 
         m->dump_refused = false;
+        if (m->n_places && ts_dump_ship(m, m->engine == TS_PODMAN ? "checkpoint" : m->checkpoint, err) < 0)
+                return -1;
         if (ts_api_checkpoint(m->src.api, m->c->id, &opts, &m->dump, err) < 0 || ts_fault("checkpoint", "gone", err) < 0)
                 return -1;
         if (ts_call_wait_answer(m->dump, NULL, NULL, err) < 0) {
@@ -91,7 +94,7 @@ static int dump_once(struct ts_mig *m, unsigned resource, struct ts_err *err)
                 return -1;
         }
         m->r->frozen_from_us = ts_call_sent_us(m->dump);
-        if (m->archive)
+        if (m->strategy == TS_ARCHIVE)
                 return 0; /* the body is the archive: transfer reads it */
         if (ts_call_finish(m->dump, NULL, NULL, &result, NULL, err) < 0)
                 return -1;
@@ -103,7 +106,7 @@ static int dump_once(struct ts_mig *m, unsigned resource, struct ts_err *err)
 /* Downtime counts from the try that worked: before it the container ran, but for the moments of the others, which a warning tells. */
 static int dump(struct ts_mig *m, struct ts_err *err)
 {
-        ts_auto_free char *dir = m->archive ? ts_fmt("%s/checkpoint", m->bundle) : NULL;
+        ts_auto_free char *dir = ts_keeps_id(m) ? ts_fmt("%s/checkpoint", m->bundle) : NULL;
         unsigned n = 0;
 
         if (ts_journal_intent(m->j, TS_RES_CHECKPOINT, TS_SIDE_SOURCE, dir ? dir : m->checkpoint, m->c->id, NULL, &n, err) < 0)
@@ -124,7 +127,7 @@ static int dump(struct ts_mig *m, struct ts_err *err)
                 m->r->frozen_from_us = 0;
                 ts_prober_hold(m->prober, true); /* a hundred connections a second of our own: one of them meets every dump */
                 ts_sleep_ms(20 * tries);
-                if (ts_rearm(m, err) < 0)
+                if (ts_dump_drop(m, err) < 0 || ts_rearm(m, err) < 0)
                         return -1;
         }
 }
@@ -135,7 +138,7 @@ int ts_phase_checkpoint(struct ts_mig *m, struct ts_err *err)
 
         if (ts_journal_set_stage(m->j, TS_STAGE_CHECKPOINT_SENT, NULL, err) < 0 || ts_fault("checkpoint", "sent", err) < 0)
                 return -1;
-        if (m->cold) {
+        if (m->strategy == TS_COLD) {
                 m->r->frozen_from_us = ts_now_us();
                 if (ts_api_stop(m->src.api, m->c->id, STOP_GRACE_S, err) < 0)
                         return -1;

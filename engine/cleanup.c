@@ -38,7 +38,7 @@ static int source_is_ours(struct ts_mig *m, bool *ret_gone, struct ts_err *err)
 
 void ts_drop_source_images(struct ts_mig *m)
 {
-        ts_auto_free char *dir = m->archive ? ts_fmt("%s/checkpoint", m->bundle) : NULL;
+        ts_auto_free char *dir = ts_keeps_id(m) ? ts_fmt("%s/checkpoint", m->bundle) : NULL;
         const char *const argv[] = { "rm", "-rf", "--", ts_or(dir, ""), NULL };
         ts_auto_err err = TS_ERR_INIT;
 
@@ -120,11 +120,11 @@ static void drop_target_images(struct ts_mig *m)
 {
         ts_auto_err err = TS_ERR_INIT;
 
-        if (m->archive)
+        if (ts_keeps_id(m))
                 drop_imported_images(m);
-        if (!m->archive && !m->cold)
+        if (!ts_keeps_id(m) && m->strategy != TS_COLD)
                 ts_sweep_containerd(m, &m->dst);
-        if (!m->archive && !m->cold && ts_api_checkpoint_delete(m->dst.api, m->dst_id, m->checkpoint, &err) < 0)
+        if (!ts_keeps_id(m) && m->strategy != TS_COLD && ts_api_checkpoint_delete(m->dst.api, m->dst_id, m->checkpoint, &err) < 0)
                 ts_mig_leftover(m, "checkpoint '%s' on the target: %s", m->checkpoint, ts_err_message(&err));
 }
 

@@ -292,6 +292,7 @@ static int connect_again(struct ts_mig *m, struct ts_end *e, struct ts_err *err)
                 ts_proc_free(TS_TAKE(m->feed));
                 ts_scp_out_free(TS_TAKE(m->scp));
         }
+        ts_places_close(m);
         drop_host(e);
         if (ts_end_connect(m, e, err) < 0)
                 return -1;

@@ -23,7 +23,7 @@ static char *log_path(struct ts_mig *m, const struct ts_err *err, bool restore)
         const char *named = err->message ? strstr(err->message, "/criu-dump.log") : NULL;
         const char *from = named;
 
-        if (m->archive) {
+        if (ts_keeps_id(m)) {
                 const char *bundle = restore && m->target_bundle ? m->target_bundle : m->bundle;
 
                 return ts_fmt("%s/%s", ts_or(bundle, ""), restore ? "restore.log" : "dump.log");
@@ -49,7 +49,7 @@ void ts_explain_failure(struct ts_mig *m, struct ts_err *err)
         ts_auto_free char *path = NULL, *log = NULL;
         ts_auto_criu_explanation from_log = { 0 };
 
-        if (!err || m->cold || !m->phase || (!restore && strcmp(m->phase, "checkpoint") != 0) || err->code != TS_EENGINE)
+        if (!err || m->strategy == TS_COLD || !m->phase || (!restore && strcmp(m->phase, "checkpoint") != 0) || err->code != TS_EENGINE)
                 return;
         path = log_path(m, err, restore);
         log = log_tail(e, path);

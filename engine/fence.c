@@ -69,13 +69,13 @@ static int end_service(struct ts_mig *m, struct ts_end *e, const char *service_i
 /* An import keeps the ID: on a machine that has both engines the processes of the two could not be told apart. */
 static bool one_machine(const struct ts_mig *m)
 {
-        return m->archive && m->src.machine && m->dst.machine && !strcmp(m->src.machine, m->dst.machine);
+        return ts_keeps_id(m) && m->src.machine && m->dst.machine && !strcmp(m->src.machine, m->dst.machine);
 }
 
 static int end_processes(struct ts_mig *m, const char *container_id, struct ts_err *err)
 {
         const char *runtime = m->dst.info && m->dst.info->runtime ? m->dst.info->runtime : "runc";
-        ts_auto_free char *state = m->archive || (m->dst.info && m->dst.info->kind == TS_PODMAN) ? ts_strdup0("") : ts_fmt(DOCKER_RUNTIME_STATE, runtime);
+        ts_auto_free char *state = m->engine == TS_PODMAN ? ts_strdup0("") : ts_fmt(DOCKER_RUNTIME_STATE, runtime);
         const struct ts_run_opts opts = { .timeout_ms = FENCE_SCRIPT_TIMEOUT_MS };
         const char *const argv[] = { "/bin/sh", "-c", end_processes_script, "sh", container_id, runtime, ts_or(state, ""), NULL };
 
@@ -96,7 +96,7 @@ static int end_server(struct ts_mig *m, const char *container_id, struct ts_err 
 /* Whether an import may still be under way: sent, and no final answer in the journal. */
 static bool import_in_flight(const struct ts_mig *m)
 {
-        return m->archive && ts_journal_stage(m->j) == TS_STAGE_RESTORE_SENT;
+        return ts_keeps_id(m) && ts_journal_stage(m->j) == TS_STAGE_RESTORE_SENT;
 }
 
 static int remove_and_observe(struct ts_mig *m, const char *id, struct ts_err *err)
@@ -124,12 +124,12 @@ int ts_break_restore(struct ts_mig *m, struct ts_err *err)
                 return ts_err_set(err, TS_ECONNECT, "the target does not answer");
         if (ts_host_check(m->dst.host, argv, NULL, NULL, err) < 0)
                 return -1;
-        return m->archive ? end_server(m, id, err) : end_processes(m, id, err);
+        return ts_keeps_id(m) ? end_server(m, id, err) : end_processes(m, id, err);
 }
 
 int ts_fence_target(struct ts_mig *m, struct ts_err *err)
 {
-        const char *id = m->dst_id ? m->dst_id : m->archive ? ts_journal_head(m->j)->container_id : NULL;
+        const char *id = m->dst_id ? m->dst_id : m->strategy == TS_ARCHIVE ? ts_journal_head(m->j)->container_id : NULL;
 
         ts_call_free(TS_TAKE(m->import)); /* breaks a body that was not complete */
         if (ts_end_reconnect(m, &m->dst, err) < 0)
@@ -203,9 +203,9 @@ int ts_quiesce_source(struct ts_mig *m, struct ts_err *err)
 
         if (ts_end_reconnect(m, &m->src, err) < 0)
                 return -1;
-        if (m->cold) /* a stop that may still come: done now, so that the start comes after it */
+        if (m->strategy == TS_COLD) /* a stop that may still come: done now, so that the start comes after it */
                 return ts_api_stop(m->src.api, id, STOP_GRACE_S, err);
         if (!service)
-                return m->archive ? 0 : forbid_dump(m, err);
+                return ts_keeps_id(m) ? 0 : forbid_dump(m, err);
         return end_service(m, &m->src, service, err) < 0 ? -1 : ts_host_check(m->src.host, await_argv, &opts, NULL, err);
 }

@@ -14,6 +14,7 @@ static const char *const kind_names[TS_RES_KIND_MAX] = {
         [TS_RES_IMAGE] = "image",         [TS_RES_NETWORK] = "network", [TS_RES_VOLUME] = "volume",
         [TS_RES_CONTAINER] = "container", [TS_RES_POLICY] = "policy",   [TS_RES_CHECKPOINT] = "checkpoint",
         [TS_RES_RENAME] = "rename",       [TS_RES_PATH] = "path",
+        [TS_RES_RECORD] = "record",
         [TS_RES_DOOR] = "door",
 };
 

@@ -42,8 +42,15 @@ struct ts_data {
         char *src_path;  /* on the source host */
         char *dst_path;  /* on the target host; known after prepare for volumes */
         bool only_user;  /* no other container of the source uses it: it goes with the container */
-        uint64_t bytes;  /* that travelled */
 };
+
+/* How state leaves the source. */
+enum ts_strategy {
+        TS_ARCHIVE,  /* Podman: the engine exports an archive, and imports it */
+        TS_IN_PLACE, /* the engines dump into and restore from their own storage, agents bring the files over */
+        TS_COLD      /* stop and start instead of checkpoint and restore */
+};
+const char *ts_strategy_str(enum ts_strategy s); /* "archive", "in-place", "cold" */
 
 struct ts_mig {
         const struct ts_move_opts *o; /* borrowed */
@@ -59,8 +66,8 @@ struct ts_mig {
         struct ts_data *data;
         size_t n_data;
         bool shared_writable;         /* some writable directory is used by both hosts */
-        bool cold;                    /* stop and start instead of checkpoint and restore */
-        bool archive;                 /* Podman, live: export and import; otherwise the container is made on the target in prepare */
+        enum ts_strategy strategy;
+        enum ts_engine_kind engine;   /* of both sides */
         struct ts_journal *j;         /* NULL until prepare */
         char *lock_path;
         char *label;                  /* "tranship.migration=ID" */
@@ -80,6 +87,9 @@ struct ts_mig {
         bool restore_overdue;         /* the engine did not answer the restore within --restore-timeout */
         bool both_may_run;            /* somebody started the source after the commit */
 
+        struct ts_place *places;      /* directories under way (places.c) */
+        size_t n_places;
+
         struct ts_call *dump;         /* checkpoint with export under way: its body is the archive */
         struct ts_call *import;       /* restore with import under way */
         uint64_t archive_bytes;       /* sent into the import so far */
@@ -93,6 +103,12 @@ struct ts_mig {
         uint64_t progress_total;   /* bytes, or 0: not known */
         struct ts_mirrors *mirrors; /* copies of the journal on the hosts */
 };
+
+/* Podman, live: the container has the source's ID on the target too, and everything that may start it goes through a private service. */
+static inline bool ts_keeps_id(const struct ts_mig *m)
+{
+        return m->engine == TS_PODMAN && m->strategy != TS_COLD;
+}
 
 /* ---- events (report.c keeps figures; these tell) ---- */
 void ts_mig_note(struct ts_mig *m, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -130,12 +146,25 @@ int ts_phase_cleanup(struct ts_mig *m, struct ts_err *err);
 /* Sends the header of the import request, so that the target engine is ready for the body: it restores nothing before the body's end, which is withheld (SAFETY rule 2). Stream transfer. */
 int ts_open_import(struct ts_mig *m, struct ts_err *err);
 
+/* ---- in place ---- */
+/* Podman: makes the container on the target, with the source's ID, restorable and never started (docs/internals/in-place.md). Fills dst_id, target_bundle. */
+int ts_make_stub(struct ts_mig *m, struct ts_err *err);
+int ts_record_remove(struct ts_end *e, const char *bundle, struct ts_err *err); /* what ts_make_stub let the source write into its bundle */
+/* The directories that travel, an agent on each side of each. */
+int ts_places_open(struct ts_mig *m, struct ts_err *err);
+int ts_dump_ship(struct ts_mig *m, const char *name, struct ts_err *err); /* a dump of that name is about to be made: ships it while it is written */
+int ts_dump_drop(struct ts_mig *m, struct ts_err *err);                   /* it failed: what came over of it serves the next one */
+/* A round over all trees, and the rest of a dump that is complete. final: everything that a restore needs, and nobody writes to it any more. */
+int ts_places_begin(struct ts_mig *m, bool final, struct ts_err *err);
+int ts_places_wait(struct ts_mig *m, struct ts_err *err);
+void ts_places_close(struct ts_mig *m); /* what was not completed on the target goes */
+
 /* ---- preflight ---- */
 /* Adds a finding; flags of the code come from the one table of checks. */
 void ts_find(struct ts_mig *m, const char *code, const char *hint, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 bool ts_findings_refuse(const struct ts_findings *f);
 
-int ts_choose_strategy(struct ts_mig *m, struct ts_err *err); /* fills cold, archive and the report's strategy, transfer */
+int ts_choose_strategy(struct ts_mig *m, struct ts_err *err); /* fills engine, strategy and the report's strategy, transfer */
 int ts_set_policy(struct ts_api *api, const char *id, const char *policy, struct ts_err *err); /* policy as journalled */
 
 /* ---- ways back and forward ---- */

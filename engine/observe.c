@@ -62,7 +62,7 @@ static enum images look_at_images(struct ts_mig *m, const struct ts_container *n
                 return IMAGES_UNKNOWN;
         if (known)
                 return there && ts_streq0(known, inventory) ? IMAGES_COMPLETE : IMAGES_INCOMPLETE;
-        return m->archive ? podman_images(m, now, there) : docker_images(m, now);
+        return ts_keeps_id(m) ? podman_images(m, now, there) : docker_images(m, now);
 }
 
 /* Stopped, but not by our dump: it ran again after it. Podman's StartedAt does not change in a restore, but the mark "checkpointed" goes. */
@@ -79,7 +79,7 @@ static enum ts_source_seen judge_stopped(struct ts_mig *m, const struct ts_conta
 {
         if (ts_journal_stage(m->j) < TS_STAGE_CHECKPOINT_SENT || ts_ran_since(m, now))
                 return TS_SOURCE_STOPPED_ITSELF;
-        if (m->cold)
+        if (m->strategy == TS_COLD)
                 return TS_SOURCE_STOPPED_COMPLETE;
         switch (look_at_images(m, now)) {
         case IMAGES_COMPLETE:
@@ -156,10 +156,10 @@ static int find_target(struct ts_mig *m, struct ts_container **ret, struct ts_er
         const struct ts_journal_head *head = ts_journal_head(m->j);
         ts_auto(ts_container) struct ts_container *c = NULL;
 
-        if (m->archive && ts_journal_stage(m->j) < TS_STAGE_RESTORE_SENT)
+        if (ts_keeps_id(m) && (!m->dst_id || (m->strategy == TS_ARCHIVE && ts_journal_stage(m->j) < TS_STAGE_RESTORE_SENT)))
                 return ts_err_set(err, TS_ENOTFOUND, "nothing was imported on the target yet");
-        if (m->dst_id || m->archive)
-                return ts_api_inspect(m->dst.api, m->dst_id ? m->dst_id : head->container_id, ret, err);
+        if (m->dst_id)
+                return ts_api_inspect(m->dst.api, m->dst_id, ret, err);
         if (ts_api_inspect(m->dst.api, head->container_name, &c, err) < 0)
                 return -1;
         if (!ts_streq0(ts_container_label(c, "tranship.migration"), m->id))

@@ -19,18 +19,30 @@ int ts_set_policy(struct ts_api *api, const char *id, const char *policy, struct
         return ts_api_set_restart_policy(api, id, name, (int64_t)max, err);
 }
 
+const char *ts_strategy_str(enum ts_strategy s)
+{
+        return s == TS_COLD ? "cold" : s == TS_ARCHIVE ? "archive" : "in-place";
+}
+
 int ts_choose_strategy(struct ts_mig *m, struct ts_err *err)
 {
-        bool podman = ts_api_kind(m->src.api) == TS_PODMAN;
         const char *asked = ts_or(m->o->strategy, "auto");
+        bool scp = m->o->transfer == TS_TRANSFER_SCP;
 
-        if (podman && !strcmp(asked, "in-place") && !m->o->cold)
-                return ts_err_set(err, TS_EUSAGE, "--strategy in-place is not there yet for Podman: use archive");
-        if (!podman && !strcmp(asked, "archive"))
+        m->engine = ts_api_kind(m->src.api);
+        if (m->engine == TS_DOCKER && !strcmp(asked, "archive"))
                 return ts_err_set(err, TS_EUSAGE, "--strategy archive is Podman's: Docker cannot export a checkpoint");
-        m->cold = m->o->cold;
-        m->archive = podman && !m->cold;
-        m->r->strategy = ts_strdup0(m->cold ? "cold" : m->archive ? "archive" : "in-place");
-        m->r->transfer = ts_strdup0(m->archive && m->o->transfer == TS_TRANSFER_SCP ? "scp" : "stream");
+        if (m->engine == TS_PODMAN && scp && !strcmp(asked, "in-place"))
+                return ts_err_set(err, TS_EUSAGE, "--transfer scp is for --strategy archive: in place, files go from agent to agent");
+        if (m->o->cold)
+                m->strategy = TS_COLD;
+        else if (m->engine == TS_PODMAN && (!strcmp(asked, "archive") || scp))
+                m->strategy = TS_ARCHIVE;
+        else
+                m->strategy = TS_IN_PLACE;
+        if (m->strategy == TS_ARCHIVE && strcmp(asked, "archive") != 0)
+                ts_mig_note(m, "strategy archive: --transfer scp was asked for");
+        m->r->strategy = ts_strdup0(ts_strategy_str(m->strategy));
+        m->r->transfer = ts_strdup0(m->strategy == TS_ARCHIVE && scp ? "scp" : "stream");
         return 0;
 }

@@ -222,7 +222,7 @@ static bool applies(const struct ts_check *c, const struct ts_mig *m)
 {
         unsigned engine = ts_api_kind(m->src.api) == TS_PODMAN ? TS_ON_PODMAN : TS_ON_DOCKER;
 
-        return c->run && (c->when & engine) && (c->when & (m->cold ? TS_ON_COLD : TS_ON_LIVE));
+        return c->run && (c->when & engine) && (c->when & (m->strategy == TS_COLD ? TS_ON_COLD : TS_ON_LIVE));
 }
 
 static void judge(struct ts_preflight *p)
@@ -248,8 +248,6 @@ static int look_and_judge(struct ts_preflight *p, struct ts_err *err)
 {
         struct ts_mig *m = p->m;
 
-        m->cold = m->o->cold;
-        m->archive = !m->cold && ts_api_kind(m->src.api) == TS_PODMAN;
         if (inspect(m, err) < 0)
                 return -1;
         if (ts_api_kind(m->src.api) != ts_api_kind(m->dst.api)) { /* nothing else is worth saying: the target will be another one */

@@ -267,7 +267,7 @@ void ts_check_image(struct ts_preflight *p)
                 ts_find(p->m, "image-unavailable",
                         "tag or pull the very same image on the source again (docker commit would make another one)",
                         "the source no longer has the image of '%s' (%s)", m->c->name, ts_or(m->c->image_name, ts_or(m->c->image_id, "?")));
-        if (m->archive && named && !ts_streq0(named->id, m->c->image_id))
+        if (ts_keeps_id(m) && named && !ts_streq0(named->id, m->c->image_id))
                 ts_find(p->m, "image-tag-differs",
                         "give it another name there (podman tag, podman untag): the restore finds the image by this name",
                         "on the target '%s' is another image (%.12s) than on the source (%.12s)", ts_or(m->c->image_name, "?"),

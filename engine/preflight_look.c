@@ -153,7 +153,7 @@ static int ask_target(struct ts_preflight *p, struct ts_err *err)
 static int fetch_facts(struct ts_preflight *p, struct ts_view *v, struct ts_err *err)
 {
         const struct ts_mig *m = p->m;
-        struct ts_facts_opts o = { .criu_conf = criu_conf(m->c), .criu = !m->cold };
+        struct ts_facts_opts o = { .criu_conf = criu_conf(m->c), .criu = m->strategy != TS_COLD };
 
         if (ts_api_kind(v->e->api) == TS_PODMAN)
                 o.podman = m->o->podman && *m->o->podman ? m->o->podman : "podman";

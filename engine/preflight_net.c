@@ -117,7 +117,7 @@ int ts_prefix_from_route6(const char *line, struct ts_prefix *ret)
 /* The address the container must have again: Podman's import brings back every one, a container made anew only those its user chose. */
 static const char *wanted_ip(const struct ts_mig *m, const struct ts_network_use *u)
 {
-        const char *ip = m->archive ? u->ip : u->static_ip;
+        const char *ip = ts_keeps_id(m) ? u->ip : u->static_ip;
 
         return ip && *ip ? ip : NULL;
 }
@@ -272,7 +272,7 @@ static void taken_by(struct ts_preflight *p, const struct ts_network_use *u, con
 static void check_member(struct ts_preflight *p, const struct ts_network_use *u, const char *id, const char *name, const char *ip,
                          const char *mac)
 {
-        const char *want = wanted_ip(p->m, u), *want_mac = p->m->archive ? u->mac : u->static_mac;
+        const char *want = wanted_ip(p->m, u), *want_mac = ts_keeps_id(p->m) ? u->mac : u->static_mac;
 
         if (ts_streq0(id, p->m->c->id))
                 return; /* the same engine, or a left-over of an earlier move: told elsewhere */

@@ -38,7 +38,7 @@ static const char *volume_root(const struct ts_view *v)
 /* What travels; and Podman's export holds every volume, the shared ones too. */
 static bool measured(const struct ts_mig *m, const struct ts_data *d)
 {
-        return d->src_path && (d->mode != TS_DATA_SHARED || (d->is_volume && m->archive));
+        return d->src_path && (d->mode != TS_DATA_SHARED || (d->is_volume && m->strategy == TS_ARCHIVE));
 }
 
 int ts_space_ask(struct ts_preflight *p, struct ts_err *err)
@@ -93,7 +93,7 @@ static uint64_t dump_bytes(const struct ts_preflight *p)
 {
         uint64_t memory = kb_fact(p, "memory_kb") + kb_fact(p, "shm_kb");
 
-        return p->m->cold ? 0 : p->m->archive ? memory + memory / 16 + SMALL : memory + memory / 10 * 3 + SMALL;
+        return p->m->strategy == TS_COLD ? 0 : ts_keeps_id(p->m) ? memory + memory / 16 + SMALL : memory + memory / 10 * 3 + SMALL;
 }
 
 /* ---- the sum ---- */
@@ -235,9 +235,9 @@ void ts_check_space(struct ts_preflight *p)
         need(&all, &p->dst, ts_or(p->dst.e->info->graph_root, "/"))->keep += rootfs;
         need(&all, &p->src, STATE_DIR)->keep += SMALL / 8;
         need(&all, &p->dst, STATE_DIR)->keep += SMALL / 8;
-        if (p->m->archive)
+        if (p->m->strategy == TS_ARCHIVE)
                 need_podman(p, &all, dump, volumes, rootfs);
-        else if (!p->m->cold)
+        else if (p->m->strategy != TS_COLD)
                 need_docker(p, &all, dump);
         for (size_t i = 0; i < all.n; i++)
                 judge(p, &all, i);

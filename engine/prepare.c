@@ -139,7 +139,7 @@ static int name_image(struct ts_mig *m, struct ts_err *err)
         const char *name = m->c->image_name;
         unsigned n = 0;
 
-        if (!m->archive || !name || !strcmp(name, m->image->id) || ts_api_image(m->dst.api, name, &there, NULL) == 0)
+        if (!ts_keeps_id(m) || !name || !strcmp(name, m->image->id) || ts_api_image(m->dst.api, name, &there, NULL) == 0)
                 return 0;
         if (ts_journal_intent(m->j, TS_RES_IMAGE, TS_SIDE_TARGET, name, NULL, "absent", &n, err) < 0 || ts_api_image_tag(m->dst.api, m->image->id, name, err) < 0)
                 return -1;
@@ -274,8 +274,10 @@ static int make_container(struct ts_mig *m, struct ts_err *err)
         struct ts_create create = { .name = m->c->name, .image_ref = m->image->id, .inspect = m->c->json, .image_inspect = m->image->json, .extra_label = m->label };
         unsigned n = 0;
 
-        if (m->archive)
+        if (m->strategy == TS_ARCHIVE)
                 return 0; /* the import makes it, under the source's ID */
+        if (ts_keeps_id(m))
+                return ts_make_stub(m, err);
         if (ts_api_kind(m->src.api) == TS_PODMAN && podman_spec(m, &spec, err) < 0)
                 return -1;
         create.spec = spec;
@@ -334,6 +336,8 @@ int ts_phase_prepare(struct ts_mig *m, struct ts_err *err)
         if (podman && (ts_end_start_service(m, &m->src, err) < 0 || ts_end_start_service(m, &m->dst, err) < 0))
                 return -1;
         if (bring_image(m, err) < 0 || name_image(m, err) < 0 || bring_networks(m, err) < 0 || bring_data(m, err) < 0 || make_container(m, err) < 0)
+                return -1;
+        if (m->strategy != TS_ARCHIVE && ts_places_open(m, err) < 0)
                 return -1;
         m->phase_bytes = m->r->bytes.image;
         ts_host_warm(m->src.host, WARM_SESSIONS);

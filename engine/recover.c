@@ -24,8 +24,7 @@ struct ts_json *ts_mig_options_json(const struct ts_mig *m)
         for (size_t i = 0; i < m->n_data; i++)
                 if (m->data[i].is_volume && m->data[i].only_user && m->data[i].mode != TS_DATA_SHARED)
                         (void)ts_json_append(volumes, ts_json_new_str(m->data[i].mount->name));
-        (void)ts_json_set_bool(o, "cold", m->cold);
-        (void)ts_json_set_bool(o, "archive", m->archive);
+        (void)ts_json_set_str(o, "engine", ts_engine_kind_str(m->engine));
         (void)ts_json_set_bool(o, "keep_source", m->o->keep_source);
         (void)ts_json_set_bool(o, "shared_writable", m->shared_writable);
         (void)ts_json_set_bool(o, "keep_on_verify_failure", m->o->on_verify_failure == TS_VERIFY_KEEP);
@@ -55,6 +54,15 @@ static void take_resource(struct ts_mig *m, const struct ts_res *r)
         }
 }
 
+/* A journal of version 0.1 had no "engine", and in place was Docker's alone. */
+static void take_strategy(struct ts_mig *m, const struct ts_journal_head *head)
+{
+        const char *engine = ts_json_str(head->options, "engine", NULL);
+
+        m->strategy = ts_streq0(head->strategy, "cold") ? TS_COLD : ts_streq0(head->strategy, "archive") ? TS_ARCHIVE : TS_IN_PLACE;
+        m->engine = engine ? (ts_streq0(engine, ts_engine_kind_str(TS_PODMAN)) ? TS_PODMAN : TS_DOCKER) : m->strategy == TS_ARCHIVE ? TS_PODMAN : TS_DOCKER;
+}
+
 int ts_mig_from_journal(struct ts_mig *m, const char *from, const char *to, struct ts_err *err)
 {
         const struct ts_journal_head *head = ts_journal_head(m->j);
@@ -68,8 +76,7 @@ int ts_mig_from_journal(struct ts_mig *m, const char *from, const char *to, stru
         m->checkpoint = ts_strdup0(ts_json_str(o, "checkpoint", NULL));
         m->bundle = ts_strdup0(ts_json_str(o, "bundle", NULL));
         m->lock_path = ts_lock_path(head->container_id);
-        m->cold = ts_json_bool(o, "cold", false);
-        m->archive = ts_json_bool(o, "archive", false);
+        take_strategy(m, head);
         m->shared_writable = ts_json_bool(o, "shared_writable", false);
         m->committed = ts_journal_stage(m->j) >= TS_STAGE_COMMITTED;
         m->src.identity = ts_strdup0(ts_json_str(o, "source_identity", NULL));

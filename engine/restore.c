@@ -1,5 +1,5 @@
 /* restore: the one moment after which the target may run. `restore-sent` is in the journal, synced, and on a host's copy where there is one, before the trigger leaves our hand: for an import the end of
- * the archive, which we have withheld so far (SAFETY rule 2); for Docker the start request itself. */
+ * the archive, which we have withheld so far (SAFETY rule 2); in place the request itself. */
 #include "base/io.h"
 #include "engine/lock.h"
 #include "engine/mig.h"
@@ -13,7 +13,7 @@ static int journal_sent(struct ts_mig *m, struct ts_err *err)
 
         if (ts_lock_check(m->src.host, m->lock_path, m->id, err) < 0 || ts_source_still_stopped(m, err) < 0)
                 return -1;
-        if (m->archive) { /* the import keeps the ID */
+        if (m->strategy == TS_ARCHIVE) { /* the import keeps the ID */
                 if (ts_journal_intent(m->j, TS_RES_CONTAINER, TS_SIDE_TARGET, m->c->name, m->c->id, "absent", &n, err) < 0)
                         return -1;
                 free(m->dst_id);
@@ -40,7 +40,7 @@ static int finish_call(struct ts_mig *m, struct ts_call *call, struct ts_err *er
 
         if (rc == 0) {
                 m->r->restore = result.restore;
-                if (m->archive && result.id) {
+                if (m->strategy == TS_ARCHIVE && result.id) {
                         free(m->dst_id);
                         m->dst_id = TS_TAKE(result.id);
                 }
@@ -69,9 +69,9 @@ static int restore_import(struct ts_mig *m, struct ts_err *err)
         return finish_call(m, m->import, err);
 }
 
-static int restore_docker(struct ts_mig *m, struct ts_err *err)
+static int restore_in_place(struct ts_mig *m, struct ts_err *err)
 {
-        struct ts_restore opts = { .name = m->checkpoint, .timeout_ms = m->o->restore_timeout_ms };
+        struct ts_restore opts = { .name = m->checkpoint, .keep = true, .tcp_established = true, .file_locks = true, .ignore_rootfs = true, .print_stats = true, .timeout_ms = m->o->restore_timeout_ms };
         ts_auto(ts_call) struct ts_call *call = NULL;
 
         if (ts_api_restore(m->dst.api, m->dst_id, &opts, &call, err) < 0 || sent(err) < 0)
@@ -93,9 +93,9 @@ int ts_phase_restore(struct ts_mig *m, struct ts_err *err)
 
         if (journal_sent(m, err) < 0 || ts_fault("restore", "journalled", err) < 0)
                 return -1;
-        if (m->cold)
+        if (m->strategy == TS_COLD)
                 return ts_fault("restore", "sent", err) < 0 ? -1 : start_cold(m, err);
-        rc = m->archive ? restore_import(m, err) : restore_docker(m, err);
+        rc = m->strategy == TS_ARCHIVE ? restore_import(m, err) : restore_in_place(m, err);
         ts_door_open(m, &m->dst);
         return rc;
 }

@@ -41,9 +41,9 @@ int ts_restore_source(struct ts_mig *m, struct ts_err *err)
         ts_auto(ts_call) struct ts_call *call = NULL;
         int rc;
 
-        if (m->cold)
+        if (m->strategy == TS_COLD)
                 return ts_api_start(m->src.api, id, err) < 0 ? -1 : observe_running(m, err);
-        if (!m->archive && make_unique(m, err) < 0)
+        if (m->engine == TS_DOCKER && make_unique(m, err) < 0)
                 return -1;
         ts_door_shut(m, &m->src);
         rc = ts_api_restore(m->src.api, id, &opts, &call, err) < 0 ? -1 : ts_call_finish(call, NULL, NULL, NULL, NULL, err);

@@ -40,14 +40,14 @@ static char *manual_commands(const struct ts_mig *m)
 
         if (m->committed)
                 return ts_fmt("what the journal knows: tranship status   ·   then: tranship recover %s", m->id);
-        if (m->archive)
+        if (ts_keeps_id(m))
                 return ts_fmt("when both sides answer: tranship recover %s   ·   by hand, on the target: podman rm -f %s   ·   only when it is gone there, on the source: "
                               "podman container restore --keep --tcp-established --file-locks --ignore-rootfs %s   ·   if the target will never run it again: tranship recover %s --target-is-dead",
                               m->id, target, head->container_id, m->id);
         return ts_fmt("when both sides answer: tranship recover %s   ·   by hand, on the target: %s rm -f %s   ·   only when it is gone there, on the source: %s start %s%s %s   ·   "
                       "if the target will never run it again: tranship recover %s --target-is-dead",
                       m->id, m->dst.info && m->dst.info->kind == TS_PODMAN ? "podman" : "docker", target, m->src.info && m->src.info->kind == TS_PODMAN ? "podman" : "docker",
-                      m->cold ? "" : "--checkpoint ", m->cold ? "" : m->checkpoint, head->container_id, m->id);
+                      m->strategy == TS_COLD ? "" : "--checkpoint ", m->strategy == TS_COLD ? "" : m->checkpoint, head->container_id, m->id);
 }
 
 /* A person must look (exit 6): say what is known and the exact next commands. */
@@ -297,11 +297,12 @@ enum ts_outcome ts_settle(struct ts_mig *m, struct ts_err *ret_why)
         ts_call_free(TS_TAKE(m->dump));
         ts_proc_free(TS_TAKE(m->feed));
         ts_scp_out_free(TS_TAKE(m->scp));
+        ts_places_close(m);
         for (unsigned round = 0; !s.over; round++) {
                 struct ts_case c = { .stage = ts_journal_stage(m->j),
                                      .shared_writable = m->shared_writable,
                                      .keep_on_verify_failure = m->o->on_verify_failure == TS_VERIFY_KEEP,
-                                     .cold = m->cold };
+                                     .cold = m->strategy == TS_COLD };
                 ts_auto_err err = TS_ERR_INIT;
                 const char *why = "";
 

@@ -79,6 +79,6 @@ void ts_sysctls_put_back(struct ts_mig *m)
 {
         ts_auto_err err = TS_ERR_INIT;
 
-        if (!m->cold && put_back(m, &err) < 0)
+        if (m->strategy != TS_COLD && put_back(m, &err) < 0)
                 ts_mig_warn(m, "network settings (sysctl net.*) of the container were not all put back: %s", ts_err_message(&err));
 }

@@ -1,7 +1,7 @@
 /* transfer: what the frozen container is made of, to the target. Two shapes:
  *   archive   the engine's export flows through a filter that takes the volumes out (they go straight into the target's), leaves the engine's incomplete root file system difference out, and adds a whole one;
  *             the result flows into the target engine's import (stream) or into segments on the target host (scp). Its end is withheld: restore.c sends it.
- *   in place  directories are copied from host to host: the dump, the root file system's upper directory, volumes, bind mounts, the log. */
+ *   in place  the last round of every directory (places.c); the dump has been on its way since it was begun. */
 #include "base/io.h"
 #include "base/log.h"
 #include "engine/mig.h"
@@ -105,7 +105,7 @@ static int divert_volume(struct split *s, const struct ts_tar_entry *e, enum ts_
         if (ts_host_start(s->m->dst.host, argv, &s->untar, err) < 0)
                 return ts_err_prefix(err, "volume '%s'", d->mount->name);
         s->volume = d;
-        d->bytes = e->size_bytes;
+
         s->m->r->bytes.volumes += e->size_bytes;
         *divert_fd = ts_proc_fd(s->untar);
         *ret = TS_TAR_DIVERT;
@@ -275,32 +275,22 @@ static int open_fed_import(struct ts_mig *m, struct ts_err *err)
         return ts_api_restore(m->dst.api, "import", &opts, &m->import, err);
 }
 
-/* ---- both shapes ---- */
-typedef int (*copy_fn)(struct ts_host *from, const char *from_dir, struct ts_host *to, const char *to_dir, const struct ts_copy_opts *opts, uint64_t *ret_bytes, struct ts_err *err);
-
-static int copy_dir(struct ts_mig *m, copy_fn copy, const char *what, const char *from, const char *to, bool empty_target, uint64_t *ret_bytes, struct ts_err *err)
-{
-        struct ts_copy_opts opts = { .empty_target = empty_target, .stall_ms = STALL_MS, .progress = ts_mig_progress, .progress_ctx = m };
-
-        m->progress_what = what;
-        m->progress_total = 0;
-        if (copy(m->src.host, from, m->dst.host, to, &opts, ret_bytes, err) < 0)
-                return ts_err_prefix(err, "%s '%s'", what, from);
-        m->phase_bytes += *ret_bytes;
-        return 0;
-}
-
-/* What does not ride in the archive: bind mounts; in place also the volumes. */
-static int copy_data(struct ts_mig *m, struct ts_err *err)
+/* ---- archive: what does not ride in it ---- */
+static int copy_binds(struct ts_mig *m, struct ts_err *err)
 {
         for (size_t i = 0; i < m->n_data; i++) {
                 struct ts_data *d = &m->data[i];
+                struct ts_copy_opts opts = { .stall_ms = STALL_MS, .progress = ts_mig_progress, .progress_ctx = m };
+                uint64_t bytes = 0;
 
-                if (d->mode == TS_DATA_SHARED || (d->is_volume && m->archive))
+                if (d->mode == TS_DATA_SHARED || d->is_volume)
                         continue;
-                if (copy_dir(m, ts_tree_copy, d->is_volume ? "volume" : "bind mount", d->src_path, d->dst_path, false, &d->bytes, err) < 0)
-                        return -1;
-                m->r->bytes.volumes += d->bytes;
+                m->progress_what = "bind mount";
+                m->progress_total = 0;
+                if (ts_tree_copy(m->src.host, d->src_path, m->dst.host, d->dst_path, &opts, &bytes, err) < 0)
+                        return ts_err_prefix(err, "bind mount '%s'", d->src_path);
+                m->phase_bytes += bytes;
+                m->r->bytes.volumes += bytes;
         }
         return 0;
 }
@@ -312,35 +302,22 @@ static int transfer_archive(struct ts_mig *m, struct ts_err *err)
 
         if (scp && ts_scp_out_new(m, &m->scp, err) < 0)
                 return -1;
-        if (split_archive(m, &sink, err) < 0 || ts_fault("transfer", "half", err) < 0 || add_rootfs(m, &sink, err) < 0 || copy_data(m, err) < 0)
+        if (split_archive(m, &sink, err) < 0 || ts_fault("transfer", "half", err) < 0 || add_rootfs(m, &sink, err) < 0 || copy_binds(m, err) < 0)
                 return -1;
         m->phase_bytes += m->archive_bytes;
         return scp ? open_fed_import(m, err) : 0;
 }
 
-/* ---- in place ---- */
-static int copy_dump(struct ts_mig *m, const char *target_dir, struct ts_err *err)
+/* The log so far, where its driver keeps it in a file outside of the engine's directory. */
+static int copy_log(struct ts_mig *m, struct ts_err *err)
 {
-        ts_auto_free char *from = ts_fmt("%s/checkpoints/%s", m->bundle, m->checkpoint);
-        ts_auto_free char *to = ts_fmt("%s/checkpoints/%s", target_dir, m->checkpoint);
-        const char *const make[] = { "mkdir", "-p", "-m", "0700", "--", ts_or(to, ""), NULL };
-
-        if (ts_host_check(m->dst.host, make, NULL, NULL, err) < 0)
-                return -1;
-        return copy_dir(m, ts_tree_copy, "dump", from, to, false, &m->r->bytes.memory, err);
-}
-
-/* The log so far, where the driver keeps one in a file: the engine appends to it. */
-static int copy_log(struct ts_mig *m, const struct ts_container *there, struct ts_err *err)
-{
-        ts_auto_free char *made_up = ts_fmt("%s/%s-json.log", there->bundle_dir, there->id);
-        const char *to = there->log_path && *there->log_path ? there->log_path : made_up;
-        const char *const read_argv[] = { "cat", "--", m->c->log_path, NULL };
-        const char *const write_argv[] = { "/bin/sh", "-c", "umask 077; exec cat >\"$1\"", "sh", to, NULL };
+        const char *path = m->c->log_path;
+        const char *const read_argv[] = { "cat", "--", path, NULL };
+        const char *const write_argv[] = { "/bin/sh", "-c", "umask 077; exec cat >\"$1\"", "sh", path, NULL };
         ts_auto(ts_proc) struct ts_proc *in = NULL;
         ts_auto(ts_proc) struct ts_proc *out = NULL;
 
-        if (!m->c->log_path || !*m->c->log_path)
+        if (!path || !*path || ts_starts(path, m->bundle))
                 return 0;
         m->progress_what = "log";
         if (ts_host_start(m->src.host, read_argv, &in, err) < 0 || ts_host_start(m->dst.host, write_argv, &out, err) < 0 ||
@@ -350,26 +327,25 @@ static int copy_log(struct ts_mig *m, const struct ts_container *there, struct t
         return ts_proc_finish(in, ts_deadline_in_ms(TAR_WAIT_MS), err) < 0 || ts_proc_finish(out, ts_deadline_in_ms(TAR_WAIT_MS), err) < 0 ? ts_err_prefix(err, "log") : 0;
 }
 
-static int transfer_in_place(struct ts_mig *m, struct ts_err *err)
+/* ---- in place ---- */
+/* An engine does not know which of its files change below it: what was prepared must still be what it was. */
+static int still_created(struct ts_mig *m, struct ts_err *err)
 {
         ts_auto(ts_container) struct ts_container *there = NULL;
 
         if (ts_api_inspect(m->dst.api, m->dst_id, &there, err) < 0)
+                return ts_err_prefix(err, "the container prepared on the target");
+        return there->state == TS_STATE_CREATED ? 0 : ts_err_set(err, TS_ECONFLICT, "somebody started the container prepared on the target");
+}
+
+static int transfer_in_place(struct ts_mig *m, struct ts_err *err)
+{
+        if (ts_places_begin(m, /* final= */ true, err) < 0 || ts_fault("transfer", "half", err) < 0 || still_created(m, err) < 0)
                 return -1;
-        free(m->target_bundle);
-        m->target_bundle = ts_strdup0(there->bundle_dir);
-        if (there->state != TS_STATE_CREATED)
-                return ts_err_set(err, TS_ECONFLICT, "somebody started the container prepared on the target");
-        if (!m->c->upper_dir || !there->upper_dir)
-                return ts_err_set(err, TS_EENGINE, "the engine does not say where the container's root file system changes are");
-        if ((!m->cold && copy_dump(m, there->bundle_dir, err) < 0) || ts_fault("transfer", "half", err) < 0)
-                return -1;
-        if (copy_dir(m, ts_rootfs_copy_upper, "root file system", m->c->upper_dir, there->upper_dir, true, &m->r->bytes.rootfs, err) < 0 || copy_data(m, err) < 0)
-                return -1;
-        return copy_log(m, there, err);
+        return ts_places_wait(m, err) < 0 ? -1 : copy_log(m, err);
 }
 
 int ts_phase_transfer(struct ts_mig *m, struct ts_err *err)
 {
-        return m->archive ? transfer_archive(m, err) : transfer_in_place(m, err);
+        return m->strategy == TS_ARCHIVE ? transfer_archive(m, err) : transfer_in_place(m, err);
 }

@@ -197,6 +197,11 @@ static int undo_door(struct ts_mig *m, struct ts_end *e, const struct ts_res *r,
         return ts_door_remove(e, r->name, err);
 }
 
+static int undo_record(struct ts_mig *m, struct ts_end *e, const struct ts_res *r, struct ts_err *err)
+{
+        return ts_streq0(r->name, m->bundle) ? ts_record_remove(e, r->name, err) : ts_err_set(err, TS_EPROTO, "'%s' is not the container's directory", r->name);
+}
+
 /* A bind mount's directory that was absent before. */
 static int undo_path(struct ts_mig *m, struct ts_end *e, const struct ts_res *r, struct ts_err *err)
 {
@@ -229,6 +234,7 @@ static const struct {
         [TS_RES_CHECKPOINT] = { undo_checkpoint, false, true },
         [TS_RES_RENAME] = { undo_rename, true, true },
         [TS_RES_PATH] = { undo_path, true, false },
+        [TS_RES_RECORD] = { undo_record, false, false },
         [TS_RES_DOOR] = { undo_door, false, false },
 };
 

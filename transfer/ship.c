@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 
 #define LOOK_MS 200
+#define TICK_NS 100000000
 
 struct ts_ship {
         struct ts_agent *source, *target;
@@ -20,7 +21,6 @@ struct ts_ship {
         bool has_thread;
         _Atomic uint64_t bytes;
         _Atomic bool complete; /* the dump is: from here on a stall counts */
-        _Atomic bool cancellable;
         /* The thread's until it was joined. */
         int rc;
         struct ts_err err;
@@ -37,7 +37,7 @@ static int wait_for_source(struct ts_ship *s, struct ts_err *err)
 
                 if (poll(&p, 1, LOOK_MS) > 0)
                         return 0;
-                if (atomic_load(&s->cancellable) && ts_stop_signal)
+                if (ts_stop_signal)
                         return ts_err_set(err, TS_ECANCELED, "stopped by a signal");
                 if (!deadline && atomic_load(&s->complete))
                         deadline = ts_deadline_in_ms(s->stall_ms);
@@ -81,7 +81,7 @@ static int pass_on(struct ts_ship *s, struct ts_err *err)
                                      : ts_err_set(err, TS_ECONNECT, "the agent on '%s' ended", s->source->who);
                 if (!ts_frame_is_data(f.type))
                         break;
-                if (ts_frame_write(s->target->fd, &f, ts_deadline_in_ms(s->stall_ms), atomic_load(&s->cancellable), &failed) < 0)
+                if (ts_frame_write(s->target->fd, &f, ts_deadline_in_ms(s->stall_ms), true, &failed) < 0)
                         return target_said(s, &f, &failed, err);
                 atomic_fetch_add(&s->bytes, f.body.len);
         }
@@ -92,7 +92,7 @@ static int wait_for_target(struct ts_ship *s, struct ts_err *err)
 {
         ts_auto_frame f = { 0 };
         uint64_t none[6];
-        int n = ts_frame_read(s->target->fd, &f, ts_deadline_in_ms(s->stall_ms), atomic_load(&s->cancellable), err);
+        int n = ts_frame_read(s->target->fd, &f, ts_deadline_in_ms(s->stall_ms), true, err);
 
         if (n <= 0)
                 return n < 0 ? ts_err_prefix(err, "agent on '%s'", s->target->who)
@@ -108,21 +108,19 @@ static void *run(void *arg)
         return NULL;
 }
 
-static int begin(struct ts_agent *source, struct ts_agent *target, bool tree, unsigned stall_ms, struct ts_ship **ret, struct ts_err *err)
+static int begin(struct ts_agent *source, struct ts_agent *target, const struct ts_frame *first, unsigned stall_ms, struct ts_ship **ret,
+                 struct ts_err *err)
 {
         ts_auto(ts_ship) struct ts_ship *s = calloc(1, sizeof(*s));
-        ts_auto_frame f = { 0 };
         int e;
 
         if (!s)
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
         s->source = source;
         s->target = target;
-        s->tree = tree;
+        s->tree = !first;
         s->stall_ms = stall_ms;
-        atomic_store(&s->cancellable, true);
-        ts_frame_begin(&f, TS_FRAME_WATCH);
-        if (!tree && ts_frame_write(source->fd, &f, ts_deadline_in_ms(stall_ms), true, err) < 0)
+        if (first && ts_frame_write(source->fd, first, ts_deadline_in_ms(stall_ms), true, err) < 0)
                 return ts_err_prefix(err, "agent on '%s'", source->who);
         e = pthread_create(&s->thread, NULL, run, s);
         if (e)
@@ -132,14 +130,28 @@ static int begin(struct ts_agent *source, struct ts_agent *target, bool tree, un
         return 0;
 }
 
-int ts_ship_begin(struct ts_agent *source, struct ts_agent *target, unsigned stall_ms, struct ts_ship **ret, struct ts_err *err)
+int ts_ship_begin(struct ts_agent *source, struct ts_agent *target, const char *name, unsigned stall_ms, struct ts_ship **ret,
+                  struct ts_err *err)
 {
-        return begin(source, target, /* tree= */ false, stall_ms, ret, err);
+        ts_auto_frame f = { 0 };
+
+        ts_frame_begin(&f, TS_FRAME_WATCH);
+        return ts_put_text(&f, ts_or(name, "."), err) < 0 ? -1 : begin(source, target, &f, stall_ms, ret, err);
 }
 
 int ts_ship_begin_tree(struct ts_agent *source, struct ts_agent *target, unsigned stall_ms, struct ts_ship **ret, struct ts_err *err)
 {
-        return begin(source, target, /* tree= */ true, stall_ms, ret, err);
+        return begin(source, target, NULL, stall_ms, ret, err);
+}
+
+void ts_ship_end(struct ts_ship *s, bool final)
+{
+        ts_auto_frame f = { 0 };
+
+        atomic_store(&s->complete, true);
+        ts_frame_begin(&f, s->tree ? TS_FRAME_SCAN : TS_FRAME_FINISH);
+        if (ts_put_u32(&f, final, NULL) < 0 || ts_frame_write(s->source->fd, &f, ts_deadline_in_ms(s->stall_ms), false, NULL) < 0)
+                (void)shutdown(s->source->fd, SHUT_RDWR); /* the thread knows better why */
 }
 
 static void join(struct ts_ship *s)
@@ -149,38 +161,38 @@ static void join(struct ts_ship *s)
         s->has_thread = false;
 }
 
-int ts_ship_finish(struct ts_ship *s, bool final, struct ts_ship_stats *ret, struct ts_err *err)
+static void join_ticking(struct ts_ship *s, void (*tick)(void *ctx), void *ctx)
 {
-        ts_auto_frame f = { 0 };
-        ts_auto_err failed = TS_ERR_INIT;
-        int rc;
+        while (s->has_thread) {
+                struct timespec until;
 
-        atomic_store(&s->complete, true);
-        atomic_store(&s->cancellable, !final);
-        ts_frame_begin(&f, s->tree ? TS_FRAME_SCAN : TS_FRAME_FINISH);
-        rc = ts_put_u32(&f, final, &failed) < 0 || ts_frame_write(s->source->fd, &f, ts_deadline_in_ms(s->stall_ms), false, &failed) < 0
-                     ? -1
-                     : 0;
-        if (rc < 0) /* the thread knows better why */
-                (void)shutdown(s->source->fd, SHUT_RDWR);
+                (void)clock_gettime(CLOCK_MONOTONIC, &until);
+                until.tv_nsec += TICK_NS;
+                until.tv_sec += until.tv_nsec / 1000000000;
+                until.tv_nsec %= 1000000000;
+                if (pthread_clockjoin_np(s->thread, NULL, CLOCK_MONOTONIC, &until) == 0)
+                        s->has_thread = false;
+                else
+                        tick(ctx);
+        }
+}
+
+int ts_ship_wait(struct ts_ship *s, void (*tick)(void *ctx), void *ctx, struct ts_ship_stats *ret, struct ts_err *err)
+{
+        uint64_t *const dump[] = { &ret->pages, &ret->zero, &ret->same, &ret->copied, &ret->sent }, *const tree[] = {
+                &ret->objects, &ret->changed, &ret->removed, &ret->bytes_read, &ret->bytes_sent
+        };
+
+        if (tick)
+                join_ticking(s, tick, ctx);
         join(s);
         if (s->rc < 0) {
                 ts_err_move(err, &s->err);
                 return -1;
         }
-        if (rc < 0) {
-                ts_err_move(err, &failed);
-                return -1;
-        }
         *ret = (struct ts_ship_stats){ .bytes = atomic_load(&s->bytes) };
-        {
-                uint64_t *const dump[] = { &ret->pages, &ret->zero, &ret->same, &ret->copied, &ret->sent }, *const tree[] = {
-                        &ret->objects, &ret->changed, &ret->removed, &ret->bytes_read, &ret->bytes_sent
-                };
-
-                for (size_t i = 0; i < TS_ARRAY_LEN(dump); i++)
-                        *(s->tree ? tree : dump)[i] = s->figures[i];
-        }
+        for (size_t i = 0; i < TS_ARRAY_LEN(dump); i++)
+                *(s->tree ? tree : dump)[i] = s->figures[i];
         return 0;
 }
 

@@ -29,12 +29,17 @@ struct ts_ship_stats {
 };
 
 struct ts_ship; /* a round under way: a thread */
-/* The dump is about to be made in the source agent's directory: what there is of it begins to travel. Both agents stay the caller's, and serve nothing else until the end of the round.
+/* Before the first round over a tree: of its own entries only those named this way travel, under the name `as`. */
+int ts_agent_only(struct ts_agent *source, const char *name, const char *as, struct ts_err *err);
+
+/* The dump is about to be made in the directory `name` of the source agent's (NULL: in itself): what there is of it begins to travel. Both agents stay the caller's, and serve nothing else until the end of the round.
  * stall_ms: no byte moved for so long, once the dump is complete, is TS_ETIMEOUT. */
-int ts_ship_begin(struct ts_agent *source, struct ts_agent *target, unsigned stall_ms, struct ts_ship **ret, struct ts_err *err);
-/* The dump is complete: waits until it is there. final: with everything that a restore needs. What an agent says, TS_ECONNECT, TS_ETIMEOUT; TS_ECANCELED on ts_stop_signal unless it is final. */
-int ts_ship_finish(struct ts_ship *s, bool final, struct ts_ship_stats *ret, struct ts_err *err);
-/* A round over the directory as a tree of files (transfer/agent/tree_send.h), to be ended with ts_ship_finish like one of a dump. An agent does the one or the other. */
+int ts_ship_begin(struct ts_agent *source, struct ts_agent *target, const char *name, unsigned stall_ms, struct ts_ship **ret, struct ts_err *err);
+/* The dump is complete: the rest may travel. final: with everything that a restore needs. What is wrong is said by ts_ship_wait. */
+void ts_ship_end(struct ts_ship *s, bool final);
+/* Waits until it is there; tick (may be NULL) is called ten times a second. What an agent says, TS_ECONNECT, TS_ETIMEOUT, TS_ECANCELED on ts_stop_signal. */
+int ts_ship_wait(struct ts_ship *s, void (*tick)(void *ctx), void *ctx, struct ts_ship_stats *ret, struct ts_err *err);
+/* A round over the directory as a tree of files (transfer/agent/tree_send.h), to be ended with ts_ship_end like one of a dump. An agent does the one or the other. */
 int ts_ship_begin_tree(struct ts_agent *source, struct ts_agent *target, unsigned stall_ms, struct ts_ship **ret, struct ts_err *err);
 uint64_t ts_ship_bytes(const struct ts_ship *s); /* passed on so far; any thread */
 /* Also gives a round up: the agents are of no use afterwards. */

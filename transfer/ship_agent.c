@@ -134,6 +134,17 @@ int ts_agent_start(struct ts_host *h, const char *directory, struct ts_agent **r
         return 0;
 }
 
+int ts_agent_only(struct ts_agent *source, const char *name, const char *as, struct ts_err *err)
+{
+        ts_auto_frame f = { 0 };
+
+        ts_frame_begin(&f, TS_FRAME_ONLY);
+        return ts_put_text(&f, name, err) < 0 || ts_put_text(&f, as, err) < 0 ||
+                               ts_frame_write(source->fd, &f, ts_deadline_in_ms(HELLO_MS), true, err) < 0
+                       ? -1
+                       : 0;
+}
+
 void ts_agent_free(struct ts_agent *a)
 {
         if (a->proc)

@@ -44,8 +44,9 @@ static void round_of(struct ts_agent *source, struct ts_agent *target, bool fina
         ts_auto(ts_ship) struct ts_ship *s = NULL;
         ts_auto_err err = TS_ERR_INIT;
 
-        OK(ts_ship_begin(source, target, STALL_MS, &s, &err));
-        OK(ts_ship_finish(s, final, ret, &err));
+        OK(ts_ship_begin(source, target, NULL, STALL_MS, &s, &err));
+        ts_ship_end(s, final);
+        OK(ts_ship_wait(s, NULL, NULL, ret, &err));
         CU_ASSERT_EQUAL(ts_ship_bytes(s), ret->bytes);
 }
 
@@ -104,13 +105,15 @@ static void ship_trees(void)
         lab_shell("mkdir $TS_SSH_DIR/tree-in/d; ln -s d $TS_SSH_DIR/tree-in/l");
         write_pattern(in, "d/file", MIB, 0);
         OK(ts_ship_begin_tree(source, target, STALL_MS, &s, &err));
-        OK(ts_ship_finish(s, false, &st, &err));
+        ts_ship_end(s, false);
+        OK(ts_ship_wait(s, NULL, NULL, &st, &err));
         CU_ASSERT_EQUAL(st.objects, 3);
         CU_ASSERT_EQUAL(st.bytes_sent, MIB);
         ts_ship_free(TS_TAKE(s));
         write_pattern(in, "d/other", 10, 0);
         OK(ts_ship_begin_tree(source, target, STALL_MS, &s, &err));
-        OK(ts_ship_finish(s, true, &st, &err));
+        ts_ship_end(s, true);
+        OK(ts_ship_wait(s, NULL, NULL, &st, &err));
         CU_ASSERT_EQUAL(st.objects, 4);
         CU_ASSERT_EQUAL(st.bytes_sent, 10);
         same_dirs(in, out);
@@ -162,12 +165,13 @@ static void ship_killed(void)
 
                 OK(ts_agent_start(at[i] == 0 ? remote : local, in, &source, &err));
                 OK(ts_agent_start(at[i] == 1 ? remote : local, out, &target, &err));
-                OK(ts_ship_begin(source, target, STALL_MS, &s, &err));
+                OK(ts_ship_begin(source, target, NULL, STALL_MS, &s, &err));
                 write_pattern(in, "pages-1.img", 16 * MIB, 0);
                 while (ts_ship_bytes(s) == 0)
                         ts_sleep_ms(5);
                 lab_shell("pkill -KILL -f ^/var/lib/tranship/agent/");
-                CU_ASSERT_EQUAL(ts_ship_finish(s, true, &st, &err), -1);
+                ts_ship_end(s, true);
+                CU_ASSERT_EQUAL(ts_ship_wait(s, NULL, NULL, &st, &err), -1);
                 (void)printf("'%s' ", ts_err_message(&err));
                 ts_err_clear(&err);
                 ts_ship_free(TS_TAKE(s));
@@ -195,9 +199,10 @@ static void ship_silent(void)
         OK(ts_host_local(&local, &err));
         OK(ts_agent_start(remote, in, &source, &err));
         OK(ts_agent_start(local, out, &target, &err));
-        OK(ts_ship_begin(source, target, 2000, &s, &err));
+        OK(ts_ship_begin(source, target, NULL, 2000, &s, &err));
         lab_shell("pkill -STOP -f ^/var/lib/tranship/agent/");
-        FAILS(ts_ship_finish(s, true, &st, &err), TS_ETIMEOUT);
+        ts_ship_end(s, true);
+        FAILS(ts_ship_wait(s, NULL, NULL, &st, &err), TS_ETIMEOUT);
         lab_shell("pkill -KILL -f ^/var/lib/tranship/agent/");
         ts_ship_free(TS_TAKE(s));
         ts_agent_free(TS_TAKE(source));

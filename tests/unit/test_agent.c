@@ -166,6 +166,7 @@ static void watch(struct agent *source)
         ts_auto_frame f = { 0 };
 
         ts_frame_begin(&f, TS_FRAME_WATCH);
+        UNIT_OK(ts_put_text(&f, ".", &err));
         put(source->fd, &f);
 }
 
@@ -389,10 +390,17 @@ static void hostile_frames(void)
                 UNIT_OK(ts_put_u32(&f, 0, &err));
                 UNIT_OK(ts_put_text(&f, names[i], &err));
                 answer_to(&f, true, TS_EPROTO);
+                if (!strcmp(names[i], "a.part"))
+                        continue; /* a source may be called so */
+                ts_frame_begin(&f, TS_FRAME_WATCH);
+                UNIT_OK(ts_put_text(&f, names[i], &err));
+                answer_to(&f, true, TS_EPROTO);
+                ts_frame_begin(&f, TS_FRAME_ONLY);
+                UNIT_OK(ts_put_text(&f, "a", &err));
+                UNIT_OK(ts_put_text(&f, names[i], &err));
+                answer_to(&f, true, TS_EPROTO);
         }
         for (uint32_t type = 0; type < 40; type++) {
-                if (type == TS_FRAME_WATCH)
-                        continue;
                 ts_frame_begin(&f, (enum ts_frame_type)type);
                 answer_to(&f, true, TS_EPROTO);
                 answer_to(&f, false, TS_EPROTO);

@@ -7,8 +7,9 @@
  * Who sends what (fields in brackets, in order; s: text of at most 4096 bytes, d: the rest of the body):
  *   both     HELLO   [u32 version, s tool]
  *   to both  ROOT    [s directory]                 what the agent may touch from here on; one, named by the migration; READY when it is there
- *   to source WATCH  []                            a dump is about to be made in the root: send its pages while they are written
+ *   to source WATCH  [s name]                      a dump is about to be made in that directory of the root (".": the root): send its pages while they are written
  *            FINISH  [u32 final]                   it is complete: send the rest
+ *            ONLY    [s name, s as]                of the tree's own entries this one, which the other side calls so; as often as there are such
  *            SCAN    [u32 final]                   send what changed in the tree since the last time
  *   source → target (tranship passes them on unread)
  *            PAGES   [u32 file, s name]            steps for the held file of that number follow
@@ -42,6 +43,7 @@ enum ts_frame_type {
         TS_FRAME_ROOT,
         TS_FRAME_WATCH,
         TS_FRAME_FINISH,
+        TS_FRAME_ONLY,
         TS_FRAME_SCAN,
         TS_FRAME_PAGES = 16, /* from here on: source to target */
         TS_FRAME_STEPS,

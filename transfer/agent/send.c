@@ -22,6 +22,8 @@ struct pages {
 
 struct ts_send {
         int out_fd, root;
+        char *name; /* of the dump's directory */
+        int dump;   /* it, or -1: it is not there yet */
         struct ts_delta *delta;
         struct ts_frame steps, other;
         struct pages *pages; /* rising numbers */
@@ -66,7 +68,7 @@ struct ts_send *ts_send_new(int out_fd)
         if (!s)
                 return NULL;
         s->out_fd = out_fd;
-        s->root = s->fd = -1;
+        s->root = s->dump = s->fd = -1;
         s->delta = ts_delta_new(take_step, s);
         ts_frame_begin(&s->steps, TS_FRAME_STEPS);
         if (s->delta)
@@ -81,6 +83,9 @@ void ts_send_free(struct ts_send *s)
                 ts_delta_free(s->delta);
         if (s->root >= 0)
                 (void)close(s->root);
+        if (s->dump >= 0)
+                (void)close(s->dump);
+        free(s->name);
         ts_frame_clear(&s->steps);
         ts_frame_clear(&s->other);
         free(s->pages);
@@ -95,7 +100,26 @@ uint64_t ts_send_bytes(const struct ts_send *s)
 int ts_send_root(struct ts_send *s, const char *path, struct ts_err *err)
 {
         s->root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        return s->root < 0 ? ts_err_errno(err, errno, "cannot open '%s'", path) : 0;
+        return s->root < 0 ? ts_err_errno(err, errno, "cannot open '%s'", path) : ts_send_watch(s, ".", err);
+}
+
+int ts_send_watch(struct ts_send *s, const char *name, struct ts_err *err)
+{
+        if (s->dump >= 0)
+                (void)close(TS_TAKE_FD(s->dump));
+        free(s->name);
+        s->name = ts_strdup0(name);
+        return s->name ? 0 : ts_err_set(err, TS_ENOMEM, "out of memory");
+}
+
+/* 1: it is there. */
+static int open_dump(struct ts_send *s, struct ts_err *err)
+{
+        if (s->dump < 0)
+                s->dump = openat(s->root, s->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (s->dump < 0 && errno != ENOENT)
+                return ts_err_errno(err, errno, "cannot open '%s'", s->name);
+        return s->dump >= 0;
 }
 
 /* ---- the directory ---- */
@@ -150,19 +174,32 @@ static int add_name(struct names *n, const char *name, struct ts_err *err)
 
 static int list_root(struct ts_send *s, struct names *ret, struct ts_err *err)
 {
-        int fd = openat(s->root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        DIR *d = fd < 0 ? NULL : fdopendir(fd);
-        int rc = 0;
+        int fd, rc = open_dump(s, err);
+        DIR *d;
 
+        if (rc <= 0)
+                return rc;
+        rc = 0;
+        fd = openat(s->dump, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        d = fd < 0 ? NULL : fdopendir(fd);
         if (!d) {
                 rc = ts_err_errno(err, errno, "cannot list the dump's directory");
                 if (fd >= 0)
                         (void)close(fd);
                 return rc;
         }
-        for (const struct dirent *e; rc == 0 && (e = readdir(d));) /* NOLINT(concurrency-mt-unsafe): a stream of our own */
+        while (rc == 0) {
+                const struct dirent *e;
+
+                errno = 0;
+                e = readdir(d); /* NOLINT(concurrency-mt-unsafe): a stream of our own */
+                if (!e && errno)
+                        rc = ts_err_errno(err, errno, "cannot list the dump's directory");
+                if (!e)
+                        break;
                 if (e->d_name[0] != '.')
                         rc = add_name(ret, e->d_name, err);
+        }
         (void)closedir(d);
         if (ret->n)
                 qsort(ret->pages, ret->n, sizeof(*ret->pages), compare);
@@ -205,7 +242,7 @@ static int begin(struct ts_send *s, unsigned long long number, struct ts_err *er
         if (!find(s, number) && learn(s, number, err) < 0)
                 return -1;
         (void)snprintf(name, sizeof(name), "pages-%llu.img", number);
-        s->fd = openat(s->root, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+        s->fd = openat(s->dump, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
         if (s->fd < 0)
                 return ts_err_errno(err, errno, "cannot open '%s'", name);
         s->now = find(s, number);
@@ -306,7 +343,7 @@ static int send_bytes(struct ts_send *s, int fd, uint64_t size, struct ts_err *e
 
 static int send_file(struct ts_send *s, const char *name, struct ts_err *err)
 {
-        ts_auto_fd int fd = openat(s->root, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+        ts_auto_fd int fd = openat(s->dump, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
         struct stat st;
 
         if (fd < 0 || fstat(fd, &st) < 0)
@@ -331,7 +368,7 @@ static int sum_pages(struct ts_send *s, struct ts_err *err)
                 if (!s->pages[i].sent)
                         continue;
                 (void)snprintf(name, sizeof(name), "pages-%llu.img", s->pages[i].number);
-                fd = openat(s->root, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+                fd = openat(s->dump, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
                 if (fd < 0 || fstat(fd, &st) < 0)
                         return ts_err_errno(err, errno, "cannot open '%s'", name);
                 if ((uint64_t)st.st_size != s->pages[i].size)
@@ -359,6 +396,8 @@ int ts_send_finish(struct ts_send *s, bool final, struct ts_delta_stats *ret_sta
         struct names n = { .others = TS_LIST_INIT };
         int rc = list_root(s, &n, err);
 
+        if (rc == 0 && final && s->dump < 0)
+                rc = ts_err_set(err, TS_EPROTO, "there is no dump in '%s'", s->name);
         if (rc == 0)
                 rc = send_pages(s, &n, err) < 0 || end(s, err) < 0 ? -1 : 0;
         for (size_t i = 0; rc == 0 && final && i < n.others.n; i++)

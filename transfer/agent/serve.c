@@ -110,6 +110,26 @@ static int be_target(struct agent *a, struct ts_err *err)
         return a->receive ? ts_receive_root(a->receive, a->root, err) : ts_err_set(err, TS_ENOMEM, "out of memory");
 }
 
+/* A name of one component, or the root itself. */
+static int start_watching(struct agent *a, const struct ts_frame *f, struct ts_err *err)
+{
+        struct ts_unpack u = ts_unpack(f), as_name = u;
+        ts_auto_free char *text = ts_get_text(&u);
+        char name[256];
+
+        if (ts_unpack_end(&u, f, err) < 0)
+                return -1;
+        if (strcmp(text, ".") != 0) {
+                (void)ts_get_name(&as_name, name);
+                if (ts_unpack_end(&as_name, f, err) < 0)
+                        return -1;
+        }
+        if (be_source(a, err) < 0)
+                return -1;
+        a->watching = true;
+        return ts_send_watch(a->send, text, err);
+}
+
 static int finish(struct agent *a, const struct ts_frame *f, struct ts_err *err)
 {
         struct ts_unpack u = ts_unpack(f);
@@ -122,21 +142,34 @@ static int finish(struct agent *a, const struct ts_frame *f, struct ts_err *err)
         return ts_send_finish(a->send, final, &st, err) < 0 ? -1 : ready(a, &st, ts_send_bytes(a->send), err);
 }
 
+static int be_tree(struct agent *a, struct ts_err *err)
+{
+        if (a->tree_send)
+                return 0;
+        if (fresh(a, err) < 0)
+                return -1;
+        a->tree_send = ts_tree_send_new(a->out);
+        return a->tree_send ? 0 : ts_err_set(err, TS_ENOMEM, "out of memory");
+}
+
+static int only(struct agent *a, const struct ts_frame *f, struct ts_err *err)
+{
+        struct ts_unpack u = ts_unpack(f);
+        char name[256], as[256];
+
+        (void)ts_get_name(&u, name);
+        (void)ts_get_name(&u, as);
+        return ts_unpack_end(&u, f, err) < 0 || be_tree(a, err) < 0 ? -1 : ts_tree_send_only(a->tree_send, name, as, err);
+}
+
 static int scan_tree(struct agent *a, const struct ts_frame *f, struct ts_err *err)
 {
         struct ts_unpack u = ts_unpack(f);
         uint32_t final = ts_get_u32(&u);
         struct ts_tree_stats st = { 0 };
 
-        if (ts_unpack_end(&u, f, err) < 0)
+        if (ts_unpack_end(&u, f, err) < 0 || be_tree(a, err) < 0)
                 return -1;
-        if (!a->tree_send) {
-                if (fresh(a, err) < 0)
-                        return -1;
-                a->tree_send = ts_tree_send_new(a->out);
-                if (!a->tree_send)
-                        return ts_err_set(err, TS_ENOMEM, "out of memory");
-        }
         if (ts_tree_send_round(a->tree_send, a->root, final, &st, err) < 0)
                 return -1;
 
@@ -176,10 +209,11 @@ static int take(struct agent *a, const struct ts_frame *f, struct ts_err *err)
         case TS_FRAME_ROOT:
                 return set_root(a, f, err);
         case TS_FRAME_WATCH:
-                a->watching = true;
-                return be_source(a, err);
+                return start_watching(a, f, err);
         case TS_FRAME_FINISH:
                 return finish(a, f, err);
+        case TS_FRAME_ONLY:
+                return only(a, f, err);
         case TS_FRAME_SCAN:
                 return scan_tree(a, f, err);
         default:

@@ -51,6 +51,7 @@ struct table {
 
 struct ts_tree_send {
         int out_fd;
+        struct ts_list only, only_as; /* one entry each */
         struct table names, inodes;
         struct ts_frame frame, steps;
         struct ts_tree_stats stats;
@@ -103,6 +104,8 @@ static void table_clear(struct table *x, void (*drop)(void *))
 
 void ts_tree_send_free(struct ts_tree_send *t)
 {
+        ts_list_clear(&t->only);
+        ts_list_clear(&t->only_as);
         table_clear(&t->names, name_free);
         table_clear(&t->inodes, inode_free);
         ts_frame_clear(&t->frame);
@@ -532,13 +535,30 @@ static int send_object(struct ts_tree_send *t, int dir, const char *leaf, int fd
 
 static int scan(struct ts_tree_send *t, int fd, const char *path, unsigned depth, struct ts_err *err);
 
+int ts_tree_send_only(struct ts_tree_send *t, const char *name, const char *as, struct ts_err *err)
+{
+        return ts_list_add(&t->only, name, err) < 0 ? -1 : ts_list_add(&t->only_as, as, err);
+}
+
+/* What an entry of the root is called there; NULL: it stays here. */
+static const char *top_name(const struct ts_tree_send *t, const char *leaf)
+{
+        for (size_t i = 0; i < t->only.n; i++)
+                if (!strcmp(t->only.v[i], leaf))
+                        return t->only_as.v[i];
+        return t->only.n ? NULL : leaf;
+}
+
 static int scan_entry(struct ts_tree_send *t, int dir, const char *leaf, const char *parent, unsigned depth, struct ts_err *err)
 {
-        ts_auto_free char *path = parent[0] == '.' && !parent[1] ? ts_strdup0(leaf) : ts_fmt("%s/%s", parent, leaf);
+        const char *top = depth == 0 ? top_name(t, leaf) : NULL;
+        ts_auto_free char *path = depth == 0 ? ts_strdup0(top) : ts_fmt("%s/%s", parent, leaf);
         ts_auto_err failed = TS_ERR_INIT;
         struct stat st;
         int fd, rc;
 
+        if (depth == 0 && !top)
+                return 0;
         if (!path)
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
         if (fstatat(dir, leaf, &st, AT_SYMLINK_NOFOLLOW) < 0)

@@ -1,0 +1,204 @@
+/* The directories a container consists of, each with an agent on both sides that brings it over, round after round: the dumps, the root file system's upper directory, volumes and bind mounts, and
+ * the few files that the engine keeps beside them. Everything travels at once; nothing on the target has a name that an engine would restore from before a final round is complete. */
+#include "engine/mig.h"
+#include "transfer/ship.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define STALL_MS 120000
+
+enum kind { DUMP, TREE };
+
+struct ts_place {
+        enum kind kind;
+        const char *what;
+        char *from, *to;
+        struct ts_agent *source, *target;
+        struct ts_ship *ship; /* the round under way */
+        uint64_t *bytes;      /* where what travelled is counted; borrowed */
+};
+
+static int make_dir(struct ts_end *e, const char *path, struct ts_err *err)
+{
+        const char *const argv[] = { "mkdir", "-p", "-m", "0700", "--", path, NULL };
+
+        return ts_host_check(e->host, argv, NULL, NULL, err);
+}
+
+/* Takes from and to over. */
+static int add(struct ts_mig *m, enum kind kind, const char *what, char *from, char *to, uint64_t *bytes, struct ts_err *err)
+{
+        struct ts_place *p = &m->places[m->n_places];
+
+        *p = (struct ts_place){ .kind = kind, .what = what, .from = from, .to = to, .bytes = bytes };
+        m->n_places++;
+        if (!from || !to)
+                return ts_err_set(err, TS_ENOMEM, "out of memory");
+        if (kind == DUMP && (make_dir(&m->dst, to, err) < 0 || make_dir(&m->src, from, err) < 0))
+                return -1;
+        if (ts_agent_start(m->src.host, from, &p->source, err) < 0 || ts_agent_start(m->dst.host, to, &p->target, err) < 0)
+                return ts_err_prefix(err, "%s '%s'", what, from);
+        return 0;
+}
+
+static int add_dump(struct ts_mig *m, const struct ts_container *there, struct ts_err *err)
+{
+        bool podman = m->engine == TS_PODMAN;
+
+        return add(m, DUMP, "dump", podman ? ts_strdup0(m->bundle) : ts_fmt("%s/checkpoints", m->bundle),
+                   podman ? ts_fmt("%s/checkpoint", there->bundle_dir) : ts_fmt("%s/checkpoints/%s", there->bundle_dir, m->checkpoint), &m->r->bytes.memory, err);
+}
+
+static int add_data(struct ts_mig *m, struct ts_err *err)
+{
+        for (size_t i = 0; i < m->n_data; i++) {
+                struct ts_data *d = &m->data[i];
+
+                if (d->mode != TS_DATA_SHARED && add(m, TREE, d->is_volume ? "volume" : "bind mount", ts_strdup0(d->src_path), ts_strdup0(d->dst_path), &m->r->bytes.volumes, err) < 0)
+                        return -1;
+        }
+        return 0;
+}
+
+/* The name of a file that lies in dir itself, or NULL. */
+static const char *name_in(const char *dir, const char *path)
+{
+        size_t len = strlen(dir);
+
+        if (!path || strncmp(path, dir, len) != 0 || path[len] != '/' || !path[len + 1] || strchr(path + len + 1, '/'))
+                return NULL;
+        return path + len + 1;
+}
+
+/* The log so far, where the engine keeps one beside the container: it appends to it. */
+static int name_log(struct ts_mig *m, const struct ts_container *there, struct ts_agent *source, struct ts_err *err)
+{
+        ts_auto_free char *made_up = ts_fmt("%s-json.log", there->id);
+        const char *log = name_in(m->bundle, m->c->log_path), *log_there = name_in(there->bundle_dir, there->log_path);
+
+        return log ? ts_agent_only(source, log, log_there ? log_there : m->engine == TS_DOCKER ? ts_or(made_up, log) : log, err) : 0;
+}
+
+/* What Podman's restore reads beside the images. */
+static const char *const podman_files[] = { "network.status", "devshm-checkpoint.tar", "artifacts" };
+
+static int add_files(struct ts_mig *m, const struct ts_container *there, struct ts_err *err)
+{
+        bool podman = ts_keeps_id(m);
+        struct ts_agent *source;
+
+        if (!podman && !name_in(m->bundle, m->c->log_path))
+                return 0;
+        if (add(m, TREE, "engine's files", ts_strdup0(m->bundle), ts_strdup0(there->bundle_dir), &m->r->bytes.rootfs, err) < 0)
+                return -1;
+        source = m->places[m->n_places - 1].source;
+        for (size_t i = 0; podman && i < TS_ARRAY_LEN(podman_files); i++)
+                if (ts_agent_only(source, podman_files[i], podman_files[i], err) < 0)
+                        return -1;
+        return name_log(m, there, source, err);
+}
+
+int ts_places_open(struct ts_mig *m, struct ts_err *err)
+{
+        ts_auto(ts_container) struct ts_container *there = NULL;
+
+        if (ts_api_inspect(m->dst.api, m->dst_id, &there, err) < 0)
+                return -1;
+        if (!m->c->upper_dir || !there->upper_dir || !there->bundle_dir)
+                return ts_err_set(err, TS_EENGINE, "the engine does not say where the container's files are");
+        free(m->target_bundle);
+        m->target_bundle = ts_strdup0(there->bundle_dir);
+        m->places = calloc(m->n_data + 3, sizeof(*m->places));
+        if (!m->places || !m->target_bundle)
+                return ts_err_set(err, TS_ENOMEM, "out of memory");
+        if (m->strategy != TS_COLD && add_dump(m, there, err) < 0)
+                return -1;
+        return add(m, TREE, "root file system", ts_strdup0(m->c->upper_dir), ts_strdup0(there->upper_dir), &m->r->bytes.rootfs, err) < 0 || add_data(m, err) < 0 ? -1 : add_files(m, there, err);
+}
+
+void ts_places_close(struct ts_mig *m)
+{
+        for (size_t i = 0; i < m->n_places; i++) {
+                struct ts_place *p = &m->places[i];
+
+                if (p->ship)
+                        ts_ship_free(p->ship);
+                if (p->source)
+                        ts_agent_free(p->source);
+                if (p->target)
+                        ts_agent_free(p->target);
+                free(p->from);
+                free(p->to);
+        }
+        free(m->places);
+        m->places = NULL;
+        m->n_places = 0;
+}
+
+/* ---- rounds ---- */
+
+int ts_dump_ship(struct ts_mig *m, const char *name, struct ts_err *err)
+{
+        struct ts_place *p = &m->places[0];
+
+        return ts_ship_begin(p->source, p->target, name, STALL_MS, &p->ship, err);
+}
+
+static void tick(void *ctx)
+{
+        struct ts_mig *m = ctx;
+        uint64_t sum = 0;
+
+        for (size_t i = 0; i < m->n_places; i++)
+                sum += m->places[i].ship ? ts_ship_bytes(m->places[i].ship) : 0;
+        (void)ts_mig_progress(m, sum);
+}
+
+static int wait_for(struct ts_mig *m, struct ts_place *p, struct ts_ship_stats *ret, struct ts_err *err)
+{
+        int rc = ts_ship_wait(p->ship, tick, m, ret, err);
+
+        if (rc == 0) {
+                *p->bytes += ret->bytes;
+                m->phase_bytes += ret->bytes;
+        }
+        ts_ship_free(TS_TAKE(p->ship));
+        return rc < 0 ? ts_err_prefix(err, "%s '%s'", p->what, p->from) : 0;
+}
+
+int ts_dump_drop(struct ts_mig *m, struct ts_err *err)
+{
+        struct ts_ship_stats sent = { 0 };
+
+        if (!m->n_places || !m->places[0].ship)
+                return 0;
+        ts_ship_end(m->places[0].ship, false);
+        return wait_for(m, &m->places[0], &sent, err);
+}
+
+int ts_places_begin(struct ts_mig *m, bool final, struct ts_err *err)
+{
+        m->progress_what = "memory and files";
+        m->progress_total = 0;
+        for (size_t i = 0; i < m->n_places; i++) {
+                struct ts_place *p = &m->places[i];
+
+                if (p->kind == TREE && ts_ship_begin_tree(p->source, p->target, STALL_MS, &p->ship, err) < 0)
+                        return ts_err_prefix(err, "%s '%s'", p->what, p->from);
+                if (p->ship)
+                        ts_ship_end(p->ship, final);
+        }
+        return 0;
+}
+
+int ts_places_wait(struct ts_mig *m, struct ts_err *err)
+{
+        for (size_t i = 0; i < m->n_places; i++) {
+                struct ts_ship_stats sent = { 0 };
+
+                if (m->places[i].ship && wait_for(m, &m->places[i], &sent, err) < 0)
+                        return -1;
+        }
+        return 0;
+}
