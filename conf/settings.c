@@ -12,6 +12,7 @@
 
 static const char *const transfer_choices[] = { "auto", "scp", "stream", NULL };
 static const char *const strategy_choices[] = { "auto", "archive", "in-place", NULL };
+static const char *const precopy_choices[] = { "all", "files", "none", NULL };
 static const char *const verify_failure_choices[] = { "rollback", "keep", NULL };
 static const char *const when_choices[] = { "auto", "always", "never", NULL };
 static const char *const volume_choices[] = { "replace", "shared", NULL };
@@ -28,6 +29,10 @@ static const struct ts_setting settings[] = {
           .help = "how bytes travel: over an SSH channel with nothing on disk between (stream), or by SCP" },
         { .key = "strategy", .type = TS_SET_ENUM, .fallback = "auto", .choices = strategy_choices, .arg = "HOW",
           .help = "how state leaves the source: the engine's own archive, or its storage directly (in-place)" },
+        { .key = "precopy", .type = TS_SET_ENUM, .fallback = "all", .choices = precopy_choices, .arg = "WHAT",
+          .help = "what travels while the container still runs: files and memory (all; memory freezes it for moments), files, nothing" },
+        { .key = "max_downtime", .type = TS_SET_DURATION_MS, .fallback = "0", .min = 0, .max = 24 * HOUR, .arg = "DURATION",
+          .help = "do not freeze the container when the downtime is predicted to be longer (0: no limit)" },
         { .key = "ssh_config", .type = TS_SET_STRING, .form = TS_FORM_FILE, .fallback = "", .arg = "FILE",
           .help = "SSH configuration file (default: the calling user's)" },
         { .key = "known_hosts", .type = TS_SET_STRING, .form = TS_FORM_FILE, .fallback = "", .arg = "FILE",

@@ -19,12 +19,14 @@ int ts_same_generation(struct ts_mig *m, struct ts_err *err)
         }
         if (now->state != TS_STATE_RUNNING)
                 return ts_err_set(err, TS_ECONFLICT, "container '%s' is not running any more (%s)", m->c->name, ts_state_str(now->state));
+        if (!ts_streq0(now->name, m->c->name))
+                return ts_err_set(err, TS_ECONFLICT, "container '%s' was renamed by somebody else, to '%s'", m->c->name, now->name);
         if (now->pid != m->c->pid || !ts_streq0(now->started_at, m->c->started_at))
                 return ts_err_set(err, TS_ECONFLICT, "container '%s' was restarted by somebody else", m->c->name);
         return 0;
 }
 
-static int remove_old_images(struct ts_mig *m, struct ts_err *err)
+int ts_remove_images(struct ts_mig *m, struct ts_err *err)
 {
         ts_auto_free char *dir = NULL, *log = NULL, *stats = NULL;
 
@@ -42,7 +44,7 @@ static int remove_old_images(struct ts_mig *m, struct ts_err *err)
 
 int ts_rearm(struct ts_mig *m, struct ts_err *err)
 {
-        return ts_same_generation(m, err) < 0 ? -1 : remove_old_images(m, err);
+        return ts_same_generation(m, err) < 0 ? -1 : ts_remove_images(m, err);
 }
 
 static int policy_off(struct ts_mig *m, struct ts_err *err)
@@ -64,7 +66,7 @@ int ts_phase_arm(struct ts_mig *m, struct ts_err *err)
 {
         if (ts_lock_check(m->src.host, m->lock_path, m->id, err) < 0 || ts_same_generation(m, err) < 0 || ts_journal_set_stage(m->j, TS_STAGE_ARMED, NULL, err) < 0)
                 return -1;
-        if (remove_old_images(m, err) < 0 || policy_off(m, err) < 0)
+        if (ts_remove_images(m, err) < 0 || policy_off(m, err) < 0)
                 return -1;
         if (m->strategy != TS_COLD)
                 ts_door_shut(m, &m->dst);

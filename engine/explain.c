@@ -49,7 +49,7 @@ void ts_explain_failure(struct ts_mig *m, struct ts_err *err)
         ts_auto_free char *path = NULL, *log = NULL;
         ts_auto_criu_explanation from_log = { 0 };
 
-        if (!err || m->strategy == TS_COLD || !m->phase || (!restore && strcmp(m->phase, "checkpoint") != 0) || err->code != TS_EENGINE)
+        if (!err || m->strategy == TS_COLD || !m->phase || (!restore && strcmp(m->phase, "checkpoint") != 0 && strcmp(m->phase, "pre-copy") != 0) || err->code != TS_EENGINE)
                 return;
         path = log_path(m, err, restore);
         log = log_tail(e, path);

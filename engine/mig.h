@@ -87,6 +87,7 @@ struct ts_mig {
         bool restore_overdue;         /* the engine did not answer the restore within --restore-timeout */
         bool both_may_run;            /* somebody started the source after the commit */
 
+        uint64_t memory_bytes;        /* of the container, as preflight saw it */
         struct ts_place *places;      /* directories under way (places.c) */
         size_t n_places;
 
@@ -136,6 +137,7 @@ static inline struct ts_end *ts_mig_end(struct ts_mig *m, enum ts_side s) { retu
 int ts_phase_connect(struct ts_mig *m, struct ts_err *err);
 int ts_phase_preflight(struct ts_mig *m, struct ts_err *err);
 int ts_phase_prepare(struct ts_mig *m, struct ts_err *err);
+int ts_phase_precopy(struct ts_mig *m, struct ts_err *err);
 int ts_phase_arm(struct ts_mig *m, struct ts_err *err);
 int ts_phase_checkpoint(struct ts_mig *m, struct ts_err *err);
 int ts_phase_transfer(struct ts_mig *m, struct ts_err *err);
@@ -198,6 +200,7 @@ struct ts_json *ts_mig_options_json(const struct ts_mig *m); /* what ts_mig_from
 
 /* Fetches CRIU's and the runtime's own words for a failed checkpoint or restore from the host and puts an explanation into err. Best effort. */
 bool ts_dump_may_pass_later(struct ts_mig *m, const struct ts_err *err); /* a dump that failed for a reason that passes in a moment */
+int ts_remove_images(struct ts_mig *m, struct ts_err *err); /* Podman: of any dump that lies in the source's bundle, and its logs */
 int ts_rearm(struct ts_mig *m, struct ts_err *err); /* before another try: still the same container, no images of the failed one */
 void ts_explain_failure(struct ts_mig *m, struct ts_err *err);
 

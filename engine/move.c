@@ -96,6 +96,7 @@ static bool nothing_changed(const struct ts_mig *m)
 static enum ts_outcome failed(struct ts_mig *m, struct ts_err *err)
 {
         enum ts_outcome out;
+        bool refused;
 
         m->r->error_phase = m->phase;
         if (nothing_changed(m)) {
@@ -104,7 +105,10 @@ static enum ts_outcome failed(struct ts_mig *m, struct ts_err *err)
         }
         ts_mig_emit(m, &(struct ts_event){ .kind = TS_EV_ROLLBACK, .text = ts_err_message(err) });
         ts_explain_failure(m, err);
+        refused = err->code == TS_EREFUSED && ts_journal_stage(m->j) == TS_STAGE_BEGUN;
         out = ts_settle(m, err);
+        if (refused && out == TS_OUT_ROLLED_BACK && m->r->leftovers.n == 0)
+                out = TS_OUT_REFUSED; /* everything made for it is gone, and the container never noticed */
         ts_err_move(&m->r->error, err);
         return out;
 }

@@ -12,13 +12,14 @@
 #include <stdint.h>
 
 enum ts_transfer { TS_TRANSFER_STREAM, TS_TRANSFER_SCP };
+enum ts_precopy { TS_PRECOPY_ALL, TS_PRECOPY_FILES, TS_PRECOPY_NONE };
 enum ts_on_verify_failure { TS_VERIFY_ROLLBACK, TS_VERIFY_KEEP };
 
 /* All borrowed; plain data filled from the configuration in force. Zero means the default where one is named. */
 struct ts_move_opts {
         const char *from, *to;   /* ENGINE; from NULL: see ts_endpoint_default */
         const char *container;
-        const char *strategy;    /* "auto", "archive", "in-place" (this version: archive for Podman; Docker has one way) */
+        const char *strategy;    /* "auto" (in place), "archive" (Podman), "in-place" */
         enum ts_transfer transfer;
         struct ts_ssh_opts ssh;
         bool cold, keep_source, dry_run;
@@ -26,6 +27,8 @@ struct ts_move_opts {
         const struct ts_list *binds;   /* PATH=shared|copy */
         const struct ts_list *skips;   /* preflight codes */
         const char *probe, *verify;    /* NULL: none */
+        enum ts_precopy precopy;  /* what travels before the freeze */
+        unsigned max_downtime_ms; /* refuse a freeze that is forecast to be longer; 0: no limit */
         unsigned verify_timeout_ms, fence_timeout_ms, peer_timeout_ms, checkpoint_timeout_ms, restore_timeout_ms;
         enum ts_on_verify_failure on_verify_failure;
         const char *staging;     /* directory on the hosts, NULL or "": /var/tmp/tranship */

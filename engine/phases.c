@@ -16,10 +16,16 @@ static int preflight(struct ts_mig *m, struct ts_err *err)
         return ts_findings_refuse(m->findings) ? ts_err_set(err, TS_EREFUSED, "preflight says no") : 0;
 }
 
+static bool wants_precopy(const struct ts_mig *m)
+{
+        return m->strategy != TS_ARCHIVE && m->o->precopy != TS_PRECOPY_NONE;
+}
+
 const struct ts_phase ts_phases[] = {
         { "connect", NULL, ts_phase_connect, TS_PHASE_CHECK },
         { "preflight", NULL, preflight, TS_PHASE_CHECK },
         { "prepare", NULL, ts_phase_prepare, 0 },
+        { "pre-copy", wants_precopy, ts_phase_precopy, 0 },
         { "arm", NULL, ts_phase_arm, 0 },
         { "checkpoint", NULL, ts_phase_checkpoint, TS_PHASE_FROZEN | TS_PHASE_ATOMIC },
         { "transfer", NULL, ts_phase_transfer, TS_PHASE_FROZEN },

@@ -160,6 +160,8 @@ static int wait_for(struct ts_mig *m, struct ts_place *p, struct ts_ship_stats *
         int rc = ts_ship_wait(p->ship, tick, m, ret, err);
 
         if (rc == 0) {
+                if (p->kind == DUMP)
+                        m->r->pages = (__typeof__(m->r->pages)){ ret->pages, ret->sent, ret->same + ret->copied, ret->zero };
                 *p->bytes += ret->bytes;
                 m->phase_bytes += ret->bytes;
         }

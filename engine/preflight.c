@@ -258,6 +258,7 @@ static int look_and_judge(struct ts_preflight *p, struct ts_err *err)
                 return -1;
         if (!m->bundle)
                 m->bundle = ts_strdup0(m->c->bundle_dir);
+        m->memory_bytes = ts_memory_bytes(p);
         ts_data_settle(p);
         judge(p);
         return 0;

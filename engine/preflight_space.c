@@ -88,10 +88,15 @@ static uint64_t kb_fact(const struct ts_preflight *p, const char *key)
         return kb < UINT64_MAX / 1024 ? kb * 1024 : 0;
 }
 
+uint64_t ts_memory_bytes(const struct ts_preflight *p)
+{
+        return kb_fact(p, "memory_kb") + kb_fact(p, "shm_kb");
+}
+
 /* What is mapped of /dev/shm is in both numbers; better too much than too little. */
 static uint64_t dump_bytes(const struct ts_preflight *p)
 {
-        uint64_t memory = kb_fact(p, "memory_kb") + kb_fact(p, "shm_kb");
+        uint64_t memory = ts_memory_bytes(p);
 
         return p->m->strategy == TS_COLD ? 0 : ts_keeps_id(p->m) ? memory + memory / 16 + SMALL : memory + memory / 10 * 3 + SMALL;
 }

@@ -78,6 +78,12 @@ static uint64_t between(uint64_t from_us, uint64_t to_us)
         return from_us != 0 && to_us > from_us ? to_us - from_us : 0;
 }
 
+void ts_report_frozen(struct ts_report *r, uint64_t us)
+{
+        if (r->n_precopy_frozen < TS_REPORT_MAX_FREEZES)
+                r->precopy_frozen_us[r->n_precopy_frozen++] = us;
+}
+
 uint64_t ts_report_downtime_us(const struct ts_report *r)
 {
         return between(r->frozen_from_us, r->running_at_us);

@@ -16,6 +16,7 @@ int ts_outcome_exit_status(enum ts_outcome o, const struct ts_err *err); /* the 
 
 struct ts_report_phase { const char *name; uint64_t start_us, duration_us, bytes; bool frozen; }; /* start_us relative to report.t0_us */
 #define TS_REPORT_MAX_PHASES 32
+#define TS_REPORT_MAX_FREEZES 16
 
 struct ts_report_side { char *engine, *version, *runtime, *criu, *kernel, *host; };
 struct ts_report {
@@ -30,6 +31,9 @@ struct ts_report {
         uint64_t prepare_from_us;               /* absolute; migration time counts from here to running_at_us */
         uint64_t end_us;                        /* absolute */
         uint64_t verify_us;
+        uint64_t predicted_us;                  /* the downtime, as forecast before the freeze; 0: not */
+        uint64_t precopy_frozen_us[TS_REPORT_MAX_FREEZES]; unsigned n_precopy_frozen; /* of rehearsals */
+        struct { uint64_t total, sent, deduplicated, zero; } pages; /* of the last dump */
         struct { uint64_t memory, volumes, rootfs, image, archive, wire_sent, wire_received; } bytes;
         struct ts_criu_dump dump;
         struct ts_criu_restore restore;
@@ -40,6 +44,7 @@ struct ts_report {
 };
 void ts_report_init(struct ts_report *r);
 void ts_report_clear(struct ts_report *r);
+void ts_report_frozen(struct ts_report *r, uint64_t us); /* a rehearsal froze the container for so long */
 uint64_t ts_report_downtime_us(const struct ts_report *r);  /* 0: none measured */
 uint64_t ts_report_migration_us(const struct ts_report *r);
 struct ts_json *ts_report_json(const struct ts_report *r);  /* caller frees */

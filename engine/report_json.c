@@ -46,7 +46,10 @@ static const struct field texts[] = {
         { "target", "host", AT(target.host) },
 };
 static const struct field figures[] = {
-        { NULL, "verify_us", AT(verify_us) },          { "bytes", "memory", AT(bytes.memory) },
+        { NULL, "verify_us", AT(verify_us) },          { NULL, "predicted_downtime_us", AT(predicted_us) },
+        { "pages", "total", AT(pages.total) },         { "pages", "sent", AT(pages.sent) },
+        { "pages", "deduplicated", AT(pages.deduplicated) }, { "pages", "zero", AT(pages.zero) },
+        { "bytes", "memory", AT(bytes.memory) },
         { "bytes", "volumes", AT(bytes.volumes) },     { "bytes", "rootfs", AT(bytes.rootfs) },
         { "bytes", "image", AT(bytes.image) },         { "bytes", "archive", AT(bytes.archive) },
         { "bytes", "wire_sent", AT(bytes.wire_sent) }, { "bytes", "wire_received", AT(bytes.wire_received) },
@@ -145,19 +148,14 @@ static struct ts_json *list_json(const struct ts_list *l)
 
 static int put_criu(struct ts_json *j, const struct ts_report *r)
 {
-        struct ts_json *pages, *criu;
+        struct ts_json *criu;
         int bad = 0;
 
         if (!r->dump.valid && !r->restore.valid)
                 return 0;
         criu = object_of(j, "criu");
-        if (r->dump.valid) {
-                pages = object_of(j, "pages");
-                bad |= ts_json_set_int(pages, "total", figure(r->dump.pages_written + r->dump.pages_skipped_parent));
-                bad |= ts_json_set_int(pages, "sent", figure(r->dump.pages_written));
-                bad |= ts_json_set_int(pages, "deduplicated", figure(r->dump.pages_skipped_parent));
+        if (r->dump.valid)
                 bad |= put_figures(object_of(criu, "dump"), r, dump_figures, TS_ARRAY_LEN(dump_figures));
-        }
         if (r->restore.valid)
                 bad |= put_figures(object_of(criu, "restore"), r, restore_figures, TS_ARRAY_LEN(restore_figures));
         return bad;
@@ -186,6 +184,16 @@ static int put_error(struct ts_json *j, const struct ts_report *r)
                ts_json_set_str(error, "message", ts_err_message(&r->error)) | ts_json_set_str(error, "hint", r->error.hint);
 }
 
+static struct ts_json *freezes_json(const struct ts_report *r)
+{
+        ts_auto(ts_json) struct ts_json *all = ts_json_array();
+        int bad = 0;
+
+        for (unsigned i = 0; i < r->n_precopy_frozen; i++)
+                bad |= ts_json_append(all, ts_json_new_int(figure(r->precopy_frozen_us[i])));
+        return bad ? NULL : TS_TAKE(all);
+}
+
 struct ts_json *ts_report_json(const struct ts_report *r)
 {
         ts_auto(ts_json) struct ts_json *j = ts_json_object();
@@ -199,7 +207,7 @@ struct ts_json *ts_report_json(const struct ts_report *r)
         bad |= ts_json_set_int(j, "migration_time_us", figure(ts_report_migration_us(r)));
         bad |= ts_json_set_int(j, "total_us", figure(r->end_us > r->t0_us ? r->end_us - r->t0_us : 0));
         bad |= put_figures(j, r, figures, TS_ARRAY_LEN(figures)) | put_criu(j, r) | put_probe(j, r) | put_error(j, r);
-        bad |= ts_json_set(j, "precopy_frozen_us", ts_json_array());
+        bad |= ts_json_set(j, "precopy_frozen_us", freezes_json(r));
         bad |= ts_json_set(j, "rollback", phases_json(r->rollback, r->n_rollback));
         bad |= ts_json_set(j, "warnings", list_json(&r->warnings)) | ts_json_set(j, "leftovers", list_json(&r->leftovers));
         return bad ? NULL : TS_TAKE(j);
@@ -365,6 +373,22 @@ static int get_criu(const struct ts_json *j, struct ts_report *r, struct ts_err 
         return restore ? get_figures(restore, r, restore_figures, TS_ARRAY_LEN(restore_figures), err) : 0;
 }
 
+static int get_freezes(const struct ts_json *j, struct ts_report *r, struct ts_err *err)
+{
+        const struct ts_json *all = ts_json_member(j, "precopy_frozen_us");
+
+        if (all && !ts_json_is_array(all))
+                return malformed(NULL, "precopy_frozen_us", err);
+        for (size_t i = 0; i < ts_json_len(all) && i < TS_REPORT_MAX_FREEZES; i++) {
+                int64_t us = ts_json_int(ts_json_at(all, i), "", -1);
+
+                if (us < 0 || us > FIGURE_MAX)
+                        return malformed(NULL, "precopy_frozen_us", err);
+                ts_report_frozen(r, (uint64_t)us);
+        }
+        return 0;
+}
+
 static int get_probe(const struct ts_json *j, struct ts_report *r, struct ts_err *err)
 {
         const struct ts_json *probe = NULL;
@@ -431,7 +455,7 @@ static int read_all(const struct ts_json *j, struct ts_report *r, struct ts_err 
             get_figures(j, r, figures, TS_ARRAY_LEN(figures), err) < 0 || get_phases(j, "phases", r->phases, &r->n_phases, err) < 0 ||
             get_phases(j, "rollback", r->rollback, &r->n_rollback, err) < 0)
                 return -1;
-        if (get_criu(j, r, err) < 0 || get_probe(j, r, err) < 0 || get_error(j, r, err) < 0)
+        if (get_freezes(j, r, err) < 0 || get_criu(j, r, err) < 0 || get_probe(j, r, err) < 0 || get_error(j, r, err) < 0)
                 return -1;
         return get_list(j, "warnings", &r->warnings, err) < 0 || get_list(j, "leftovers", &r->leftovers, err) < 0 ? -1 : 0;
 }

@@ -218,11 +218,30 @@ static int add_times(const struct page *p, const struct ts_report *r, struct ts_
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
         if (ts_str_adds(p->out, "\n", err) < 0 ||
             add_time(p, "downtime", p->downtime_us, "from checkpoint request to verified on the target", true, err) < 0 ||
+            add_time(p, "predicted", r->predicted_us, "before the freeze", false, err) < 0 ||
             add_time(p, "client gap", r->probed ? r->probe.longest_gap_us : 0, client, false, err) < 0 ||
             add_time(p, "verification", r->verify_us, p->downtime_us ? "of the downtime" : "", false, err) < 0 ||
             add_time(p, "migration time", ts_report_migration_us(r), "from the start of prepare until then", false, err) < 0)
                 return -1;
         return add_time(p, "total", r->end_us > r->t0_us ? r->end_us - r->t0_us : 0, "", false, err);
+}
+
+/* What happened before the freeze, and what that saved. */
+static int add_precopy(const struct page *p, const struct ts_report *r, struct ts_err *err)
+{
+        ts_auto_str freezes = TS_STR_INIT;
+        char a[32], b[32], c[32];
+        ts_auto_free char *pages = NULL;
+
+        for (unsigned i = 0; i < r->n_precopy_frozen; i++)
+                if (ts_str_addf(&freezes, err, "%s%s", i ? ", " : "", duration_text(r->precopy_frozen_us[i], a)) < 0)
+                        return -1;
+        if (freezes.len && (ts_str_adds(&freezes, "  while memory was sent ahead", err) < 0 || add_line(p, "frozen before", ts_str_cstr(&freezes), err) < 0))
+                return -1;
+        if (r->pages.total == 0)
+                return 0;
+        pages = ts_fmt("%s in the last dump: %s sent, %s there already, the rest zero", count_text(r->pages.total, a), count_text(r->pages.sent, b), count_text(r->pages.deduplicated, c));
+        return pages ? add_line(p, "pages", pages, err) : ts_err_set(err, TS_ENOMEM, "out of memory");
 }
 
 static int add_criu(const struct page *p, const struct ts_report *r, struct ts_err *err)
@@ -383,7 +402,7 @@ int ts_report_text(const struct ts_report *r, bool colour, unsigned columns, str
         if (add_heading(&p, r, err) < 0 || add_table(&p, "phase", r->phases, r->n_phases, err) < 0 ||
             add_table(&p, "rollback", r->rollback, r->n_rollback, err) < 0)
                 return -1;
-        if (add_times(&p, r, err) < 0 || add_criu(&p, r, err) < 0 || add_bytes(&p, r, err) < 0 || add_error(&p, r, err) < 0)
+        if (add_times(&p, r, err) < 0 || add_precopy(&p, r, err) < 0 || add_criu(&p, r, err) < 0 || add_bytes(&p, r, err) < 0 || add_error(&p, r, err) < 0)
                 return -1;
         return add_list(&p, "warnings", &r->warnings, err) < 0 || add_list(&p, "left to clean up", &r->leftovers, err) < 0 ? -1 : 0;
 }

@@ -301,7 +301,7 @@ int ts_undo_all(struct ts_mig *m)
                         (void)ts_journal_res_state(m->j, r->n, TS_RES_KEPT, NULL);
                         continue;
                 }
-                if (r->kind == TS_RES_CHECKPOINT && m->dump_forbidden) {
+                if (r->kind == TS_RES_CHECKPOINT && m->dump_forbidden && ts_streq0(r->name, m->checkpoint)) {
                         ts_mig_note(m, "an empty checkpoint '%s' stays with the container: a request for it may still be on its way, and is refused so", r->name);
                         (void)ts_journal_res_state(m->j, r->n, TS_RES_KEPT, NULL);
                         continue;

@@ -18,6 +18,8 @@ static const struct ts_opt engine_opts[] = { SETTING("from"), SETTING("to"), END
 static const struct ts_opt way_opts[] = {
         SETTING("transfer"),
         SETTING("strategy"),
+        SETTING("precopy"),
+        SETTING("max-downtime"),
         FLAG("cold", 0, cold, "stop, move and start it instead of moving its memory: for what cannot be restored live"),
         SETTING("keep-source"),
         FLAG("dry-run", 'n', dry_run, "only check, and print the phases that would run"),

@@ -10,15 +10,14 @@ import threading
 import lab
 from fault import ALL, event, kill
 
-SCP, STREAM, DOCKER = ALL
-PODMAN = (SCP, STREAM)
+SCP, ARCHIVE, IN_PLACE, DOCKER = ALL
 NO_WAY = "exec:false"  # a verification that never succeeds
 
 
 # ---- connections
 
 
-@event(STREAM, DOCKER)
+@event(IN_PLACE, DOCKER)
 def target_cut_in_transfer(f):
     f.start()
     with f.watch():
@@ -38,7 +37,7 @@ def source_cut_in_transfer(f):
         f.recover_and_rerun(r)
 
 
-@event(STREAM, hosts=True)
+@event(IN_PLACE, hosts=True)
 def target_cable_out_in_transfer(f):
     """Before restore-sent the way back needs nothing from the target; what stays there is said, and removed by recover."""
     f.start()
@@ -78,7 +77,7 @@ def source_cable_out_after_restore(f):
         lab.check(f.src.state(f.name) in ("absent", "running"), "the source's container is still there:", f.src.state(f.name))
 
 
-@event(*ALL)
+@event(SCP, IN_PLACE, DOCKER)
 def target_cut_after_last_chunk(f):
     f.start()
     with f.watch():
@@ -88,7 +87,7 @@ def target_cut_after_last_chunk(f):
         f.recover_and_rerun(r)
 
 
-@event(*ALL)
+@event(SCP, IN_PLACE, DOCKER)
 def answer_lost(f):
     """The restore went on to its end, its answer did not come: forward."""
     f.start()
@@ -117,7 +116,7 @@ def target_unreachable(f):
         f.recover_and_rerun(r)
 
 
-@event(STREAM, DOCKER, hosts=True)
+@event(IN_PLACE, DOCKER, hosts=True)
 def target_is_dead(f):
     """The same, and the target never comes back (here: it does later, with nothing running): a person's word is needed, and enough."""
     f.start()
@@ -134,7 +133,7 @@ def target_is_dead(f):
         f.recover_and_rerun(again, "source")
 
 
-@event(STREAM, DOCKER)
+@event(IN_PLACE, DOCKER)
 def late_dump(f):
     """The connections freeze with the checkpoint's request in them and come to life after tranship has given up: the source still runs in the end."""
     f.start()
@@ -150,7 +149,7 @@ def late_dump(f):
         f.recover_and_rerun(r, "source")
 
 
-@event(*ALL)
+@event(SCP, IN_PLACE, DOCKER)
 def late_restore(f):
     """The same with the restore's: the target stays as it is."""
     f.start()
@@ -168,7 +167,7 @@ def late_restore(f):
 # ---- engines
 
 
-@event(SCP, STREAM, possible=PODMAN)
+@event(ARCHIVE, IN_PLACE, possible=PODMAN)
 def private_service_killed_in_restore(f):
     f.start()
     with f.watch():
@@ -199,12 +198,12 @@ def stuck_restore(f, *options):
         f.recover_and_rerun(r, "source")
 
 
-@event(STREAM, DOCKER, hosts=True)
+@event(IN_PLACE, DOCKER, hosts=True)
 def tranship_gives_up_on_a_restore(f):
     stuck_restore(f, "--restore-timeout", "5s")
 
 
-@event(possible=(STREAM,), hosts=True, timeout=420)
+@event(possible=(IN_PLACE,), hosts=True, timeout=420)
 def engine_gives_up_on_a_restore(f):
     """After four minutes Podman says no, removes what it knows, and leaves monitor, runtime and CRIU at work."""
     stuck_restore(f)
@@ -216,7 +215,7 @@ def free_addresses(engine):
         engine.host.sh("rm -f /run/containers/networks/ipam.db")
 
 
-@event(STREAM, DOCKER)
+@event(IN_PLACE, DOCKER)
 def target_engine_killed_in_restore(f):
     """The private service as well as the engine's own."""
     f.start()
@@ -234,7 +233,7 @@ def target_engine_killed_in_restore(f):
         f.recover_and_rerun(r)
 
 
-@event(STREAM, possible=PODMAN)
+@event(IN_PLACE, possible=PODMAN)
 def services_idle_out(f):
     """Tranship was stopped so long that both private services ended by themselves."""
     f.start()
@@ -297,7 +296,7 @@ def source_engine_restarted_after_the_freeze(f):
 # ---- the target cannot
 
 
-@event(*ALL)
+@event(SCP, IN_PLACE, DOCKER)
 def image_missing(f):
     """It travels; and goes again with a move that does not succeed."""
     f.start()
@@ -310,7 +309,7 @@ def image_missing(f):
         lab.check(has_image(f.dst), "the image did not travel")
 
 
-@event(STREAM, possible=PODMAN)
+@event(IN_PLACE, possible=PODMAN)
 def image_unloadable(f):
     """The target's policy takes no images."""
     f.start()
@@ -338,7 +337,7 @@ def image_does_not_fit(f):
         f.recover_and_rerun(r, "source")
 
 
-@event(STREAM, DOCKER)
+@event(IN_PLACE, DOCKER)
 def port_taken(f):
     port = f.t.port()
     f.start("--publish", f"{port}:80")
@@ -351,7 +350,7 @@ def port_taken(f):
         f.recover_and_rerun(r, "source")
 
 
-@event(SCP, STREAM, possible=PODMAN)
+@event(ARCHIVE, IN_PLACE, possible=PODMAN)
 def staging_full(f):
     f.start()
     with f.watch():
@@ -419,7 +418,7 @@ def stopped_before_the_freeze(f):
         f.rerun_counting("source")
 
 
-@event(STREAM, DOCKER)
+@event(IN_PLACE, DOCKER)
 def restarted_before_the_freeze(f):
     f.start()
     with f.watch():
@@ -433,7 +432,7 @@ def restarted_before_the_freeze(f):
         f.rerun_counting("source")
 
 
-@event(STREAM, DOCKER)
+@event(IN_PLACE, DOCKER)
 def removed_before_the_freeze(f):
     f.start()
     with f.watch():
@@ -461,7 +460,7 @@ def started_after_the_freeze(f):
         f.rerun_counting("source")
 
 
-@event(STREAM, DOCKER)
+@event(IN_PLACE, DOCKER)
 def started_after_restore_sent(f):
     """Both run then, by somebody's hand: before the commit the source wins and the target is fenced."""
     f.start()
@@ -494,7 +493,7 @@ def started_after_the_commit(f):
     f.rerun("target")
 
 
-@event(STREAM, DOCKER)
+@event(IN_PLACE, DOCKER)
 def removed_after_the_freeze(f):
     """Somebody removed the source's container while its memory was on its way."""
     f.start()
@@ -507,7 +506,7 @@ def removed_after_the_freeze(f):
         lab.check(f.owner() in ("target", "neither"), "who runs it:", f.owner())
 
 
-@event(STREAM, DOCKER)
+@event(IN_PLACE, DOCKER)
 def two_at_once(f):
     """The second one is told who has the container."""
     f.start()
@@ -521,7 +520,7 @@ def two_at_once(f):
         f.recover_and_rerun(r, "target")
 
 
-@event(STREAM, DOCKER)
+@event(IN_PLACE, DOCKER)
 def second_finds_it_taken(f):
     """Both have passed their preflight; the first has the lock."""
     f.start()
@@ -537,7 +536,7 @@ def second_finds_it_taken(f):
         f.recover_and_rerun(r, "target")
 
 
-@event(*ALL)
+@event(SCP, IN_PLACE, DOCKER)
 def second_comes_too_late(f):
     """It has passed its preflight, and then the first one moves the container from beginning to end."""
     f.start()
@@ -555,7 +554,7 @@ def second_comes_too_late(f):
 # ---- verification
 
 
-@event(*ALL)
+@event(SCP, IN_PLACE, DOCKER)
 def verify_fails(f):
     f.start()
     with f.watch():
@@ -563,7 +562,7 @@ def verify_fails(f):
         f.recover_and_rerun(r, "source")
 
 
-@event(STREAM, DOCKER)
+@event(IN_PLACE, DOCKER)
 def verify_fails_and_it_is_kept(f):
     f.start()
     with f.watch():
@@ -599,10 +598,10 @@ def restart_policy(*points):
 for _name, _points in {"restart-policy-back": ("arm:after", "transfer:before"), "restart-policy-forth": ("cleanup:before",)}.items():
     _run = restart_policy(*_points)
     _run.__name__, _run.__module__ = _name, __name__
-    event(STREAM, DOCKER)(_run)
+    event(IN_PLACE, DOCKER)(_run)
 
 
-@event(*ALL)
+@event(SCP, IN_PLACE, DOCKER)
 def killed_again_and_again_on_the_way_back(f):
     f.start()
     with f.watch():
@@ -613,7 +612,7 @@ def killed_again_and_again_on_the_way_back(f):
         f.recover_and_rerun(r, "source")
 
 
-@event(*ALL)
+@event(SCP, IN_PLACE, DOCKER)
 def killed_again_and_again_on_the_way_forth(f):
     f.start()
     with f.watch():
@@ -625,7 +624,7 @@ def killed_again_and_again_on_the_way_forth(f):
         f.recover_and_rerun(r, "target")
 
 
-@event(STREAM, DOCKER)
+@event(IN_PLACE, DOCKER)
 def killed_in_the_dump(f):
     """The engine dumps to the end without tranship."""
     f.start()
@@ -664,7 +663,7 @@ def elsewhere(*points):
 for _name, _points in {"recovered-elsewhere-back": ("prepare:after", "transfer:before", "restore:before"), "recovered-elsewhere-forth": ("restore:after",)}.items():
     _run = elsewhere(*_points)
     _run.__name__, _run.__module__ = _name, __name__
-    event(STREAM, DOCKER)(_run)
+    event(IN_PLACE, DOCKER)(_run)
 
 
 def overtaken(point):
@@ -686,10 +685,10 @@ def overtaken(point):
 for _point in ("transfer:before", "restore:journalled", "restore:after"):
     _run = overtaken(_point)
     _run.__name__, _run.__module__ = "overtaken-" + _point.replace(":", "-"), __name__
-    event(STREAM, DOCKER)(_run)
+    event(IN_PLACE, DOCKER)(_run)
 
 
-@event(STREAM, DOCKER)
+@event(IN_PLACE, DOCKER)
 def old_journal(f):
     """A journal that stayed open: the container has been moved to and fro since, and is just being moved again. Its recover touches nothing."""
     f.start()

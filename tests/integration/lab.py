@@ -33,9 +33,11 @@ SOCKETS = {"podman": "/run/podman/podman.sock", "docker": "/run/docker.sock"}
 PREFIX = "it-"  # of everything a test makes on an engine: what is left over is found by it
 PATHS = {  # the ways a container travels: engine, options of tranship
     "podman-scp": ("podman", ("--transfer", "scp")),
-    "podman-stream": ("podman", ("--transfer", "stream")),
+    "podman-archive": ("podman", ("--strategy", "archive")),
+    "podman": ("podman", ()),
     "docker": ("docker", ()),
 }
+STRATEGIES = {"podman-scp": "archive", "podman-archive": "archive"}  # the others: in-place
 
 
 class Skip(Exception):
@@ -640,6 +642,7 @@ class Test:
         self.engine = case_.engine or (PATHS[case_.path][0] if case_.path else "podman")
         self.src, self.dst = (h.engine(self.engine) for h in self.hosts[:2])
         self.options = PATHS[case_.path][1] if case_.path else ()
+        self.strategy = STRATEGIES.get(case_.path, "in-place")
         self.number = 1 + int(hosts[0][1:]) // 2 + (10 if self.engine == "docker" else 0)  # no other slot has it
         self.marker = f"{PREFIX}{os.getpid()}"  # for command lines: no other case of this machine has it
         self.ids = []  # of migrations whose traces must be gone in the end

@@ -98,7 +98,7 @@ def host_keys(t):
     unchanged(t, runs)
 
 
-@case("podman-stream", "docker")
+@case("podman", "docker")
 def containers(t):
     """Unknown, not running, --rm, needed by others, paused, needing another: refused, each with its code."""
     t.src.cli("create", "--name", "it-never-started", "counter")
@@ -130,7 +130,7 @@ def containers(t):
         t.src.cli("unpause", "it-frozen")
 
 
-@case("podman-stream")
+@case("podman")
 def supervised(t):
     """Containers that somebody else would start again."""
     for label, value in (("PODMAN_SYSTEMD_UNIT", "it.service"), ("com.docker.compose.project", "it"), ("io.podman.compose.project", "it")):

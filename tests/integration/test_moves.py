@@ -14,7 +14,7 @@ import time
 import lab
 from lab import case, check, same, until
 
-SCP, STREAM, DOCKER = lab.PATHS
+SCP, ARCHIVE, PODMAN, DOCKER = lab.PATHS
 ALL = tuple(lab.PATHS)
 COUNTER = "i=0; while :; do echo $i; i=$((i+1)); sleep 0.1; done"  # its log is the proof: no number missing, none twice
 
@@ -65,12 +65,11 @@ def check_report(t, r, name, live=True):
         same(side, t.engine, rep[side]["engine"].lower())
         for key in ("version", "runtime", "criu", "kernel", "host"):
             check(rep[side].get(key), "report:", side, key)
-    same("strategy", "archive" if t.engine == "podman" and live else "in-place" if live else "cold", rep["strategy"])
-    if t.engine == "podman" and live:
-        same("transfer", t.options[1], rep["transfer"])
+    same("strategy", t.strategy if live else "cold", rep["strategy"])
+    same("transfer", "scp" if "scp" in t.options and live else "stream", rep["transfer"])
 
     phases = rep["phases"]
-    same("phases", ["connect", "preflight", "prepare", "arm", "checkpoint", "transfer", "restore", "verify", "cleanup"],
+    same("phases", ["connect", "preflight", "prepare", *(() if rep["strategy"] == "archive" else ("pre-copy",)), "arm", "checkpoint", "transfer", "restore", "verify", "cleanup"],
          [p["name"] for p in phases])
     for p, q in zip(phases, phases[1:]):
         check(p["start_us"] + p["duration_us"] <= q["start_us"] + 1000, p["name"], "ends after", q["name"], "begins")
@@ -557,7 +556,7 @@ def run_sql(host, address, sql):
 # ---- choices of the user
 
 
-@case(STREAM, DOCKER)
+@case(PODMAN, DOCKER)
 def volume_on_the_target(t):
     """Refused; then with =replace; with =shared where both hosts really see the same files."""
     name = "it-volumes"
@@ -591,7 +590,7 @@ def volume_on_the_target(t):
     count_on(t.dst, name)
 
 
-@case(STREAM, DOCKER)
+@case(PODMAN, DOCKER)
 def keep_source(t):
     name = start_counter(t, "it-keep", "--restart", "always", "--volume", "it-v:/data")
     t.src.exec(name, "echo kept > /data/file; echo also > /srv/own")
@@ -612,7 +611,7 @@ def keep_source(t):
     count_on(t.dst, name)
 
 
-@case(STREAM, DOCKER)
+@case(PODMAN, DOCKER)
 def cold(t):
     """Files, volume and configuration move; the process starts afresh."""
     name = start_counter(t, "it-cold", "--hostname", "cold", "--stop-timeout", "1", "--restart", "unless-stopped", "--volume", "it-v:/data", "--publish", f"{t.port()}:80", "--env", "A=b")
@@ -657,7 +656,7 @@ def verify_decides(t):
     count_on(t.src, name)
 
 
-@case(STREAM, DOCKER)
+@case(PODMAN, DOCKER)
 def check_tells_everything(t):
     """Several problems at once, and nothing is changed, nor by --dry-run."""
     name, here = "it-problems", f"/srv/{lab.PREFIX}problems-{t.engine}"
@@ -718,7 +717,7 @@ def local_engines(t):
     same("volume", "kept\n", t.src.exec(name, "cat /data/file"))
 
 
-@case(STREAM, DOCKER, timeout=240)
+@case(PODMAN, DOCKER, timeout=240)
 def direct_streamlocal(t):
     """Built where libssh2 forwards sockets (Debian 13): both engines are reached without a helper process."""
     host = t.hosts[0]
@@ -740,7 +739,7 @@ def direct_streamlocal(t):
 # ---- what it says
 
 
-@case(STREAM, DOCKER)
+@case(PODMAN, DOCKER)
 def output(t):
     """The phase table, --report, --report-dir, --events, `tranship report`, `tranship status`."""
     name = start_counter(t, "it-output")

@@ -96,7 +96,7 @@ static struct ts_json *json_of(const struct ts_report *r)
 
 /* ---- JSON ---- */
 
-enum kind { TEXT, FIGURE, FLAG, OBJECT, ARRAY };
+enum kind { TEXT, FIGURE, FLAG, OBJECT, ARRAY, FIGURES };
 static const struct member {
         const char *path;
         enum kind kind;
@@ -147,7 +147,7 @@ static const struct member {
         { "probe.longest_gap_us", FIGURE },
         { "warnings", ARRAY },
         { "leftovers", ARRAY },
-        { "precopy_frozen_us", ARRAY },
+        { "precopy_frozen_us", FIGURES },
         { "verify_us", FIGURE },
         { "rollback", ARRAY },
 }, failure[] = {
@@ -176,6 +176,7 @@ static bool is_kind(const struct ts_json *j, enum kind kind)
         case OBJECT:
                 return ts_json_is_object(j);
         case ARRAY:
+        case FIGURES:
         default:
                 return ts_json_is_array(j);
         }
@@ -271,6 +272,7 @@ static void hostile_files(void)
                 [FIGURE] = { "-1", "\"17\"", "{}", "1.5", "true", "9223372036854775807", "4503599627370497", "18446744073709551615" },
                 [FLAG] = { "1", "\"true\"", "[]" },
                 [OBJECT] = { "1", "[]", "\"x\"" },
+                [FIGURES] = { "1", "{}", "\"x\"", "[{}]", "[-1]", "[1.5]", "[\"1\"]" },
                 [ARRAY] = { "1", "{}", "\"x\"", "[{}]", "[[]]", "[1]" },
         };
         static const struct member objects[] = { { "container", OBJECT }, { "source", OBJECT }, { "bytes", OBJECT }, { "criu", OBJECT },
@@ -288,8 +290,7 @@ static void hostile_files(void)
                 for (size_t k = 0; k < TS_ARRAY_LEN(wrong[0]) && wrong[m->kind][k]; k++) {
                         ts_auto(ts_json) struct ts_json *bad = with(good, m->path, wrong[m->kind][k]);
 
-                        if (ts_starts(m->path, "tool_version") || ts_starts(m->path, "pages") ||
-                            ts_starts(m->path, "precopy")) { /* written, not read */
+                        if (ts_starts(m->path, "tool_version")) { /* written, not read */
                                 UNIT_OK(ts_report_from_json(bad, &out, &err));
                                 ts_report_clear(&out);
                                 continue;

@@ -1,0 +1,153 @@
+/* pre-copy: everything that can be brought over while the container runs. First the files, in one go; then memory, by rehearsals: checkpoints that leave the container running, whose pages stay on the
+ * target as what the last dump is compared with. Their images are deleted on the source as soon as they were sent, and are never complete on the target: nothing can be restored from them (SAFETY rule 11).
+ * When to stop is decided in rounds.c. */
+#include "base/io.h"
+#include "engine/mig.h"
+#include "engine/rounds.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FILES_AGAIN_BYTES ((uint64_t)8 << 20) /* what changed in the files meanwhile is worth a further round */
+#define FILES_ROUNDS_MAX 5
+
+/* ---- files ---- */
+
+static int send_files(struct ts_mig *m, uint64_t *ret_bytes, struct ts_err *err)
+{
+        uint64_t before = m->phase_bytes;
+
+        if (ts_places_begin(m, /* final= */ false, err) < 0 || ts_places_wait(m, err) < 0)
+                return -1;
+        *ret_bytes = m->phase_bytes - before;
+        return 0;
+}
+
+static int settle_files(struct ts_mig *m, struct ts_err *err)
+{
+        uint64_t last = UINT64_MAX;
+
+        for (unsigned i = 0; i < FILES_ROUNDS_MAX; i++) {
+                uint64_t bytes = 0;
+
+                if (send_files(m, &bytes, err) < 0)
+                        return -1;
+                if (bytes < FILES_AGAIN_BYTES || bytes > last / 2)
+                        break;
+                last = bytes;
+        }
+        return 0;
+}
+
+/* ---- memory ---- */
+
+static int drop_images(struct ts_mig *m, const char *name, unsigned resource, struct ts_err *err)
+{
+        int rc = m->engine == TS_DOCKER ? ts_api_checkpoint_delete(m->src.api, m->c->id, name, err) : ts_remove_images(m, err);
+
+        return rc < 0 ? ts_err_prefix(err, "images of a rehearsal") : ts_journal_res_state(m->j, resource, TS_RES_UNDONE, err);
+}
+
+static int dump(struct ts_mig *m, const char *name, struct ts_round *round, struct ts_err *err)
+{
+        struct ts_checkpoint opts = { .name = name, .keep = true, .leave_running = true, .tcp_established = true, .file_locks = true, .ignore_rootfs = true, .print_stats = true, .timeout_ms = m->o->checkpoint_timeout_ms };
+        ts_auto(ts_call) struct ts_call *call = NULL;
+        struct ts_call_result result = { 0 };
+
+        if (ts_dump_ship(m, m->engine == TS_DOCKER ? name : "checkpoint", err) < 0 || ts_api_checkpoint(m->src.api, m->c->id, &opts, &call, err) < 0 ||
+            ts_fault("pre-copy", "rehearsal", err) < 0)
+                return -1;
+        if (ts_call_finish(call, NULL, NULL, &result, NULL, err) < 0)
+                return ts_err_prefix(err, "a rehearsal of the checkpoint");
+        round->begin_us = ts_call_sent_us(call);
+        round->dump_us = ts_now_us() - round->begin_us;
+        ts_report_frozen(m->r, result.dump.valid ? result.dump.frozen_us : round->dump_us);
+        ts_call_result_clear(&result);
+        return 0;
+}
+
+/* 1: the dump was refused for a reason that passes, such as a connection that was just being made. */
+static int rehearse(struct ts_mig *m, struct ts_rounds *rounds, struct ts_err *err)
+{
+        struct ts_round round = { 0 };
+        ts_auto_free char *docker = ts_fmt("%s-r%zu", m->checkpoint, rounds->n + 1), *podman = ts_fmt("%s/checkpoint", m->bundle);
+        const char *name = m->engine == TS_DOCKER ? docker : podman;
+        uint64_t memory = m->r->bytes.memory;
+        ts_auto_err why = TS_ERR_INIT;
+        unsigned n = 0;
+
+        if (!name)
+                return ts_err_set(err, TS_ENOMEM, "out of memory");
+        if (ts_rearm(m, err) < 0 || ts_journal_intent(m->j, TS_RES_CHECKPOINT, TS_SIDE_SOURCE, name, m->c->id, NULL, &n, err) < 0)
+                return -1;
+        if (dump(m, name, &round, &why) < 0) {
+                bool passes = ts_dump_may_pass_later(m, &why);
+
+                if (!passes) {
+                        ts_explain_failure(m, &why);
+                        ts_err_move(err, &why);
+                        return -1;
+                }
+                return ts_dump_drop(m, err) < 0 || drop_images(m, name, n, err) < 0 ? -1 : 1;
+        }
+        if (ts_places_begin(m, /* final= */ false, err) < 0 || ts_places_wait(m, err) < 0 || drop_images(m, name, n, err) < 0)
+                return -1;
+        round.duration_us = ts_now_us() - round.begin_us;
+        round.bytes = m->r->bytes.memory - memory;
+        rounds->v[rounds->n++] = round;
+        return 0;
+}
+
+static void tell(struct ts_mig *m, const struct ts_rounds *rounds)
+{
+        struct ts_forecast f = ts_rounds_forecast(rounds);
+
+        if (!f.known)
+                return;
+        m->r->predicted_us = f.downtime_us;
+        ts_mig_note(m, "predicted downtime %s%.2f s: dump %.2f s, %.1f MB still to send %.2f s, restore %.2f s", rounds->n == 1 ? "at most " : "", (double)f.downtime_us / 1e6, (double)f.dump_us / 1e6, (double)f.bytes / 1e6,
+                    (double)f.transfer_us / 1e6, (double)f.restore_us / 1e6);
+}
+
+static int refuse(struct ts_mig *m, const struct ts_rounds *rounds, const char *why, struct ts_err *err)
+{
+        struct ts_forecast f = ts_rounds_forecast(rounds);
+
+        ts_err_set(err, TS_EREFUSED, "the container would be frozen for about %.2f s, --max-downtime allows %.2f s: %s", (double)(rounds->n ? f.downtime_us : f.dump_us) / 1e6,
+                   (double)m->o->max_downtime_ms / 1e3, why);
+        return ts_err_hint(err, "allow more, or try when the container writes less");
+}
+
+static int send_memory(struct ts_mig *m, struct ts_err *err)
+{
+        struct ts_rounds rounds = { .memory_bytes = m->memory_bytes, .max_downtime_us = (uint64_t)m->o->max_downtime_ms * 1000 };
+        const char *why = "";
+
+        for (;;) {
+                enum ts_round_choice choice = ts_rounds_choose(&rounds, &why);
+                int rc;
+
+                if (choice == TS_ROUND_REFUSE)
+                        return refuse(m, &rounds, why, err);
+                if (choice == TS_ROUND_FREEZE)
+                        break;
+                rc = rehearse(m, &rounds, err);
+                if (rc < 0)
+                        return -1;
+                if (rc > 0 && rounds.n == 0) {
+                        ts_mig_warn(m, "no rehearsal: a connection was just being made; memory is sent while the container is frozen");
+                        break;
+                }
+                if (rc > 0)
+                        break;
+        }
+        tell(m, &rounds);
+        return 0;
+}
+
+int ts_phase_precopy(struct ts_mig *m, struct ts_err *err)
+{
+        if (ts_same_generation(m, err) < 0 || settle_files(m, err) < 0)
+                return -1;
+        return m->strategy == TS_COLD || m->o->precopy != TS_PRECOPY_ALL ? 0 : send_memory(m, err);
+}
