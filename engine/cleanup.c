@@ -143,6 +143,21 @@ static void drop_backups(struct ts_mig *m)
         }
 }
 
+/* The source is the last good copy until the target's disks have what its own had. */
+static int write_out(struct ts_mig *m, struct ts_err *err)
+{
+        ts_auto_list argv = TS_LIST_INIT;
+
+        if (ts_list_add(&argv, "sync", err) < 0 || ts_list_add(&argv, "-f", err) < 0 || ts_list_add(&argv, "--", err) < 0)
+                return -1;
+        for (size_t i = 0; i < m->n_data; i++)
+                if (m->data[i].dst_path && ts_list_add(&argv, m->data[i].dst_path, err) < 0)
+                        return -1;
+        if (ts_list_add(&argv, m->dst.info && m->dst.info->graph_root ? m->dst.info->graph_root : "/", err) < 0)
+                return -1;
+        return ts_host_check(m->dst.host, (const char *const *)argv.v, &ts_slow_run, NULL, err);
+}
+
 int ts_phase_cleanup(struct ts_mig *m, struct ts_err *err)
 {
         ts_auto_err reach = TS_ERR_INIT;
@@ -156,7 +171,10 @@ int ts_phase_cleanup(struct ts_mig *m, struct ts_err *err)
         ts_sysctls_put_back(m);
         drop_target_images(m);
         drop_backups(m);
-        source_away(m);
+        if (write_out(m, &reach) < 0)
+                ts_mig_leftover(m, "container '%s' on the source is kept: the target's disks may not have everything yet: %s", ts_journal_head(m->j)->container_name, ts_err_message(&reach));
+        else
+                source_away(m);
         if (ts_undo_all(m) == 0 && m->r->leftovers.n == 0) {
                 (void)ts_journal_set_stage(m->j, TS_STAGE_DONE, NULL, NULL);
                 ts_mirrors_remove(m);

@@ -130,11 +130,12 @@ static int on_entry(void *ctx, const struct ts_tar_entry *e, enum ts_tar_verdict
 
 static int on_captured(void *ctx, const struct ts_tar_entry *e, const void *data, size_t len, struct ts_err *err)
 {
-        struct split *s = ctx;
+        struct ts_report *r = ((struct split *)ctx)->m->r;
 
         (void)e;
         (void)err;
-        (void)ts_criu_stats_parse_dump(data, len, &s->m->r->dump, NULL); /* figures only: a move does not fail for them */
+        (void)ts_criu_stats_parse_dump(data, len, &r->dump, NULL); /* figures only: a move does not fail for them */
+        r->pages = (__typeof__(r->pages)){ .total = r->dump.pages_written + r->dump.pages_skipped_parent, .sent = r->dump.pages_written, .deduplicated = r->dump.pages_skipped_parent };
         return 0;
 }
 

@@ -46,6 +46,66 @@ static int wait_for_source(struct ts_ship *s, struct ts_err *err)
         }
 }
 
+/* The target's end is shut: what it said before is why. */
+static int target_said(struct ts_ship *s, struct ts_frame *f, int e, struct ts_err *err)
+{
+        ts_auto_err nothing = TS_ERR_INIT;
+        int n;
+
+        do
+                n = ts_frame_read(s->target->fd, f, ts_deadline_in_ms(5000), false, &nothing);
+        while (n > 0 && f->type == TS_FRAME_ALIVE);
+        if (n > 0)
+                return ts_frame_error(f, s->target->who, err);
+        return ts_err_errno(err, e, "agent on '%s'", s->target->who);
+}
+
+/* One frame to the target. While it does not take it, it may be at long work, and says so; or it has ended, and said why. */
+static int hand_over(struct ts_ship *s, const struct ts_frame *f, struct ts_err *err)
+{
+        unsigned char head[TS_FRAME_HEAD];
+        size_t done = 0, all = TS_FRAME_HEAD + f->body.len;
+        ts_deadline deadline = ts_deadline_in_ms(s->stall_ms);
+        ts_auto_frame said = { 0 };
+
+        ts_frame_head(f, head);
+        while (done < all) {
+                struct pollfd p = { .fd = s->target->fd, .events = POLLIN | POLLOUT };
+                ssize_t n;
+
+                if (ts_stop_signal)
+                        return ts_err_set(err, TS_ECANCELED, "stopped by a signal");
+                if (ts_deadline_passed(deadline))
+                        return ts_err_set(err, TS_ETIMEOUT, "the agent on '%s' takes nothing for %u ms", s->target->who, s->stall_ms);
+                if (poll(&p, 1, LOOK_MS) <= 0)
+                        continue;
+                if (p.revents & POLLIN) {
+                        n = ts_frame_read(s->target->fd, &said, ts_deadline_in_ms(s->stall_ms), true, err);
+                        if (n <= 0)
+                                return n < 0 ? ts_err_prefix(err, "agent on '%s'", s->target->who)
+                                             : ts_err_set(err, TS_ECONNECT, "the agent on '%s' ended", s->target->who);
+                        if (said.type != TS_FRAME_ALIVE)
+                                return ts_frame_error(&said, s->target->who, err);
+                        deadline = ts_deadline_in_ms(s->stall_ms);
+                }
+                if (!(p.revents & (POLLOUT | POLLERR | POLLHUP)))
+                        continue;
+                n = done < TS_FRAME_HEAD
+                            ? send(s->target->fd, head + done, TS_FRAME_HEAD - done, MSG_DONTWAIT | MSG_NOSIGNAL | MSG_MORE)
+                            : send(s->target->fd, f->body.buf + (done - TS_FRAME_HEAD), all - done, MSG_DONTWAIT | MSG_NOSIGNAL);
+                if (n < 0 && errno != EAGAIN && errno != EINTR) {
+                        if (p.revents & POLLIN)
+                                continue; /* it says why, in its next message */
+                        return target_said(s, &said, errno, err);
+                }
+                if (n > 0) {
+                        done += (size_t)n;
+                        deadline = ts_deadline_in_ms(s->stall_ms);
+                }
+        }
+        return 0;
+}
+
 static int read_ready(const struct ts_frame *f, const char *who, uint64_t figures[6], struct ts_err *err)
 {
         struct ts_unpack u = ts_unpack(f);
@@ -57,32 +117,22 @@ static int read_ready(const struct ts_frame *f, const char *who, uint64_t figure
         return ts_unpack_end(&u, f, err);
 }
 
-/* The target does not take any more: what it says is why. */
-static int target_said(struct ts_ship *s, struct ts_frame *f, struct ts_err *failed, struct ts_err *err)
-{
-        ts_auto_err nothing = TS_ERR_INIT;
-
-        if (ts_frame_read(s->target->fd, f, ts_deadline_in_ms(5000), false, &nothing) == 1)
-                return ts_frame_error(f, s->target->who, err);
-        ts_err_move(err, failed);
-        return ts_err_prefix(err, "agent on '%s'", s->target->who);
-}
-
 static int pass_on(struct ts_ship *s, struct ts_err *err)
 {
         ts_auto_frame f = { 0 };
 
         for (;;) {
-                ts_auto_err failed = TS_ERR_INIT;
                 int n = wait_for_source(s, err) < 0 ? -1 : ts_frame_read(s->source->fd, &f, ts_deadline_in_ms(s->stall_ms), false, err);
 
                 if (n <= 0)
                         return n < 0 ? ts_err_prefix(err, "agent on '%s'", s->source->who)
                                      : ts_err_set(err, TS_ECONNECT, "the agent on '%s' ended", s->source->who);
+                if (f.type == TS_FRAME_ALIVE)
+                        continue;
                 if (!ts_frame_is_data(f.type))
                         break;
-                if (ts_frame_write(s->target->fd, &f, ts_deadline_in_ms(s->stall_ms), true, &failed) < 0)
-                        return target_said(s, &f, &failed, err);
+                if (hand_over(s, &f, err) < 0)
+                        return -1;
                 atomic_fetch_add(&s->bytes, f.body.len);
         }
         return read_ready(&f, s->source->who, s->figures, err);
@@ -92,8 +142,11 @@ static int wait_for_target(struct ts_ship *s, struct ts_err *err)
 {
         ts_auto_frame f = { 0 };
         uint64_t none[6];
-        int n = ts_frame_read(s->target->fd, &f, ts_deadline_in_ms(s->stall_ms), true, err);
+        int n;
 
+        do
+                n = ts_frame_read(s->target->fd, &f, ts_deadline_in_ms(s->stall_ms), true, err);
+        while (n > 0 && f.type == TS_FRAME_ALIVE);
         if (n <= 0)
                 return n < 0 ? ts_err_prefix(err, "agent on '%s'", s->target->who)
                              : ts_err_set(err, TS_ECONNECT, "the agent on '%s' ended", s->target->who);

@@ -253,7 +253,7 @@ class Engine:
         return self.cli("exec", name, "sh", "-euc", script, "sh", *args, timeout=timeout, **kwargs)
 
     def need_image(self, image):
-        if image in ("counter", "mariadb") and self.api("GET", f"/v1.41/images/{image}/json")[0] != 200:
+        if image in ("counter", "mariadb", "ballast") and self.api("GET", f"/v1.41/images/{image}/json")[0] != 200:
             lab("image", image, self.host.name, self.kind, timeout=300)
 
     def remove(self, name):

@@ -1,6 +1,8 @@
 /* See delta.h. Decides step by step what the other side can make of what it holds, with bytes as the evidence. */
 #include "transfer/agent/delta.h"
 
+#include "transfer/agent/frame.h"
+
 #include "base/io.h"
 
 #include <errno.h>
@@ -385,6 +387,7 @@ static int index_file(struct ts_delta *d, uint32_t file, struct ts_err *err)
         for (uint64_t pos = 0; pos + TS_PAGE <= v->size;) {
                 size_t len = v->size - pos < CHUNK ? (size_t)(v->size - pos) / TS_PAGE * TS_PAGE : CHUNK;
 
+                ts_alive_tick();
                 if (ts_read_at(v->fd, d->now, len, pos, err) < 0)
                         return -1;
                 for (size_t i = 0; i < len; i += TS_PAGE)
@@ -433,6 +436,7 @@ int ts_digest_fd(int fd, uint64_t size_bytes, unsigned char ret[16], struct ts_e
         for (uint64_t pos = 0; rc == 0 && pos < size_bytes;) {
                 size_t n = size_bytes - pos < CHUNK ? (size_t)(size_bytes - pos) : CHUNK;
 
+                ts_alive_tick();
                 rc = ts_read_at(fd, buf, n, pos, err);
                 if (rc == 0)
                         (void)XXH3_128bits_update(state, buf, n);

@@ -44,16 +44,13 @@ static void magic(int fd, char buf[40])
 /* One attribute into memory: name, NUL, value. */
 static int read_xattr(const char *at, const char *name, struct ts_entry *e, struct ts_err *err)
 {
-        ssize_t n = getxattr(at, name, NULL, 0);
-        ts_auto_free char *value = n >= 0 ? malloc((size_t)n + 1) : NULL;
+        ts_auto_free char *value = malloc(XATTR_BYTES_MAX); /* as large as any, so that it cannot outgrow what it was said to have */
+        ssize_t n = value ? getxattr(at, name, value, XATTR_BYTES_MAX) : -1;
 
-        if (n < 0 && (errno == ENODATA || errno == EOPNOTSUPP))
-                return 0;
-        if (n >= 0 && !value)
+        if (!value)
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
-        n = n < 0 ? n : getxattr(at, name, value, (size_t)n);
         if (n < 0)
-                return errno == ENODATA ? 0 : ts_err_errno(err, errno, "cannot read the attribute '%s'", name);
+                return errno == ENODATA || errno == EOPNOTSUPP ? 0 : ts_err_errno(err, errno, "cannot read the attribute '%s'", name);
         /* Offsets, while memory may still move. */
         e->xattrs[e->n_xattrs++] = (struct ts_xattr){ .len = (size_t)n };
         return ts_str_add(&e->memory, name, strlen(name) + 1, err) < 0 ? -1 : ts_str_add(&e->memory, value, (size_t)n, err);
@@ -77,16 +74,16 @@ static int read_xattrs(int fd, struct ts_entry *e, struct ts_err *err)
         ts_auto_free char *names = NULL;
 
         magic(fd, at);
-        len = listxattr(at, NULL, 0);
+        len = listxattr(at, NULL, 0); /* most have none */
         if (len < 0)
                 return errno == EOPNOTSUPP ? 0 : ts_err_errno(err, errno, "cannot list the attributes of '%s'", e->path);
         if (len == 0)
                 return 0;
-        names = malloc((size_t)len + 1);
+        names = malloc(XATTR_BYTES_MAX + 1);
         e->xattrs = calloc(XATTRS_MAX, sizeof(*e->xattrs));
         if (!names || !e->xattrs)
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
-        len = listxattr(at, names, (size_t)len);
+        len = listxattr(at, names, XATTR_BYTES_MAX);
         if (len < 0)
                 return ts_err_errno(err, errno, "cannot list the attributes of '%s'", e->path);
         names[len] = '\0';

@@ -6,7 +6,8 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define HEADER 8
+#define HEADER TS_FRAME_HEAD
+#define ALIVE_EVERY_US 1000000U
 
 static void put_le(unsigned char *p, uint64_t v, size_t n)
 {
@@ -67,12 +68,39 @@ int ts_frame_read(int fd, struct ts_frame *f, ts_deadline deadline, bool cancell
         return 1;
 }
 
+void ts_frame_head(const struct ts_frame *f, unsigned char ret[TS_FRAME_HEAD])
+{
+        put_le(ret, f->body.len, 4);
+        put_le(ret + 4, f->type, 4);
+}
+
+static _Thread_local struct {
+        int fd;
+        uint64_t last_us;
+} alive = { .fd = -1 };
+
+void ts_alive_set(int out_fd)
+{
+        alive.fd = out_fd;
+        alive.last_us = ts_now_us();
+}
+
+void ts_alive_tick(void)
+{
+        const struct ts_frame f = { .type = TS_FRAME_ALIVE };
+        uint64_t now = alive.fd < 0 ? 0 : ts_now_us();
+
+        if (alive.fd < 0 || now - alive.last_us < ALIVE_EVERY_US)
+                return;
+        alive.last_us = now;
+        (void)ts_frame_write(alive.fd, &f, 0, false, NULL);
+}
+
 int ts_frame_write(int fd, const struct ts_frame *f, ts_deadline deadline, bool cancellable, struct ts_err *err)
 {
         unsigned char header[HEADER];
 
-        put_le(header, f->body.len, 4);
-        put_le(header + 4, f->type, 4);
+        ts_frame_head(f, header);
         if (ts_write_all(fd, header, HEADER, deadline, cancellable, err) < 0)
                 return -1;
         return f->body.len ? ts_write_all(fd, f->body.buf, f->body.len, deadline, cancellable, err) : 0;

@@ -24,6 +24,7 @@
  *            LINK    [s path, s path]              the first is a further name of the second
  *            REMOVE  [s path]                      one that was sent in an earlier round
  *   answers  READY   [u64 × 6: pages, zero, same, copied, sent, bytes of frames; trees: objects, changed, removed, bytes read, bytes sent, 0]   of source: the round was sent; of target: it is there and every sum is right
+ *            ALIVE   []                            long work is under way: once a second
  *            ERROR   [u32 code, s message]         and the agent ends */
 #ifndef TRANSHIP_TRANSFER_AGENT_FRAME_H
 #define TRANSHIP_TRANSFER_AGENT_FRAME_H
@@ -57,6 +58,7 @@ enum ts_frame_type {
         TS_FRAME_REMOVE,
         TS_FRAME_CLOSE,
         TS_FRAME_READY = 32, /* from here on: answers */
+        TS_FRAME_ALIVE,
         TS_FRAME_ERROR
 };
 static inline int ts_frame_is_data(uint32_t type)
@@ -73,6 +75,9 @@ void ts_frame_clear(struct ts_frame *f);
 
 /* Reads one; reuses f's memory. 1: got one; 0: the end, before a frame began; -1: TS_EPROTO, TS_ELIMIT, what ts_read_some says. */
 int ts_frame_read(int fd, struct ts_frame *f, ts_deadline deadline, bool cancellable, struct ts_err *err);
+/* The eight bytes before a body. */
+#define TS_FRAME_HEAD 8U
+void ts_frame_head(const struct ts_frame *f, unsigned char ret[TS_FRAME_HEAD]);
 /* Writes one in one piece. */
 int ts_frame_write(int fd, const struct ts_frame *f, ts_deadline deadline, bool cancellable, struct ts_err *err);
 
@@ -98,6 +103,10 @@ const char *ts_get_name(struct ts_unpack *u, char buf[256]);
 char *ts_get_text(struct ts_unpack *u);
 /* TS_EPROTO when anything was missing or is left over. */
 int ts_unpack_end(const struct ts_unpack *u, const struct ts_frame *f, struct ts_err *err);
+
+/* For an agent's long work, of this thread: from set on, tick sends ALIVE to out_fd (-1: to nobody) if more than a second has gone since the last one. Whether it got there does not matter. */
+void ts_alive_set(int out_fd);
+void ts_alive_tick(void);
 
 /* An ERROR of the other side as err. Returns -1. */
 int ts_frame_error(const struct ts_frame *f, const char *who, struct ts_err *err);

@@ -65,6 +65,13 @@ static int ready(struct agent *a, const struct ts_delta_stats *st, uint64_t byte
         return say_ready(a, (const uint64_t[]){ st->pages, st->zero, st->same, st->copied, st->sent, bytes }, err);
 }
 
+static bool leads_up(const char *path)
+{
+        size_t len = strlen(path);
+
+        return strstr(path, "/../") || (len >= 3 && !strcmp(path + len - 3, "/.."));
+}
+
 static int set_root(struct agent *a, const struct ts_frame *f, struct ts_err *err)
 {
         struct ts_unpack u = ts_unpack(f);
@@ -73,7 +80,7 @@ static int set_root(struct agent *a, const struct ts_frame *f, struct ts_err *er
 
         if (ts_unpack_end(&u, f, err) < 0)
                 return -1;
-        if (a->root || path[0] != '/' || strstr(path, "/../"))
+        if (a->root || path[0] != '/' || leads_up(path))
                 return ts_err_set(err, TS_EPROTO, "a second directory, or none");
         fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (fd < 0)
@@ -240,6 +247,8 @@ static int serve(struct agent *a, const char *tool, struct ts_err *err)
 {
         ts_auto_frame f = { 0 };
         int n = hello(a, &f, tool, err) < 0 ? -1 : 1;
+
+        ts_alive_set(a->out);
 
         while (n > 0) {
                 n = watch(a, err) < 0 ? -1 : ts_frame_read(a->in, &f, 0, false, err);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define DEPTH_MAX 512
+#define LATE_MAX (32U << 20)
 #define FILE_MAX_BYTES ((uint64_t)1 << 44)
 
 /* The time of a directory is set when nothing in it changes any more. */
@@ -28,6 +29,8 @@ struct ts_tree_receive {
         struct ts_entry file; /* whose content is under way, if path is set */
         struct ts_patch *patch;
         int file_fd; /* the patch's */
+        bool saved;  /* the time of parent_fd is among the late ones */
+        bool over;   /* a final round is complete */
 };
 
 struct ts_tree_receive *ts_tree_receive_new(void)
@@ -44,6 +47,7 @@ static void forget_parent(struct ts_tree_receive *t)
         if (t->parent_fd >= 0)
                 (void)close(t->parent_fd);
         t->parent_fd = -1;
+        t->saved = false;
         free(TS_TAKE(t->parent_path));
 }
 
@@ -138,9 +142,18 @@ static int remove_below(struct ts_tree_receive *t, int fd, unsigned depth, struc
                 (void)close(fd);
                 return rc;
         }
-        for (const struct dirent *e; rc == 0 && (e = readdir(d));) /* NOLINT(concurrency-mt-unsafe): a stream of our own */
+        while (rc == 0) {
+                const struct dirent *e;
+
+                errno = 0;
+                e = readdir(d); /* NOLINT(concurrency-mt-unsafe): a stream of our own */
+                if (!e && errno)
+                        rc = ts_err_errno(err, errno, "cannot list a directory to remove");
+                if (!e)
+                        break;
                 if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
                         rc = remove_object(t, dirfd(d), e->d_name, depth + 1, err);
+        }
         (void)closedir(d);
         return rc;
 }
@@ -176,8 +189,10 @@ static int make_room(struct ts_tree_receive *t, int dir, const char *leaf, struc
 
 /* ---- objects ---- */
 
-static int set_late(struct ts_tree_receive *t, const struct ts_entry *e, struct ts_err *err)
+static int set_late(struct ts_tree_receive *t, const char *path, struct timespec mtime, struct ts_err *err)
 {
+        if (t->n_late == LATE_MAX)
+                return ts_err_set(err, TS_ELIMIT, "more than %u directories in a round", LATE_MAX);
         if (t->n_late == t->cap_late) {
                 size_t cap = t->cap_late ? 2 * t->cap_late : 64;
                 struct late *more = realloc(t->late, cap * sizeof(*more));
@@ -187,8 +202,21 @@ static int set_late(struct ts_tree_receive *t, const struct ts_entry *e, struct 
                 t->late = more;
                 t->cap_late = cap;
         }
-        t->late[t->n_late] = (struct late){ .path = ts_strdup0(e->path), .mtime = e->st.st_mtim };
+        t->late[t->n_late] = (struct late){ .path = ts_strdup0(path), .mtime = mtime };
         return t->late[t->n_late].path ? (t->n_late++, 0) : ts_err_set(err, TS_ENOMEM, "out of memory");
+}
+
+/* Before something is made or removed in the directory of the last walk: its time stays what the source said of it, in this round or an earlier one. Of several times the first one counts in the end. */
+static int keep_time(struct ts_tree_receive *t, struct ts_err *err)
+{
+        struct stat st;
+
+        if (t->saved)
+                return 0;
+        if (fstat(t->parent_fd, &st) < 0)
+                return ts_err_errno(err, errno, "cannot look at a directory");
+        t->saved = true;
+        return set_late(t, *t->parent_path ? t->parent_path : ".", st.st_mtim, err);
 }
 
 static int take_directory(struct ts_tree_receive *t, int dir, const char *leaf, const struct ts_entry *e, struct ts_err *err)
@@ -202,17 +230,22 @@ static int take_directory(struct ts_tree_receive *t, int dir, const char *leaf, 
         fd = openat(dir, leaf, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (fd < 0)
                 return ts_err_errno(err, errno, "cannot open '%s'", e->path);
-        return ts_entry_apply(dir, leaf, fd, e, err) < 0 ? -1 : set_late(t, e, err);
+        return ts_entry_apply(dir, leaf, fd, e, err) < 0 ? -1 : set_late(t, e->path, e->st.st_mtim, err);
 }
 
 static int begin_file(struct ts_tree_receive *t, int dir, const char *leaf, struct ts_entry *e, struct ts_err *err)
 {
         int flags = O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | (e->content == TS_ENTRY_NEW ? O_CREAT | O_EXCL : 0);
         uint32_t number = 0;
+        struct stat st;
         int fd = openat(dir, leaf, flags, 0600);
 
         if (fd < 0)
                 return ts_err_errno(err, errno, "cannot open '%s'", e->path);
+        if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
+                (void)close(fd);
+                return ts_err_set(err, TS_EPROTO, "'%s' is no regular file here", e->path);
+        }
         t->patch = ts_patch_new(FILE_MAX_BYTES, -1);
         if (!t->patch) {
                 (void)close(fd);
@@ -234,7 +267,7 @@ static int take_entry(struct ts_tree_receive *t, const struct ts_frame *f, struc
                 return -1;
         if (strcmp(e.path, ".") != 0)
                 dir = walk(t, e.path, &leaf, err);
-        if (dir < 0)
+        if (dir < 0 || (e.content == TS_ENTRY_NEW && strcmp(e.path, ".") != 0 && keep_time(t, err) < 0))
                 return -1;
         if (S_ISDIR(e.st.st_mode))
                 return take_directory(t, dir, leaf, &e, err);
@@ -286,7 +319,7 @@ static int take_link(struct ts_tree_receive *t, const struct ts_frame *f, struct
         if (!strcmp(path, to))
                 return bad("a link to itself", err);
         dir = walk(t, path, &leaf, err);
-        if (dir < 0 || make_room(t, dir, leaf, err) < 0)
+        if (dir < 0 || keep_time(t, err) < 0 || make_room(t, dir, leaf, err) < 0)
                 return -1;
         dir = walk(t, to, &to_leaf, err);
         to_dir = dir < 0 ? -1 : dup(dir);
@@ -310,7 +343,7 @@ static int take_removal(struct ts_tree_receive *t, const struct ts_frame *f, str
                 return -1;
         dir = walk(t, path, &leaf, &failed);
         if (dir >= 0)
-                return make_room(t, dir, leaf, err);
+                return keep_time(t, err) < 0 ? -1 : make_room(t, dir, leaf, err);
         if (failed.sys_errno == ENOENT || failed.sys_errno == ENOTDIR || failed.sys_errno == ELOOP) /* gone with what it was in */
                 return 0;
         ts_err_move(err, &failed);
@@ -321,7 +354,7 @@ static int end_round(struct ts_tree_receive *t, const struct ts_frame *f, struct
 {
         struct ts_unpack u = ts_unpack(f);
 
-        (void)ts_get_u32(&u);
+        t->over = ts_get_u32(&u) != 0;
         (void)ts_get_u32(&u);
         if (ts_unpack_end(&u, f, err) < 0)
                 return -1;
@@ -345,6 +378,8 @@ int ts_tree_receive_frame(struct ts_tree_receive *t, const struct ts_frame *f, b
         bool in_file = t->file.path;
 
         *ret_round = false;
+        if (t->over)
+                return bad("a message after the last round", err);
         if (in_file != (f->type == TS_FRAME_STEPS || f->type == TS_FRAME_CLOSE))
                 return bad("a message at the wrong time", err);
         switch (f->type) {

@@ -321,6 +321,8 @@ static int send_range(struct ts_tree_send *t, struct inode *i, int fd, uint64_t 
         uint64_t data = next_data(fd, *pos, size);
         size_t want, got;
 
+        ts_alive_tick();
+
         if (data > *pos) { /* a hole, a chunk of it */
                 want = data - *pos < CHUNK ? (size_t)(data - *pos) : CHUNK;
                 memset(t->buf, 0, want);
@@ -461,19 +463,41 @@ static int send_entry(struct ts_tree_send *t, int dir, const char *leaf, int fd,
         return ts_entry_put(&t->frame, &e, err) < 0 ? -1 : write_frame(t, &t->frame, err);
 }
 
+/* What a path leads to may be another thing by now, whatever the container can make of it. */
+static bool vanished(int e)
+{
+        return e == ENOENT || e == ELOOP || e == ENOTDIR || e == ENXIO || e == ESTALE;
+}
+
+/* Looked at before it is opened: opening a device does things. */
+static int open_regular(int dir, const char *leaf, const char *path, int *ret, struct ts_err *err)
+{
+        ts_auto_fd int at = openat(dir, leaf, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+        char magic[40];
+        struct stat st;
+
+        if (at < 0)
+                return vanished(errno) ? ts_err_set(err, TS_ENOTFOUND, "'%s' is gone", path)
+                                       : ts_err_errno(err, errno, "cannot open '%s'", path);
+        if (fstat(at, &st) < 0 || !S_ISREG(st.st_mode))
+                return ts_err_set(err, TS_ENOTFOUND, "'%s' is gone", path);
+        (void)snprintf(magic, sizeof(magic), "/proc/self/fd/%d", at);
+        *ret = open(magic, O_RDONLY | O_NONBLOCK | O_NOATIME | O_CLOEXEC);
+        if (*ret < 0 && errno == EPERM)
+                *ret = open(magic, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+        return *ret < 0 ? ts_err_errno(err, errno, "cannot open '%s'", path) : 0;
+}
+
 /* A regular file whose content has to be looked at. */
 static int send_regular(struct ts_tree_send *t, int dir, const char *leaf, const char *path, struct inode *i, bool there,
                         struct ts_err *err)
 {
-        ts_auto_fd int fd = openat(dir, leaf, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOATIME | O_CLOEXEC);
         uint64_t old_size = (uint64_t)i->st.st_size;
-        struct stat st;
+        ts_auto_fd int fd = -1;
+        struct stat st, after;
 
-        if (fd < 0 && errno == EPERM)
-                fd = openat(dir, leaf, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-        if (fd < 0)
-                return errno == ENOENT ? ts_err_set(err, TS_ENOTFOUND, "'%s' is gone", path)
-                                       : ts_err_errno(err, errno, "cannot open '%s'", path);
+        if (open_regular(dir, leaf, path, &fd, err) < 0)
+                return -1;
         if (!t->final && fdatasync(fd) < 0 && errno != EINVAL && errno != EROFS)
                 return ts_err_errno(err, errno, "cannot write out '%s'", path);
         if (fstat(fd, &st) < 0 || st.st_ino != i->st.st_ino || st.st_dev != i->st.st_dev)
@@ -482,7 +506,11 @@ static int send_regular(struct ts_tree_send *t, int dir, const char *leaf, const
         i->doubtful = t->untold || fresh(t, &st);
         if (send_entry(t, dir, leaf, fd, path, &st, there ? TS_ENTRY_UPDATE : TS_ENTRY_NEW, err) < 0)
                 return -1;
-        return send_content(t, i, fd, old_size, there, err) < 0 ? ts_err_prefix(err, "'%s'", path) : 0;
+        if (send_content(t, i, fd, old_size, there, err) < 0)
+                return ts_err_prefix(err, "'%s'", path);
+        if (t->final && (fstat(fd, &after) < 0 || after.st_size != st.st_size || !same_time(after.st_mtim, st.st_mtim)))
+                return ts_err_set(err, TS_EPROTO, "somebody wrote to '%s' while it was read for the last time", path);
+        return 0;
 }
 
 /* Only what was sent is known to be there: what fails, or is gone meanwhile, is new the next time. */
@@ -557,15 +585,16 @@ static int scan_entry(struct ts_tree_send *t, int dir, const char *leaf, const c
         struct stat st;
         int fd, rc;
 
+        ts_alive_tick();
         if (depth == 0 && !top)
                 return 0;
         if (!path)
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
         if (fstatat(dir, leaf, &st, AT_SYMLINK_NOFOLLOW) < 0)
-                return errno == ENOENT && !t->final ? 0 : ts_err_errno(err, errno, "cannot look at '%s'", path);
+                return vanished(errno) && !t->final ? 0 : ts_err_errno(err, errno, "cannot look at '%s'", path);
         fd = S_ISDIR(st.st_mode) ? openat(dir, leaf, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
         rc = S_ISDIR(st.st_mode) && (fd < 0 || fstat(fd, &st) < 0)
-                     ? (errno == ENOENT ? ts_err_set(&failed, TS_ENOTFOUND, "'%s' is gone", path)
+                     ? (vanished(errno) ? ts_err_set(&failed, TS_ENOTFOUND, "'%s' is gone", path)
                                         : ts_err_errno(&failed, errno, "cannot open '%s'", path))
                      : send_object(t, dir, leaf, fd, path, &st, &failed);
         if (rc == 0 && fd >= 0)
