@@ -11,6 +11,7 @@ import lab
 from fault import ALL, event, kill
 
 SCP, ARCHIVE, IN_PLACE, DOCKER = ALL
+PODMAN = (SCP, ARCHIVE, IN_PLACE)
 NO_WAY = "exec:false"  # a verification that never succeeds
 
 
