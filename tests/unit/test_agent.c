@@ -228,6 +228,64 @@ static void a_dump(void)
         stop(&target);
 }
 
+/* Each dump in a directory of its own, which may come late. */
+static void dumps_in_directories(void)
+{
+        struct agent source, target;
+        ts_auto_free unsigned char *m = random_bytes(1 << 20);
+        ts_auto_free char *first = NULL, *second = NULL;
+        ts_auto_frame f = { 0 };
+
+        start(&source);
+        start(&target);
+        greet(&source);
+        greet(&target);
+        first = ts_fmt("%s/first", source.dir);
+        second = ts_fmt("%s/second", source.dir);
+        ts_frame_begin(&f, TS_FRAME_WATCH);
+        UNIT_OK(ts_put_text(&f, "first", &err));
+        put(source.fd, &f);
+        CU_ASSERT_EQUAL(mkdir(first, 0700), 0);
+        write_file(first, "pages-1.img", m, 1 << 20);
+        CU_ASSERT_EQUAL(finish(&source, &target, false, -1), 256);
+        for_each_file(first, remove_file);
+        CU_ASSERT_EQUAL(rmdir(first), 0);
+        ts_frame_begin(&f, TS_FRAME_WATCH);
+        UNIT_OK(ts_put_text(&f, "second", &err));
+        put(source.fd, &f);
+        CU_ASSERT_EQUAL(mkdir(second, 0700), 0);
+        m[4096]++;
+        write_file(second, "pages-1.img", m, 1 << 20);
+        write_file(second, "inventory.img", "inventory", 9);
+        CU_ASSERT_EQUAL(finish(&source, &target, true, -1), 1);
+        same_file(second, target.dir, "pages-1.img");
+        same_file(second, target.dir, "inventory.img");
+        for_each_file(second, remove_file);
+        CU_ASSERT_EQUAL(rmdir(second), 0);
+        stop(&source);
+        stop(&target);
+}
+
+static void no_dump_there(void)
+{
+        struct agent source, target;
+        ts_auto_frame f = { 0 };
+
+        start(&source);
+        start(&target);
+        greet(&source);
+        greet(&target);
+        ts_frame_begin(&f, TS_FRAME_WATCH);
+        UNIT_OK(ts_put_text(&f, "absent", &err));
+        put(source.fd, &f);
+        CU_ASSERT_EQUAL(finish(&source, &target, false, -1), 0); /* a dump that failed at once */
+        put(source.fd, &f);
+        CU_ASSERT_EQUAL(finish(&source, &target, true, -1), -1);
+        ts_err_clear(&err);
+        stop(&source);
+        stop(&target);
+}
+
 static void rehearsals_first(void)
 {
         struct agent source, target;
@@ -440,7 +498,7 @@ static void wrong_beginnings(void)
 }
 
 static CU_TestInfo tests[] = {
-        UNIT(a_dump),         UNIT(rehearsals_first), UNIT(while_it_grows), UNIT(damage_is_found), UNIT(damaged_base_is_found),
-        UNIT(hostile_frames), UNIT(wrong_beginnings), CU_TEST_INFO_NULL,
+        UNIT(a_dump),          UNIT(dumps_in_directories),  UNIT(no_dump_there),  UNIT(rehearsals_first), UNIT(while_it_grows),
+        UNIT(damage_is_found), UNIT(damaged_base_is_found), UNIT(hostile_frames), UNIT(wrong_beginnings), CU_TEST_INFO_NULL,
 };
 UNIT_MAIN("agent", tests)

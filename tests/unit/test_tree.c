@@ -133,6 +133,43 @@ static void same_trees(const struct pair *p)
         shell(script, p->top, "");
 }
 
+/* Only what was named, under the name it was given; what else is there, on either side, stays as it is. */
+static void only_some(void)
+{
+        struct pair *p = pair_new();
+
+        shell("mkdir \"$A/from/logs\"; echo 1 >\"$A/from/logs/one\"; echo secret >\"$A/from/secret\"; echo log >\"$A/from/a.log\"; echo "
+              "mine >\"$A/to/mine\"",
+              p->top, "");
+        UNIT_OK(ts_tree_send_only(p->send, "logs", "logs", &err));
+        UNIT_OK(ts_tree_send_only(p->send, "a.log", "b.log", &err));
+        UNIT_OK(ts_tree_send_only(p->send, "absent", "absent", &err));
+        bring(p, false);
+        shell("rm \"$A/from/logs/one\"; echo 2 >\"$A/from/logs/two\"; echo more >>\"$A/from/a.log\"", p->top, "");
+        bring(p, true);
+        shell("cd \"$A/to\" && [ \"$(find . -mindepth 1 | sort | tr '\\n' ' ')\" = './b.log ./logs ./logs/two ./mine ' ] && cmp b.log "
+              "../from/a.log && [ \"$(cat mine)\" = mine ]",
+              p->top, "");
+        pair_free(p);
+}
+
+/* A name that is made anew on the target does not change the time of its directory. */
+static void times_of_directories(void)
+{
+        struct pair *p = pair_new();
+
+        shell("mkdir \"$A/from/d\" \"$A/from/e\"; echo 1 >\"$A/from/d/x\"; echo 2 >\"$A/from/e/y\"; ln \"$A/from/d/x\" \"$A/from/e/z\"; "
+              "touch -d 2001-01-01 \"$A/from/d\" \"$A/from/e\" \"$A/from\"",
+              p->top, "");
+        bring(p, false);
+        shell("echo 3 >\"$A/from/d/new\" && mv \"$A/from/d/new\" \"$A/from/d/x\"; touch -d 2001-01-01 \"$A/from/d\"; rm \"$A/from/e/y\"; "
+              "touch -d 2002-02-02 \"$A/from/e\"",
+              p->top, "");
+        bring(p, true);
+        same_trees(p);
+        pair_free(p);
+}
+
 static void everything_there_is(void)
 {
         struct pair *p;
@@ -382,8 +419,16 @@ static void messages_out_of_order(void)
 }
 
 static CU_TestInfo tests[] = {
-        UNIT(everything_there_is),    UNIT(only_what_changed),     UNIT(changes_at_once_are_seen),
-        UNIT(types_change),           UNIT(random_histories),      UNIT(paths_lead_nowhere_else),
-        UNIT(links_are_not_followed), UNIT(messages_out_of_order), CU_TEST_INFO_NULL,
+        UNIT(only_some),
+        UNIT(times_of_directories),
+        UNIT(everything_there_is),
+        UNIT(only_what_changed),
+        UNIT(changes_at_once_are_seen),
+        UNIT(types_change),
+        UNIT(random_histories),
+        UNIT(paths_lead_nowhere_else),
+        UNIT(links_are_not_followed),
+        UNIT(messages_out_of_order),
+        CU_TEST_INFO_NULL,
 };
 UNIT_MAIN("tree", tests)
