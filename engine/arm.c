@@ -26,20 +26,26 @@ int ts_same_generation(struct ts_mig *m, struct ts_err *err)
         return 0;
 }
 
+/* What Podman writes for a restore: memory, the content of /dev/shm, addresses; and what CRIU says of it. */
+static const char *const image_names[] = { "checkpoint", "devshm-checkpoint.tar", "network.status", "dump.log", "stats-dump" };
+
+int ts_images_remove(struct ts_end *e, const char *bundle, struct ts_err *err)
+{
+        ts_auto_list argv = TS_LIST_INIT;
+
+        if (bundle[0] != '/' || !bundle[1])
+                return ts_err_set(err, TS_EPROTO, "the engine does not say where the container's directory is");
+        if (ts_list_add(&argv, "rm", err) < 0 || ts_list_add(&argv, "-rf", err) < 0 || ts_list_add(&argv, "--", err) < 0)
+                return -1;
+        for (size_t i = 0; i < TS_ARRAY_LEN(image_names); i++)
+                if (ts_list_addf(&argv, err, "%s/%s", bundle, image_names[i]) < 0)
+                        return -1;
+        return ts_host_check(e->host, (const char *const *)argv.v, &ts_slow_run, NULL, err);
+}
+
 int ts_remove_images(struct ts_mig *m, struct ts_err *err)
 {
-        ts_auto_free char *dir = NULL, *log = NULL, *stats = NULL;
-
-        if (!ts_keeps_id(m))
-                return 0; /* Docker's carry the migration's ID */
-        dir = ts_fmt("%s/checkpoint", m->bundle);
-        log = ts_fmt("%s/dump.log", m->bundle);
-        stats = ts_fmt("%s/stats-dump", m->bundle);
-        if (!dir || !log || !stats)
-                return ts_err_set(err, TS_ENOMEM, "out of memory");
-
-        const char *const argv[] = { "rm", "-rf", "--", dir, log, stats, NULL };
-        return ts_host_check(m->src.host, argv, NULL, NULL, err);
+        return ts_keeps_id(m) ? ts_images_remove(&m->src, m->bundle, err) : 0; /* Docker's carry the migration's ID */
 }
 
 int ts_rearm(struct ts_mig *m, struct ts_err *err)

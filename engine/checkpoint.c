@@ -64,7 +64,7 @@ static int journal_stopped(struct ts_mig *m, bool marked, struct ts_err *err)
         return ts_journal_set_stage(m->j, TS_STAGE_CHECKPOINTED, detail, err);
 }
 
-static bool is_final(const struct ts_err *err)
+bool ts_refused(const struct ts_err *err)
 {
         return err && (err->code == TS_EENGINE || err->code == TS_ENOTFOUND || err->code == TS_ECONFLICT);
 }
@@ -90,7 +90,7 @@ static int dump_once(struct ts_mig *m, unsigned resource, struct ts_err *err)
                 return -1;
         if (ts_call_wait_answer(m->dump, NULL, NULL, err) < 0) {
                 m->r->frozen_from_us = ts_call_sent_us(m->dump);
-                m->dump_refused = is_final(err);
+                m->dump_refused = ts_refused(err);
                 return -1;
         }
         m->r->frozen_from_us = ts_call_sent_us(m->dump);

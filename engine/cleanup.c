@@ -38,12 +38,10 @@ static int source_is_ours(struct ts_mig *m, bool *ret_gone, struct ts_err *err)
 
 void ts_drop_source_images(struct ts_mig *m)
 {
-        ts_auto_free char *dir = ts_keeps_id(m) ? ts_fmt("%s/checkpoint", m->bundle) : NULL;
-        const char *const argv[] = { "rm", "-rf", "--", ts_or(dir, ""), NULL };
         ts_auto_err err = TS_ERR_INIT;
 
-        if (dir && ts_host_check(m->src.host, argv, NULL, NULL, &err) < 0)
-                ts_mig_leftover(m, "checkpoint of the source in '%s': %s", dir, ts_err_message(&err));
+        if (ts_keeps_id(m) && ts_images_remove(&m->src, m->bundle, &err) < 0)
+                ts_mig_leftover(m, "checkpoint of the source in '%s': %s", m->bundle, ts_err_message(&err));
 }
 
 static void keep_source(struct ts_mig *m)
@@ -105,13 +103,9 @@ static void source_away(struct ts_mig *m)
 static void drop_imported_images(struct ts_mig *m)
 {
         ts_auto(ts_container) struct ts_container *there = NULL;
-        ts_auto_free char *dir = NULL;
         ts_auto_err err = TS_ERR_INIT;
 
-        if (ts_api_inspect(m->dst.api, m->dst_id, &there, &err) == 0 && there->bundle_dir && there->bundle_dir[0] == '/')
-                dir = ts_fmt("%s/checkpoint", there->bundle_dir);
-        const char *const argv[] = { "rm", "-rf", "--", ts_or(dir, ""), NULL };
-        if (!dir || ts_host_check(m->dst.host, argv, NULL, NULL, &err) < 0)
+        if (ts_api_inspect(m->dst.api, m->dst_id, &there, &err) < 0 || ts_images_remove(&m->dst, ts_or(there->bundle_dir, ""), &err) < 0)
                 ts_mig_leftover(m, "checkpoint of the moved container on the target: %s", ts_err_message(&err));
 }
 
@@ -148,7 +142,11 @@ static int write_out(struct ts_mig *m, struct ts_err *err)
 {
         ts_auto_list argv = TS_LIST_INIT;
 
-        if (ts_list_add(&argv, "sync", err) < 0 || ts_list_add(&argv, "-f", err) < 0 || ts_list_add(&argv, "--", err) < 0)
+        if (ts_list_add(&argv, "sync", err) < 0)
+                return -1;
+        if (m->recovering) /* where the data lies is not known any more: everything */
+                return ts_host_check(m->dst.host, (const char *const *)argv.v, &ts_slow_run, NULL, err);
+        if (ts_list_add(&argv, "-f", err) < 0 || ts_list_add(&argv, "--", err) < 0)
                 return -1;
         for (size_t i = 0; i < m->n_data; i++)
                 if (m->data[i].dst_path && ts_list_add(&argv, m->data[i].dst_path, err) < 0)
@@ -161,6 +159,7 @@ static int write_out(struct ts_mig *m, struct ts_err *err)
 int ts_phase_cleanup(struct ts_mig *m, struct ts_err *err)
 {
         ts_auto_err reach = TS_ERR_INIT;
+        bool written;
 
         if (ts_end_reconnect(m, &m->dst, &reach) < 0) {
                 /* Nothing of the source goes before the target was seen to have it, and its policy (SAFETY rules 12, 18). */
@@ -170,8 +169,10 @@ int ts_phase_cleanup(struct ts_mig *m, struct ts_err *err)
         policy_on_target(m);
         ts_sysctls_put_back(m);
         drop_target_images(m);
-        drop_backups(m);
-        if (write_out(m, &reach) < 0)
+        written = write_out(m, &reach) == 0;
+        if (written)
+                drop_backups(m);
+        if (!written)
                 ts_mig_leftover(m, "container '%s' on the source is kept: the target's disks may not have everything yet: %s", ts_journal_head(m->j)->container_name, ts_err_message(&reach));
         else
                 source_away(m);

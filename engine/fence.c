@@ -156,6 +156,13 @@ int ts_fence_target(struct ts_mig *m, struct ts_err *err)
 
 /* ---- the source ---- */
 
+int ts_end_requests(struct ts_mig *m, enum ts_side side, struct ts_err *err)
+{
+        const char *service = service_of(m, side);
+
+        return service ? end_service(m, ts_mig_end(m, side), service, err) : 0;
+}
+
 void ts_drop_source_service(struct ts_mig *m)
 {
         const char *service = service_of(m, TS_SIDE_SOURCE);
@@ -193,6 +200,26 @@ static int forbid_dump(struct ts_mig *m, struct ts_err *err)
                 return -1;
         m->dump_forbidden = true;
         return 0;
+}
+
+/* Docker: the images are on their way into their directory for a while after the runtime ended. */
+static const char await_images_script[] = "n=0; a=; while [ -d \"$1\" ]; do b=$(ls -ln --time-style=full-iso -- \"$1\" 2>/dev/null); [ \"$a\" = \"$b\" ] && n=$((n+1)) || n=0; [ $n -ge 6 ] && exit 0; a=$b; sleep 0.5; done; exit 0";
+
+int ts_quiesce_rehearsal(struct ts_mig *m, const char *name, struct ts_err *err)
+{
+        const char *id = ts_journal_head(m->j)->container_id;
+        const struct ts_run_opts opts = { .timeout_ms = FENCE_SCRIPT_TIMEOUT_MS };
+        const char *const await_argv[] = { "/bin/sh", "-c", await_dump_script, "sh", id, NULL };
+        ts_auto_free char *dir = ts_fmt("%s/checkpoints", ts_or(m->bundle, "")), *own = ts_fmt("%s/%s", ts_or(dir, ""), name);
+        const char *const forbid[] = { "/bin/sh", "-c", forbid_dump_script, "sh", ts_or(dir, ""), ts_or(own, ""), NULL };
+        const char *const images[] = { "/bin/sh", "-c", await_images_script, "sh", ts_or(own, ""), NULL };
+
+        if (ts_end_reconnect(m, &m->src, err) < 0)
+                return -1;
+        if (m->engine == TS_PODMAN)
+                return ts_end_requests(m, TS_SIDE_SOURCE, err) < 0 ? -1 : ts_host_check(m->src.host, await_argv, &opts, NULL, err);
+        (void)ts_host_check(m->src.host, forbid, NULL, NULL, NULL); /* has it begun? then it comes to its end */
+        return ts_host_check(m->src.host, await_argv, &opts, NULL, err) < 0 ? -1 : ts_host_check(m->src.host, images, &opts, NULL, err);
 }
 
 int ts_quiesce_source(struct ts_mig *m, struct ts_err *err)

@@ -172,6 +172,7 @@ int ts_set_policy(struct ts_api *api, const char *id, const char *policy, struct
 /* ---- ways back and forward ---- */
 void ts_drop_source_images(struct ts_mig *m); /* Podman's, when nothing will be restored from them any more */
 int ts_mig_lock(struct ts_mig *m, struct ts_err *err); /* journalled; TS_ECONFLICT: another migration has the container */
+bool ts_refused(const struct ts_err *err); /* the engine's final answer was no */
 /* Is it still the running container that preflight saw? TS_ECONFLICT. */
 int ts_same_generation(struct ts_mig *m, struct ts_err *err);
 /* A dump that was asked for and not seen: makes sure that it cannot begin any more, and waits for one that has. 0: what is observed from now on stays. */
@@ -183,6 +184,10 @@ bool ts_ran_since(const struct ts_mig *m, const struct ts_container *now); /* th
 int ts_observe_target(struct ts_mig *m, enum ts_target_seen *ret, struct ts_err *err);
 int ts_fence_target(struct ts_mig *m, struct ts_err *err);     /* 0: observed: it cannot run */
 int ts_break_restore(struct ts_mig *m, struct ts_err *err);    /* ends what works at a restore that hangs; the engine can be asked about the container again then */
+/* A request that was not answered is over, and with it whatever worked for it: ends the private service that got it. */
+int ts_end_requests(struct ts_mig *m, enum ts_side side, struct ts_err *err);
+/* The same for a rehearsal whose answer did not come: it cannot begin any more, and nothing writes images any more. */
+int ts_quiesce_rehearsal(struct ts_mig *m, const char *name, struct ts_err *err);
 void ts_drop_source_service(struct ts_mig *m);                  /* ends the source's private service and goes on with the engine's own socket */
 int ts_restore_source(struct ts_mig *m, struct ts_err *err);   /* 0: observed: it runs */
 int ts_verify_target(struct ts_mig *m, struct ts_err *err);    /* 0: verified and committed; journals VERIFY_FAILED */
@@ -200,7 +205,8 @@ struct ts_json *ts_mig_options_json(const struct ts_mig *m); /* what ts_mig_from
 
 /* Fetches CRIU's and the runtime's own words for a failed checkpoint or restore from the host and puts an explanation into err. Best effort. */
 bool ts_dump_may_pass_later(struct ts_mig *m, const struct ts_err *err); /* a dump that failed for a reason that passes in a moment */
-int ts_remove_images(struct ts_mig *m, struct ts_err *err); /* Podman: of any dump that lies in the source's bundle, and its logs */
+int ts_images_remove(struct ts_end *e, const char *bundle, struct ts_err *err); /* Podman: of any dump that lies in that bundle, and its logs */
+int ts_remove_images(struct ts_mig *m, struct ts_err *err);                     /* the same of the source, where they have to go before the next dump */
 int ts_rearm(struct ts_mig *m, struct ts_err *err); /* before another try: still the same container, no images of the failed one */
 void ts_explain_failure(struct ts_mig *m, struct ts_err *err);
 

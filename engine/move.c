@@ -107,7 +107,7 @@ static enum ts_outcome failed(struct ts_mig *m, struct ts_err *err)
         ts_explain_failure(m, err);
         refused = err->code == TS_EREFUSED && ts_journal_stage(m->j) == TS_STAGE_BEGUN;
         out = ts_settle(m, err);
-        if (refused && out == TS_OUT_ROLLED_BACK && m->r->leftovers.n == 0)
+        if (refused && out == TS_OUT_ROLLED_BACK && m->r->leftovers.n == 0 && !m->r->source_not_running)
                 out = TS_OUT_REFUSED; /* everything made for it is gone, and the container never noticed */
         ts_err_move(&m->r->error, err);
         return out;

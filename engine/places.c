@@ -47,7 +47,25 @@ static int add_dump(struct ts_mig *m, const struct ts_container *there, struct t
         bool podman = m->engine == TS_PODMAN;
 
         return add(m, DUMP, "dump", podman ? ts_strdup0(m->bundle) : ts_fmt("%s/checkpoints", m->bundle),
-                   podman ? ts_fmt("%s/checkpoint", there->bundle_dir) : ts_fmt("%s/checkpoints/%s", there->bundle_dir, m->checkpoint), &m->r->bytes.memory, err);
+                   podman ? ts_fmt("%s/checkpoint", there->bundle_dir) : ts_fmt("%s/checkpoints/%s", there->bundle_dir, m->checkpoint),
+                   &m->r->bytes.memory, err);
+}
+
+/* What lies below another directory that travels, here and there, travels with it. */
+static bool travels_with(const struct ts_data *d, const struct ts_data *other)
+{
+        size_t here = strlen(other->src_path), there = strlen(other->dst_path);
+
+        return d != other && other->mode != TS_DATA_SHARED && ts_starts(d->src_path, other->src_path) && d->src_path[here] == '/' &&
+               ts_starts(d->dst_path, other->dst_path) && !strcmp(d->src_path + here, d->dst_path + there);
+}
+
+static bool travels_alone(const struct ts_mig *m, const struct ts_data *d)
+{
+        for (size_t i = 0; i < m->n_data; i++)
+                if (travels_with(d, &m->data[i]))
+                        return false;
+        return d->mode != TS_DATA_SHARED;
 }
 
 static int add_data(struct ts_mig *m, struct ts_err *err)
@@ -55,7 +73,8 @@ static int add_data(struct ts_mig *m, struct ts_err *err)
         for (size_t i = 0; i < m->n_data; i++) {
                 struct ts_data *d = &m->data[i];
 
-                if (d->mode != TS_DATA_SHARED && add(m, TREE, d->is_volume ? "volume" : "bind mount", ts_strdup0(d->src_path), ts_strdup0(d->dst_path), &m->r->bytes.volumes, err) < 0)
+                if (travels_alone(m, d) && add(m, TREE, d->is_volume ? "volume" : "bind mount", ts_strdup0(d->src_path),
+                                               ts_strdup0(d->dst_path), &m->r->bytes.volumes, err) < 0)
                         return -1;
         }
         return 0;
@@ -99,6 +118,14 @@ static int add_files(struct ts_mig *m, const struct ts_container *there, struct 
         return name_log(m, there, source, err);
 }
 
+/* The engine may have made a working directory or the like when it created the container. */
+static int empty(struct ts_end *e, const char *dir, struct ts_err *err)
+{
+        const char *const argv[] = { "find", dir, "-xdev", "-mindepth", "1", "-delete", NULL };
+
+        return ts_host_check(e->host, argv, &ts_slow_run, NULL, err);
+}
+
 int ts_places_open(struct ts_mig *m, struct ts_err *err)
 {
         ts_auto(ts_container) struct ts_container *there = NULL;
@@ -112,9 +139,14 @@ int ts_places_open(struct ts_mig *m, struct ts_err *err)
         m->places = calloc(m->n_data + 3, sizeof(*m->places));
         if (!m->places || !m->target_bundle)
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
+        if (empty(&m->dst, there->upper_dir, err) < 0)
+                return -1;
         if (m->strategy != TS_COLD && add_dump(m, there, err) < 0)
                 return -1;
-        return add(m, TREE, "root file system", ts_strdup0(m->c->upper_dir), ts_strdup0(there->upper_dir), &m->r->bytes.rootfs, err) < 0 || add_data(m, err) < 0 ? -1 : add_files(m, there, err);
+        return add(m, TREE, "root file system", ts_strdup0(m->c->upper_dir), ts_strdup0(there->upper_dir), &m->r->bytes.rootfs, err) < 0 ||
+                               add_data(m, err) < 0
+                       ? -1
+                       : add_files(m, there, err);
 }
 
 void ts_places_close(struct ts_mig *m)
@@ -138,10 +170,18 @@ void ts_places_close(struct ts_mig *m)
 
 /* ---- rounds ---- */
 
+/* They went with a connection: nothing of the container is on its way any more. */
+static int no_places(struct ts_err *err)
+{
+        return ts_err_set(err, TS_ECONNECT, "the connection to a host was lost, and with it what was on its way");
+}
+
 int ts_dump_ship(struct ts_mig *m, const char *name, struct ts_err *err)
 {
-        struct ts_place *p = &m->places[0];
+        struct ts_place *p = m->places;
 
+        if (!m->n_places)
+                return no_places(err);
         return ts_ship_begin(p->source, p->target, name, STALL_MS, &p->ship, err);
 }
 
@@ -181,6 +221,8 @@ int ts_dump_drop(struct ts_mig *m, struct ts_err *err)
 
 int ts_places_begin(struct ts_mig *m, bool final, struct ts_err *err)
 {
+        if (!m->n_places)
+                return no_places(err);
         m->progress_what = "memory and files";
         m->progress_total = 0;
         for (size_t i = 0; i < m->n_places; i++) {

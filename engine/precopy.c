@@ -10,6 +10,7 @@
 
 #define FILES_AGAIN_BYTES ((uint64_t)8 << 20) /* what changed in the files meanwhile is worth a further round */
 #define FILES_ROUNDS_MAX 5
+#define REFUSED_MAX 5
 
 /* ---- files ---- */
 
@@ -50,12 +51,19 @@ static int drop_images(struct ts_mig *m, const char *name, unsigned resource, st
 
 static int dump(struct ts_mig *m, const char *name, struct ts_round *round, struct ts_err *err)
 {
-        struct ts_checkpoint opts = { .name = name, .keep = true, .leave_running = true, .tcp_established = true, .file_locks = true, .ignore_rootfs = true, .print_stats = true, .timeout_ms = m->o->checkpoint_timeout_ms };
+        struct ts_checkpoint opts = { .name = name,
+                                      .keep = true,
+                                      .leave_running = true,
+                                      .tcp_established = true,
+                                      .file_locks = true,
+                                      .ignore_rootfs = true,
+                                      .print_stats = true,
+                                      .timeout_ms = m->o->checkpoint_timeout_ms };
         ts_auto(ts_call) struct ts_call *call = NULL;
         struct ts_call_result result = { 0 };
 
-        if (ts_dump_ship(m, m->engine == TS_DOCKER ? name : "checkpoint", err) < 0 || ts_api_checkpoint(m->src.api, m->c->id, &opts, &call, err) < 0 ||
-            ts_fault("pre-copy", "rehearsal", err) < 0)
+        if (ts_dump_ship(m, m->engine == TS_DOCKER ? name : "checkpoint", err) < 0 ||
+            ts_api_checkpoint(m->src.api, m->c->id, &opts, &call, err) < 0 || ts_fault("pre-copy", "rehearsal", err) < 0)
                 return -1;
         if (ts_call_finish(call, NULL, NULL, &result, NULL, err) < 0)
                 return ts_err_prefix(err, "a rehearsal of the checkpoint");
@@ -75,12 +83,17 @@ static int rehearse(struct ts_mig *m, struct ts_rounds *rounds, struct ts_err *e
         uint64_t memory = m->r->bytes.memory;
         ts_auto_err why = TS_ERR_INIT;
         unsigned n = 0;
+        int rc;
 
         if (!name)
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
         if (ts_rearm(m, err) < 0 || ts_journal_intent(m->j, TS_RES_CHECKPOINT, TS_SIDE_SOURCE, name, m->c->id, NULL, &n, err) < 0)
                 return -1;
-        if (dump(m, name, &round, &why) < 0) {
+        rc = dump(m, name, &round, &why);
+        if ((rc == 0 || ts_refused(&why)) &&
+            ts_journal_res_state(m->j, n, TS_RES_MADE, err) < 0) /* answered: nothing of it is still to come */
+                return -1;
+        if (rc < 0) {
                 bool passes = ts_dump_may_pass_later(m, &why);
 
                 if (!passes) {
@@ -88,7 +101,10 @@ static int rehearse(struct ts_mig *m, struct ts_rounds *rounds, struct ts_err *e
                         ts_err_move(err, &why);
                         return -1;
                 }
-                return ts_dump_drop(m, err) < 0 || drop_images(m, name, n, err) < 0 ? -1 : 1;
+                ts_prober_hold(m->prober, true);
+                rc = ts_dump_drop(m, err) < 0 || drop_images(m, name, n, err) < 0 ? -1 : 1;
+                ts_prober_hold(m->prober, false);
+                return rc;
         }
         if (ts_places_begin(m, /* final= */ false, err) < 0 || ts_places_wait(m, err) < 0 || drop_images(m, name, n, err) < 0)
                 return -1;
@@ -105,7 +121,8 @@ static void tell(struct ts_mig *m, const struct ts_rounds *rounds)
         if (!f.known)
                 return;
         m->r->predicted_us = f.downtime_us;
-        ts_mig_note(m, "predicted downtime %s%.2f s: dump %.2f s, %.1f MB still to send %.2f s, restore %.2f s", rounds->n == 1 ? "at most " : "", (double)f.downtime_us / 1e6, (double)f.dump_us / 1e6, (double)f.bytes / 1e6,
+        ts_mig_note(m, "predicted downtime %s%.2f s: dump %.2f s, %.1f MB still to send %.2f s, restore %.2f s",
+                    rounds->n == 1 ? "at most " : "", (double)f.downtime_us / 1e6, (double)f.dump_us / 1e6, (double)f.bytes / 1e6,
                     (double)f.transfer_us / 1e6, (double)f.restore_us / 1e6);
 }
 
@@ -113,8 +130,8 @@ static int refuse(struct ts_mig *m, const struct ts_rounds *rounds, const char *
 {
         struct ts_forecast f = ts_rounds_forecast(rounds);
 
-        ts_err_set(err, TS_EREFUSED, "the container would be frozen for about %.2f s, --max-downtime allows %.2f s: %s", (double)(rounds->n ? f.downtime_us : f.dump_us) / 1e6,
-                   (double)m->o->max_downtime_ms / 1e3, why);
+        ts_err_set(err, TS_EREFUSED, "the container would be frozen for about %.2f s, --max-downtime allows %.2f s: %s",
+                   (double)(rounds->n ? f.downtime_us : f.dump_us) / 1e6, (double)m->o->max_downtime_ms / 1e3, why);
         return ts_err_hint(err, "allow more, or try when the container writes less");
 }
 
@@ -122,6 +139,7 @@ static int send_memory(struct ts_mig *m, struct ts_err *err)
 {
         struct ts_rounds rounds = { .memory_bytes = m->memory_bytes, .max_downtime_us = (uint64_t)m->o->max_downtime_ms * 1000 };
         const char *why = "";
+        unsigned refused = 0;
 
         for (;;) {
                 enum ts_round_choice choice = ts_rounds_choose(&rounds, &why);
@@ -134,12 +152,13 @@ static int send_memory(struct ts_mig *m, struct ts_err *err)
                 rc = rehearse(m, &rounds, err);
                 if (rc < 0)
                         return -1;
-                if (rc > 0 && rounds.n == 0) {
-                        ts_mig_warn(m, "no rehearsal: a connection was just being made; memory is sent while the container is frozen");
+                if (rc > 0 && ++refused == REFUSED_MAX) {
+                        if (rounds.max_downtime_us)
+                                return refuse(m, &rounds, "no rehearsal was possible, a connection was just being made each time", err);
+                        ts_mig_warn(m, "a rehearsal was given up: a connection was just being made each time; more memory is sent while "
+                                       "the container is frozen");
                         break;
                 }
-                if (rc > 0)
-                        break;
         }
         tell(m, &rounds);
         return 0;

@@ -126,6 +126,15 @@ static void need_podman(const struct ts_preflight *p, struct needs *all, uint64_
         need(all, d, ts_or(d->e->info->graph_root, "/"))->late += dump + rootfs;
 }
 
+/* Images on both sides, beside those of the rehearsal before, which the agents hold until the end; on the target also what an update sets aside. */
+static void need_in_place(const struct ts_preflight *p, struct needs *all, uint64_t dump)
+{
+        unsigned copies = p->m->o->precopy == TS_PRECOPY_ALL ? 2 : 1;
+
+        need(all, &p->src, ts_or(p->src.e->info->graph_root, "/"))->late += copies * dump;
+        need(all, &p->dst, ts_or(p->dst.e->info->graph_root, "/"))->late += copies * dump;
+}
+
 /* Both sides: containerd's temporary copy, its content store, the checkpoint directory. */
 static void need_docker(const struct ts_preflight *p, struct needs *all, uint64_t dump)
 {
@@ -242,8 +251,11 @@ void ts_check_space(struct ts_preflight *p)
         need(&all, &p->dst, STATE_DIR)->keep += SMALL / 8;
         if (p->m->strategy == TS_ARCHIVE)
                 need_podman(p, &all, dump, volumes, rootfs);
-        else if (p->m->strategy != TS_COLD)
-                need_docker(p, &all, dump);
+        else if (p->m->strategy != TS_COLD) {
+                need_in_place(p, &all, dump);
+                if (p->m->engine == TS_DOCKER)
+                        need_docker(p, &all, dump);
+        }
         for (size_t i = 0; i < all.n; i++)
                 judge(p, &all, i);
         if (unknown)

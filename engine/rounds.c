@@ -1,11 +1,11 @@
 /* See rounds.h. A round costs its container a freeze, as long as the engine's dump takes; it pays where the freeze of the end becomes shorter by more than that. */
 #include "engine/rounds.h"
 
-#define WORTH_BYTES ((uint64_t)16 << 20) /* of memory: below it all of it is sent faster than a dump is made */
-#define LONG_ROUND_US 2000000ULL         /* a first round that took longer left a part behind that is worth a second one */
-#define SHRINK_PERCENT 70                /* the next round has to leave so much less behind */
-#define OVERHEAD_US 100000ULL            /* looking, journalling, verifying */
-#define DUMP_FIXED_US 150000ULL          /* a dump of nothing, and … */
+#define WORTH_BYTES ((uint64_t)16 << 20)     /* of memory: below it all of it is sent faster than a dump is made */
+#define LONG_ROUND_US 2000000ULL             /* a first round that took longer left a part behind that is worth a second one */
+#define SHRINK_PERCENT 70                    /* the next round has to leave so much less behind */
+#define OVERHEAD_US 100000ULL                /* looking, journalling, verifying */
+#define DUMP_FIXED_US 150000ULL              /* a dump of nothing, and … */
 #define DUMP_BYTES_PER_S ((uint64_t)1 << 30) /* … what an engine writes at best: for a forecast when nothing was measured */
 
 /* Bytes a second at the best round; 0: not known. */

@@ -19,12 +19,12 @@ struct ts_round {
 struct ts_rounds {
         struct ts_round v[TS_ROUNDS_MAX];
         size_t n;
-        uint64_t memory_bytes;  /* of the container, as the kernel counted it before */
+        uint64_t memory_bytes;    /* of the container, as the kernel counted it before */
         uint64_t max_downtime_us; /* what the user allows, 0: nothing said */
 };
 
 struct ts_forecast {
-        bool known;           /* something was measured */
+        bool known; /* something was measured */
         uint64_t dump_us, bytes, transfer_us, restore_us;
         uint64_t downtime_us; /* the sum */
 };

@@ -38,7 +38,8 @@ static int let_record_be_written(struct ts_mig *m, struct ts_err *err)
                 return -1;
         if (ts_call_wait_answer(call, NULL, NULL, &answer) < 0 && answer.code == TS_EENGINE && strstr(ts_err_message(&answer), NO_PREVIOUS))
                 return 0;
-        ts_err_set(err, TS_EREFUSED, "this version of Podman does not give the container's record as expected: %s", ts_err_is_set(&answer) ? ts_err_message(&answer) : "it checkpointed");
+        ts_err_set(err, TS_EREFUSED, "this version of Podman does not give the container's record as expected: %s",
+                   ts_err_is_set(&answer) ? ts_err_message(&answer) : "it checkpointed");
         return ts_err_hint(err, "%s", hint);
 }
 
@@ -53,7 +54,9 @@ static int read_json(struct ts_end *e, const char *dir, const char *name, struct
                 return -1;
         if (r.status != 0)
                 return ts_err_set(err, TS_EENGINE, "'%s' cannot be read on the %s", path, ts_side_str(e->side));
-        return ts_json_parse(ts_str_cstr(&r.out), r.out.len, FILE_MAX_BYTES, ret, err) < 0 ? ts_err_prefix(err, "'%s' on the %s", path, ts_side_str(e->side)) : 0;
+        return ts_json_parse(ts_str_cstr(&r.out), r.out.len, FILE_MAX_BYTES, ret, err) < 0
+                       ? ts_err_prefix(err, "'%s' on the %s", path, ts_side_str(e->side))
+                       : 0;
 }
 
 /* It holds the environment, which may be secret: it is there for moments, and journalled. */
@@ -139,7 +142,8 @@ static int send_stub(struct ts_call *call, const struct ts_json *record, struct 
 
         if (!config || !spec)
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
-        return ts_tar_file(&sink, "config.dump", 0600, config, strlen(config), err) < 0 || ts_tar_file(&sink, "spec.dump", 0600, spec, strlen(spec), err) < 0 || ts_tar_end(&sink, err) < 0 ||
+        return ts_tar_file(&sink, "config.dump", 0600, config, strlen(config), err) < 0 ||
+                               ts_tar_file(&sink, "spec.dump", 0600, spec, strlen(spec), err) < 0 || ts_tar_end(&sink, err) < 0 ||
                                ts_call_end_body(call, err) < 0
                        ? -1
                        : 0;
@@ -160,7 +164,8 @@ static int import_stub(struct ts_mig *m, const struct ts_json *record, struct ts
                 ts_err_move(err, &answer);
                 return -1;
         }
-        ts_err_set(err, TS_EREFUSED, "Podman on the target does not make the container as expected: %s", ts_err_is_set(&answer) ? ts_err_message(&answer) : "it restored it");
+        ts_err_set(err, TS_EREFUSED, "Podman on the target does not make the container as expected: %s",
+                   ts_err_is_set(&answer) ? ts_err_message(&answer) : "it restored it");
         return ts_err_hint(err, "%s", hint);
 }
 
@@ -181,16 +186,21 @@ static char *dir_of(const char *path)
         return TS_TAKE(dir);
 }
 
-/* A path in one of the source's directories, in the target's. */
+/* A path in one of the source's directories, in the target's: the innermost one counts. */
 static char *translate(const char *path, const struct moved *dirs, size_t n)
 {
+        const struct moved *best = NULL;
+        size_t longest = 0;
+
         for (size_t i = 0; i < n; i++) {
                 size_t len = dirs[i].from ? strlen(dirs[i].from) : 0;
 
-                if (len && dirs[i].to && !strncmp(path, dirs[i].from, len) && (path[len] == '/' || path[len] == '\0'))
-                        return ts_fmt("%s%s", dirs[i].to, path + len);
+                if (len > longest && dirs[i].to && !strncmp(path, dirs[i].from, len) && (path[len] == '/' || path[len] == '\0')) {
+                        best = &dirs[i];
+                        longest = len;
+                }
         }
-        return ts_strdup0(path);
+        return best ? ts_fmt("%s%s", best->to, path + longest) : ts_strdup0(path);
 }
 
 static int translate_mounts(struct ts_json *config, const struct moved *dirs, size_t n, struct ts_err *err)
@@ -208,23 +218,26 @@ static int translate_mounts(struct ts_json *config, const struct moved *dirs, si
         return 0;
 }
 
-static int translate_all(struct ts_mig *m, struct ts_json *config, const struct ts_container *there, const struct ts_json *own, struct ts_err *err)
+static int translate_all(struct ts_mig *m, struct ts_json *config, const struct ts_container *there, const struct ts_json *own,
+                         struct ts_err *err)
 {
-        ts_auto_free char *run = dir_of(ts_json_str(m->c->json, "PidFile", "")), *run_there = dir_of(ts_json_str(there->json, "PidFile", "")), *layer = dir_of(there->upper_dir),
-                           *root = layer ? ts_fmt("%s/merged", layer) : NULL;
+        ts_auto_free char *run = dir_of(ts_json_str(m->c->json, "PidFile", "")),
+                          *run_there = dir_of(ts_json_str(there->json, "PidFile", "")), *layer = dir_of(there->upper_dir),
+                          *root = layer ? ts_fmt("%s/merged", layer) : NULL;
         ts_auto_free struct moved *dirs = calloc(m->n_data + 2, sizeof(*dirs));
         const char *cgroup = ts_json_str(own, "linux.cgroupsPath", NULL);
         size_t n = 0;
 
         if (!run || !run_there || !root || !dirs)
                 return ts_err_set(err, TS_EENGINE, "Podman does not say where the container's directories are");
-        for (size_t i = 0; i < m->n_data; i++) /* first: a volume may lie below another directory */
+        for (size_t i = 0; i < m->n_data; i++)
                 dirs[n++] = (struct moved){ m->data[i].src_path, m->data[i].dst_path };
         dirs[n++] = (struct moved){ m->bundle, there->bundle_dir };
         dirs[n++] = (struct moved){ run, run_there };
         if (translate_mounts(config, dirs, n, err) < 0)
                 return -1;
-        if (ts_json_set_str(ts_json_member(config, "root"), "path", root) < 0 || (cgroup && ts_json_set_str(ts_json_member(config, "linux"), "cgroupsPath", cgroup) < 0))
+        if (ts_json_set_str(ts_json_member(config, "root"), "path", root) < 0 ||
+            (cgroup && ts_json_set_str(ts_json_member(config, "linux"), "cgroupsPath", cgroup) < 0))
                 return ts_err_set(err, TS_EPROTO, "the container's config.json on the source is not what a runtime takes");
         return 0;
 }
@@ -234,11 +247,12 @@ static int make_bundle(struct ts_mig *m, const struct ts_container *there, struc
 {
         ts_auto(ts_json) struct ts_json *config = NULL;
         ts_auto(ts_json) struct ts_json *own = NULL;
-        ts_auto_free char *path = ts_fmt("%s/config.json", there->bundle_dir), *images = ts_fmt("%s/checkpoint", there->bundle_dir), *text = NULL;
+        ts_auto_free char *path = ts_fmt("%s/config.json", there->bundle_dir), *images = ts_fmt("%s/checkpoint", there->bundle_dir),
+                          *text = NULL;
         const char *const make[] = { "mkdir", "-p", "-m", "0700", "--", ts_or(images, ""), NULL };
 
-        if (read_json(&m->src, m->bundle, "config.json", &config, err) < 0 || read_json(&m->dst, there->bundle_dir, "config.json", &own, err) < 0 ||
-            translate_all(m, config, there, own, err) < 0)
+        if (read_json(&m->src, m->bundle, "config.json", &config, err) < 0 ||
+            read_json(&m->dst, there->bundle_dir, "config.json", &own, err) < 0 || translate_all(m, config, there, own, err) < 0)
                 return -1;
         text = ts_json_text(config, false);
         if (!path || !images || !text)
@@ -276,6 +290,7 @@ int ts_make_stub(struct ts_mig *m, struct ts_err *err)
         if (ts_api_inspect(m->dst.api, m->dst_id, &there, err) < 0)
                 return -1;
         if (there->state != TS_STATE_CREATED || !there->upper_dir || !there->bundle_dir)
-                return ts_err_set(err, TS_ECONFLICT, "the container made on the target is not as expected (%s)", ts_state_str(there->state));
+                return ts_err_set(err, TS_ECONFLICT, "the container made on the target is not as expected (%s)",
+                                  ts_state_str(there->state));
         return make_bundle(m, there, err) < 0 ? -1 : ts_journal_res_state(m->j, n, TS_RES_MADE, err);
 }

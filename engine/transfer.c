@@ -318,7 +318,7 @@ static int copy_log(struct ts_mig *m, struct ts_err *err)
         ts_auto(ts_proc) struct ts_proc *in = NULL;
         ts_auto(ts_proc) struct ts_proc *out = NULL;
 
-        if (!path || !*path || ts_starts(path, m->bundle))
+        if (!path || !*path || (ts_starts(path, m->bundle) && path[strlen(m->bundle)] == '/'))
                 return 0;
         m->progress_what = "log";
         if (ts_host_start(m->src.host, read_argv, &in, err) < 0 || ts_host_start(m->dst.host, write_argv, &out, err) < 0 ||
@@ -329,7 +329,7 @@ static int copy_log(struct ts_mig *m, struct ts_err *err)
 }
 
 /* ---- in place ---- */
-/* An engine does not know which of its files change below it: what was prepared must still be what it was. */
+/* Somebody who started it, even for a moment, changed files of it. */
 static int still_created(struct ts_mig *m, struct ts_err *err)
 {
         ts_auto(ts_container) struct ts_container *there = NULL;
@@ -341,9 +341,9 @@ static int still_created(struct ts_mig *m, struct ts_err *err)
 
 static int transfer_in_place(struct ts_mig *m, struct ts_err *err)
 {
-        if (ts_places_begin(m, /* final= */ true, err) < 0 || ts_fault("transfer", "half", err) < 0 || still_created(m, err) < 0)
+        if (ts_places_begin(m, /* final= */ true, err) < 0 || ts_fault("transfer", "half", err) < 0 || ts_places_wait(m, err) < 0)
                 return -1;
-        return ts_places_wait(m, err) < 0 ? -1 : copy_log(m, err);
+        return copy_log(m, err) < 0 ? -1 : still_created(m, err);
 }
 
 int ts_phase_transfer(struct ts_mig *m, struct ts_err *err)

@@ -144,6 +144,9 @@ static int undo_container(struct ts_mig *m, struct ts_end *e, const struct ts_re
         ts_auto(ts_container) struct ts_container *c = NULL;
         ts_auto_err look = TS_ERR_INIT;
 
+        /* An import that was not answered makes its record when it comes to it (SAFETY rule 2). */
+        if (r->state == TS_RES_INTENT && ts_keeps_id(m) && ts_end_requests(m, e->side, err) < 0)
+                return -1;
         if (!id) {
                 if (ts_api_inspect(e->api, r->name, &c, &look) < 0) {
                         if (look.code == TS_ENOTFOUND)
@@ -170,19 +173,26 @@ static int undo_policy(struct ts_mig *m, struct ts_end *e, const struct ts_res *
         return rc;
 }
 
+/* Docker's last dump: what may still come of it was seen to before anything is taken back (settle.c), in a way that stays. */
+static bool seen_to(const struct ts_mig *m, const struct ts_res *r)
+{
+        return m->engine == TS_DOCKER && ts_streq0(r->name, m->checkpoint);
+}
+
 /* Docker's by the engine; Podman's is a directory of the container's. Only when the source does not need it any more: never when its memory may be all that is left of it. */
 static int undo_checkpoint(struct ts_mig *m, struct ts_end *e, const struct ts_res *r, struct ts_err *err)
 {
         ts_auto_free char *own = ts_fmt("%s/checkpoint", ts_or(m->bundle, ""));
-        const char *const argv[] = { "rm", "-rf", "--one-file-system", "--", r->name, NULL };
 
+        if (r->state == TS_RES_INTENT && !seen_to(m, r) && ts_quiesce_rehearsal(m, r->name, err) < 0)
+                return -1;
         if (r->name[0] != '/') {
                 ts_sweep_containerd(m, e);
                 return ts_api_checkpoint_delete(e->api, r->id, r->name, err);
         }
         if (!ts_streq0(own, r->name))
                 return ts_err_set(err, TS_EPROTO, "'%s' is not the container's checkpoint", r->name);
-        return ts_host_check(e->host, argv, &ts_slow_run, NULL, err);
+        return ts_images_remove(e, m->bundle, err);
 }
 
 static int undo_rename(struct ts_mig *m, struct ts_end *e, const struct ts_res *r, struct ts_err *err)

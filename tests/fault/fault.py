@@ -89,6 +89,8 @@ class Fault:
         environment = {"TRANSHIP_FAULT": faults} if faults else None
         timeouts = ("--fence-timeout", "5s", "--peer-timeout", "5s", "--connect-timeout", "3s")
         if command == "move":
+            if self.t.strategy == "in-place":  # so that even a small container is rehearsed
+                timeouts += ("--max-downtime", "60s")
             return self.t.begin("move", *timeouts, *args, self.name, state=state or self.state, env=environment, **kwargs)
         return lab.Tranship(command, "--json", *timeouts, *args, state=state or self.state, env=environment, **kwargs)
 

@@ -15,7 +15,7 @@ FULL = fault.FULL
 EVERYTHING = "podman"
 KILLS = {"podman-scp": ("checkpoint", "transfer", "restore"), "podman-archive": ("arm", "checkpoint", "transfer", "restore", "verify")}
 ACTIONS = (("before", "error"), ("after", "error"), ("before", "kill"), ("after", "kill"), ("before", "int"), ("before", "term"), ("before", "hup"))
-INSIDE = tuple((phase, "sent", action) for phase in ("checkpoint", "restore") for action in ("error", "kill", "int"))
+INSIDE = tuple((phase, point, action) for phase, point in (("checkpoint", "sent"), ("restore", "sent"), ("pre-copy", "rehearsal")) for action in ("error", "kill", "int"))
 
 
 def phases():
@@ -46,7 +46,8 @@ def generate():
         for phase, point, action in points:
             if not wanted(path, phase):
                 continue
-            if FULL or path == EVERYTHING or (action == "kill" and phase in KILLS.get(path, phases())):
+            # The end of a phase is the beginning of the next one
+            if FULL or path == EVERYTHING or (action == "kill" and point != "after" and phase in KILLS.get(path, phases())):
                 lab.add_case(f"matrix/{phase}-{point}-{action}/{path}", one(phase, point, action), lab.PATHS[path][0], path, timeout=150)
 
 

@@ -306,6 +306,31 @@ def check_same_facts(before, after, path=""):
         raise lab.Failed(f"inspect{path}: {before!r} became {after!r}")
 
 
+# Of the engine's own inspect, what may differ in place: times, processes, the overlay's directories, the network's IDs. Docker makes another container, with an ID of its own.
+MAY_DIFFER = {
+    "podman": r"\.Created|\.GraphDriver\.Data\.(Lower|Merged|Upper|Work)Dir|\.NetworkSettings\.(SandboxKey|Networks\.[^.]+\.NetworkID)"
+              r"|\.State\.(Pid|ConmonPid|Restored|RestoredAt|StartedAt|FinishedAt|Checkpointed|CheckpointedAt|CheckpointPath|RestoreLog|Health\..*)",
+    "docker": r"\.Id|\.Created|\.(ResolvConf|Hostname|Hosts|Log)Path|\.GraphDriver\.Data\..*|\.NetworkSettings\.(SandboxKey|SandboxID|EndpointID|Networks\.[^.]+\.(NetworkID|EndpointID))"
+              r"|\.State\.(Pid|StartedAt|FinishedAt|Health\..*)|\.Config\.Labels\.tranship\.migration",
+}
+
+
+def differences(a, b, path=""):
+    if isinstance(a, dict) and isinstance(b, dict):
+        for key in sorted(a.keys() | b.keys()):
+            yield from differences(a.get(key), b.get(key), f"{path}.{key}")
+    elif isinstance(a, list) and isinstance(b, list) and len(a) == len(b):
+        for i, (x, y) in enumerate(zip(a, b)):
+            yield from differences(x, y, f"{path}.{i}")
+    elif a != b and (a or b):
+        yield path, a, b
+
+
+def check_same_inspect(engine, before, after):
+    found = [d for d in differences(before, after) if not re.fullmatch(MAY_DIFFER[engine.kind], d[0])]
+    check(not found, "inspect differs:", *(f"{p}: {x!r} became {y!r};" for p, x, y in found))
+
+
 @case(*ALL)
 def service(t):
     """Own image, bridge network with a fixed address, published port, policy `always`, labels, environment, limits, log."""

@@ -387,7 +387,8 @@ static int index_file(struct ts_delta *d, uint32_t file, struct ts_err *err)
         for (uint64_t pos = 0; pos + TS_PAGE <= v->size;) {
                 size_t len = v->size - pos < CHUNK ? (size_t)(v->size - pos) / TS_PAGE * TS_PAGE : CHUNK;
 
-                ts_alive_tick();
+                if (ts_alive_tick(err) < 0)
+                        return -1;
                 if (ts_read_at(v->fd, d->now, len, pos, err) < 0)
                         return -1;
                 for (size_t i = 0; i < len; i += TS_PAGE)
@@ -436,8 +437,7 @@ int ts_digest_fd(int fd, uint64_t size_bytes, unsigned char ret[16], struct ts_e
         for (uint64_t pos = 0; rc == 0 && pos < size_bytes;) {
                 size_t n = size_bytes - pos < CHUNK ? (size_t)(size_bytes - pos) : CHUNK;
 
-                ts_alive_tick();
-                rc = ts_read_at(fd, buf, n, pos, err);
+                rc = ts_alive_tick(err) < 0 ? -1 : ts_read_at(fd, buf, n, pos, err);
                 if (rc == 0)
                         (void)XXH3_128bits_update(state, buf, n);
                 pos += n;

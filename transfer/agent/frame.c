@@ -85,15 +85,15 @@ void ts_alive_set(int out_fd)
         alive.last_us = ts_now_us();
 }
 
-void ts_alive_tick(void)
+int ts_alive_tick(struct ts_err *err)
 {
         const struct ts_frame f = { .type = TS_FRAME_ALIVE };
         uint64_t now = alive.fd < 0 ? 0 : ts_now_us();
 
         if (alive.fd < 0 || now - alive.last_us < ALIVE_EVERY_US)
-                return;
+                return 0;
         alive.last_us = now;
-        (void)ts_frame_write(alive.fd, &f, 0, false, NULL);
+        return ts_frame_write(alive.fd, &f, 0, false, err);
 }
 
 int ts_frame_write(int fd, const struct ts_frame *f, ts_deadline deadline, bool cancellable, struct ts_err *err)

@@ -104,9 +104,10 @@ char *ts_get_text(struct ts_unpack *u);
 /* TS_EPROTO when anything was missing or is left over. */
 int ts_unpack_end(const struct ts_unpack *u, const struct ts_frame *f, struct ts_err *err);
 
-/* For an agent's long work, of this thread: from set on, tick sends ALIVE to out_fd (-1: to nobody) if more than a second has gone since the last one. Whether it got there does not matter. */
+/* For an agent's long work, of this thread: from set on, tick sends ALIVE to out_fd (-1: to nobody) if more than a second has gone since the last one; -1: nobody
+ * is there any more, TS_ECONNECT and others, so that the work can end. An agent's writes have no time limit: it lives as long as its channel, and ship.c judges what takes too long. */
 void ts_alive_set(int out_fd);
-void ts_alive_tick(void);
+int ts_alive_tick(struct ts_err *err);
 
 /* An ERROR of the other side as err. Returns -1. */
 int ts_frame_error(const struct ts_frame *f, const char *who, struct ts_err *err);

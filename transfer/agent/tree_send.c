@@ -17,7 +17,6 @@
 
 #define BLOCK ((size_t)16 << 10)
 #define CHUNK ((size_t)256 << 10) /* a multiple of BLOCK, at most TS_DELTA_DATA_MAX */
-#define STALL_MS 60000
 #define DEPTH_MAX 512
 #define FRESH_NS 1000000000LL /* changed so shortly before it was read: it may have changed again within the clock's tick */
 #define OBJECTS_MAX (32U << 20)
@@ -56,7 +55,9 @@ struct ts_tree_send {
         struct ts_frame frame, steps;
         struct ts_tree_stats stats;
         uint64_t round;
-        bool final, untold; /* the file system does not tell of writes through mappings */
+        bool final;
+        dev_t dev;   /* of the root, whose file system … */
+        bool untold; /* … does not tell of writes through mappings */
         struct timespec began;
         unsigned char *buf;
         struct ts_op op; /* held back */
@@ -224,7 +225,7 @@ static bool inode_stays(const void *p, uint64_t round)
 
 static int write_frame(struct ts_tree_send *t, const struct ts_frame *f, struct ts_err *err)
 {
-        return ts_frame_write(t->out_fd, f, ts_deadline_in_ms(STALL_MS), false, err);
+        return ts_frame_write(t->out_fd, f, 0, false, err);
 }
 
 static int flush_op(struct ts_tree_send *t, struct ts_err *err)
@@ -321,7 +322,8 @@ static int send_range(struct ts_tree_send *t, struct inode *i, int fd, uint64_t 
         uint64_t data = next_data(fd, *pos, size);
         size_t want, got;
 
-        ts_alive_tick();
+        if (ts_alive_tick(err) < 0)
+                return -1;
 
         if (data > *pos) { /* a hole, a chunk of it */
                 want = data - *pos < CHUNK ? (size_t)(data - *pos) : CHUNK;
@@ -463,6 +465,13 @@ static int send_entry(struct ts_tree_send *t, int dir, const char *leaf, int fd,
         return ts_entry_put(&t->frame, &e, err) < 0 ? -1 : write_frame(t, &t->frame, err);
 }
 
+static bool tells_of_mappings(int fd)
+{
+        struct statfs fs;
+
+        return fstatfs(fd, &fs) == 0 && fs.f_type != TMPFS_MAGIC && fs.f_type != RAMFS_MAGIC && fs.f_type != OVERLAYFS_SUPER_MAGIC;
+}
+
 /* What a path leads to may be another thing by now, whatever the container can make of it. */
 static bool vanished(int e)
 {
@@ -503,7 +512,7 @@ static int send_regular(struct ts_tree_send *t, int dir, const char *leaf, const
         if (fstat(fd, &st) < 0 || st.st_ino != i->st.st_ino || st.st_dev != i->st.st_dev)
                 return ts_err_set(err, TS_ENOTFOUND, "'%s' is gone", path);
         i->st = st;
-        i->doubtful = t->untold || fresh(t, &st);
+        i->doubtful = fresh(t, &st) || (st.st_dev == t->dev ? t->untold : !tells_of_mappings(fd));
         if (send_entry(t, dir, leaf, fd, path, &st, there ? TS_ENTRY_UPDATE : TS_ENTRY_NEW, err) < 0)
                 return -1;
         if (send_content(t, i, fd, old_size, there, err) < 0)
@@ -585,7 +594,8 @@ static int scan_entry(struct ts_tree_send *t, int dir, const char *leaf, const c
         struct stat st;
         int fd, rc;
 
-        ts_alive_tick();
+        if (ts_alive_tick(err) < 0)
+                return -1;
         if (depth == 0 && !top)
                 return 0;
         if (!path)
@@ -671,13 +681,6 @@ static int send_removed(struct ts_tree_send *t, struct ts_err *err)
         return rc;
 }
 
-static bool tells_of_mappings(int fd)
-{
-        struct statfs fs;
-
-        return fstatfs(fd, &fs) == 0 && fs.f_type != TMPFS_MAGIC && fs.f_type != RAMFS_MAGIC && fs.f_type != OVERLAYFS_SUPER_MAGIC;
-}
-
 int ts_tree_send_round(struct ts_tree_send *t, const char *root, bool final, struct ts_tree_stats *ret, struct ts_err *err)
 {
         int fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -692,6 +695,7 @@ int ts_tree_send_round(struct ts_tree_send *t, const char *root, bool final, str
         }
         t->round++;
         t->final = final;
+        t->dev = st.st_dev;
         t->untold = !tells_of_mappings(fd);
         t->stats = (struct ts_tree_stats){ 0 };
         (void)clock_gettime(CLOCK_REALTIME, &t->began);
