@@ -289,7 +289,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _CLONE_NEWNET = 0x40000000
 
 
-def lan_socket(address=None, timeout=5, kind=socket.SOCK_STREAM):
+def lan_socket(address=None, timeout=5, kind=socket.SOCK_STREAM, family=socket.AF_INET, protocol=0):
     """A socket on the lab's switch (10.77.0.254), connected if an address (host, port) is given."""
     own = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     other = os.open(LAN_NETNS, os.O_RDONLY | os.O_CLOEXEC)
@@ -297,7 +297,7 @@ def lan_socket(address=None, timeout=5, kind=socket.SOCK_STREAM):
         if _libc.setns(other, _CLONE_NEWNET):
             raise OSError(ctypes.get_errno(), "setns")
         try:
-            s = socket.socket(socket.AF_INET, kind)
+            s = socket.socket(family, kind, protocol)
         finally:
             if _libc.setns(own, _CLONE_NEWNET):
                 os.abort()
@@ -312,6 +312,34 @@ def lan_socket(address=None, timeout=5, kind=socket.SOCK_STREAM):
             s.close()
             raise
     return s
+
+
+class Capture:
+    """What is sent with a MAC address through one host's port of the switch: the times (monotonic) of its frames, while the block runs."""
+
+    def __init__(self, host, mac):
+        self.mac, self.times, self._end = bytes.fromhex(mac.replace(":", "")), [], threading.Event()
+        self._socket = lan_socket(kind=socket.SOCK_RAW, family=socket.AF_PACKET, protocol=socket.htons(3), timeout=0.1)  # ETH_P_ALL
+        self._socket.bind((host.name, 0))
+
+    def __enter__(self):
+        self._thread = threading.Thread(target=self._listen, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._end.set()
+        self._thread.join()
+        self._socket.close()
+
+    def _listen(self):
+        while not self._end.is_set():
+            try:
+                frame, origin = self._socket.recvfrom(64)
+            except TimeoutError:
+                continue
+            if frame[6:12] == self.mac and origin[2] != socket.PACKET_OUTGOING:
+                self.times.append(time.monotonic())
 
 
 # ---- tranship

@@ -352,7 +352,7 @@ def service(t):
     until(lambda: url(t.hosts[0]) == "tranship lab\n", 10, "the service answers on the source")
     until(lambda: len(numbers(t.src.logs(name))) > 3, 10, "it counts")
     t.src.exec(name, "echo kept > /scratch/file")
-    before = facts(t.src, name)
+    before, whole = facts(t.src, name), t.src.native(name)
     inside = t.src.exec(name, "env | sort; hostname; pwd; ulimit -n; cat /proc/1/oom_score_adj /proc/sys/net/ipv4/ip_default_ttl; grep CapEff /proc/self/status; "
                         "cat /etc/resolv.conf; grep other /etc/hosts; df -k /dev/shm | tail -n 1 | awk '{print $2}'")
     check("OF_THE_IMAGE=1" in inside and "77" in inside and "1234" in inside, inside)
@@ -371,6 +371,8 @@ def service(t):
     check(0 < r.report["verify_us"] <= r.report["downtime_us"], r.report["verify_us"])
     count_on(t.dst, name)
     check_same_facts(before, facts(t.dst, name))
+    if t.strategy == "in-place":
+        check_same_inspect(t.dst, whole, t.dst.native(name))
     same("inside", inside, t.dst.exec(name, "env | sort; hostname; pwd; ulimit -n; cat /proc/1/oom_score_adj /proc/sys/net/ipv4/ip_default_ttl; grep CapEff /proc/self/status; "
                                       "cat /etc/resolv.conf; grep other /etc/hosts; df -k /dev/shm | tail -n 1 | awk '{print $2}'"))
     same("tmpfs", "kept\n", t.dst.exec(name, "cat /scratch/file"))
@@ -468,8 +470,12 @@ def open_connection(t):
     client.alive()
     for src, dst in ((t.src, t.dst), (t.dst, t.src)):
         before = facts(src, name)["networks"]
-        t.move(name, src=src, dst=dst)
-        client.alive()
+        with lab.Capture(dst.host, mac) as capture:
+            r = t.move(name, src=src, dst=dst)
+            client.alive()
+        restore = next(p for p in r.report["phases"] if p["name"] == "restore")
+        check(capture.times, "no frame of the container came from the target")
+        check(capture.times[0] >= r.started + restore["start_us"] / 1e6, "the target announced the container", r.started + restore["start_us"] / 1e6 - capture.times[0], "s before its restore began")
         same("address and MAC", before, facts(dst, name)["networks"])
         check(mac in dst.exec(name, "ip link"), "another MAC inside")
         check_moved(t, name, src, dst)
