@@ -81,6 +81,7 @@ struct ts_mig {
         bool lost;                    /* decided: the memory is gone */
         bool locked;                  /* the container's lock is ours, taken by this process */
         bool recovering;              /* begun by another process: its lock may have been another's since */
+        bool cannot_in_place;         /* refused by an engine that does not do what in-place rests on; nothing is left of the attempt */
         bool dump_refused;            /* the engine's final answer to the checkpoint was no */
         bool dump_forbidden;          /* Docker: a directory of the dump's name keeps one that was asked for from coming late */
         bool target_hangs;            /* at the last look the target's engine answered, but not about the container */

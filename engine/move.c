@@ -142,7 +142,8 @@ static void tell_phases(struct ts_mig *m)
         ts_mig_note(m, "a move would go on with: %s", ts_str_cstr(&text));
 }
 
-static int run(const struct ts_move_opts *o, struct ts_report *report, struct ts_findings *findings, bool check_only)
+/* *ret_archive: the engines cannot do it in place, and nothing was said about how. */
+static int run(const struct ts_move_opts *o, struct ts_report *report, struct ts_findings *findings, bool check_only, bool *ret_archive)
 {
         struct ts_mig m = { .o = o, .r = report, .findings = findings, .phase = "connect" };
         ts_auto_err err = TS_ERR_INIT;
@@ -161,6 +162,9 @@ static int run(const struct ts_move_opts *o, struct ts_report *report, struct ts
                         report->outcome = check_only ? TS_OUT_CHECKED : report->leftovers.n ? TS_OUT_LEFTOVERS : TS_OUT_MOVED;
                 if (o->dry_run && report->outcome == TS_OUT_CHECKED)
                         tell_phases(&m);
+                *ret_archive = m.cannot_in_place && report->outcome == TS_OUT_REFUSED && ts_streq0(ts_or(o->strategy, "auto"), "auto") && !o->max_downtime_ms;
+                if (*ret_archive)
+                        ts_mig_note(&m, "strategy archive: %s", ts_err_message(&report->error));
                 finish_report(&m);
                 ts_mig_emit(&m, &(struct ts_event){ .kind = TS_EV_END, .text = ts_outcome_str(report->outcome), .ok = !ts_err_is_set(&report->error) });
         }
@@ -171,10 +175,22 @@ static int run(const struct ts_move_opts *o, struct ts_report *report, struct ts
 
 int ts_move(const struct ts_move_opts *o, struct ts_report *report, struct ts_findings *findings)
 {
-        return run(o, report, findings, o->dry_run);
+        struct ts_move_opts archive = *o;
+        bool again = false;
+        int status = run(o, report, findings, o->dry_run, &again);
+
+        if (!again)
+                return status;
+        archive.strategy = "archive";
+        ts_report_clear(report);
+        ts_report_init(report);
+        ts_findings_clear(findings);
+        return run(&archive, report, findings, o->dry_run, &again);
 }
 
 int ts_check(const struct ts_move_opts *o, struct ts_report *report, struct ts_findings *findings)
 {
-        return run(o, report, findings, true);
+        bool again = false;
+
+        return run(o, report, findings, true, &again);
 }

@@ -14,7 +14,13 @@
 #define NO_PREVIOUS "/pre-checkpoint: no such file or directory"
 #define NO_IMAGES "a complete checkpoint for this container cannot be found"
 
-static const char hint[] = "move it with --strategy archive";
+/* Not as expected: the engine is another one than those this was made for. */
+static int unlike(struct ts_mig *m, const char *what, const struct ts_err *answer, const char *instead, struct ts_err *err)
+{
+        m->cannot_in_place = true;
+        ts_err_set(err, TS_EREFUSED, "%s: %s", what, ts_err_is_set(answer) ? ts_err_message(answer) : instead);
+        return ts_err_hint(err, "move it with --strategy archive");
+}
 
 /* ---- what the container is ---- */
 
@@ -31,16 +37,19 @@ static int let_record_be_written(struct ts_mig *m, struct ts_err *err)
         if (ts_host_run(m->src.host, argv, NULL, &there, err) < 0)
                 return -1;
         if (there.status == 0) {
+                m->cannot_in_place = true;
                 ts_err_set(err, TS_EREFUSED, "somebody made an earlier checkpoint of '%s', in '%s'", m->c->name, previous);
-                return ts_err_hint(err, "remove it if nobody needs it, or %s", hint);
+                return ts_err_hint(err, "remove it if nobody needs it, or move with --strategy archive");
         }
         if (ts_api_checkpoint(m->src.api, m->c->id, &opts, &call, err) < 0)
                 return -1;
         if (ts_call_wait_answer(call, NULL, NULL, &answer) < 0 && answer.code == TS_EENGINE && strstr(ts_err_message(&answer), NO_PREVIOUS))
                 return 0;
-        ts_err_set(err, TS_EREFUSED, "this version of Podman does not give the container's record as expected: %s",
-                   ts_err_is_set(&answer) ? ts_err_message(&answer) : "it checkpointed");
-        return ts_err_hint(err, "%s", hint);
+        if (answer.code == TS_ECONNECT || answer.code == TS_ETIMEOUT) {
+                ts_err_move(err, &answer);
+                return -1;
+        }
+        return unlike(m, "this version of Podman does not give the container's record as expected", &answer, "it checkpointed", err);
 }
 
 static int read_json(struct ts_end *e, const char *dir, const char *name, struct ts_json **ret, struct ts_err *err)
@@ -164,9 +173,7 @@ static int import_stub(struct ts_mig *m, const struct ts_json *record, struct ts
                 ts_err_move(err, &answer);
                 return -1;
         }
-        ts_err_set(err, TS_EREFUSED, "Podman on the target does not make the container as expected: %s",
-                   ts_err_is_set(&answer) ? ts_err_message(&answer) : "it restored it");
-        return ts_err_hint(err, "%s", hint);
+        return unlike(m, "Podman on the target does not make the container as expected", &answer, "it restored it", err);
 }
 
 /* ---- its bundle ---- */

@@ -36,15 +36,20 @@ def one(phase, point, action):
     return run
 
 
-def wanted(path, phase):
-    return phase != "pre-copy" or path not in lab.STRATEGIES
+ALIKE = {"term": ("pre-copy", "transfer"), "hup": ("prepare", "transfer")}  # the signals take one path: by default the others only here
+
+
+def wanted(path, phase, action):
+    if phase == "pre-copy" and path in lab.STRATEGIES:
+        return False
+    return FULL or phase in ALIKE.get(action, (phase,))
 
 
 def generate():
     points = [(phase, point, action) for phase in phases() for point, action in ACTIONS] + list(INSIDE)
     for i, path in enumerate(PATHS):
         for phase, point, action in points:
-            if not wanted(path, phase):
+            if not wanted(path, phase, action):
                 continue
             # The end of a phase is the beginning of the next one
             if FULL or path == EVERYTHING or (action == "kill" and point != "after" and phase in KILLS.get(path, phases())):

@@ -306,12 +306,13 @@ def check_same_facts(before, after, path=""):
         raise lab.Failed(f"inspect{path}: {before!r} became {after!r}")
 
 
-# Of the engine's own inspect, what may differ in place: times, processes, the overlay's directories, the network's IDs. Docker makes another container, with an ID of its own.
+# Of the engine's own inspect, what may differ in place: times, processes, the overlay's directories, the network's IDs, the digest of an image's manifest (an archive of the image has another one). Docker makes
+# another container, with an ID of its own, which is among its aliases, and gives it the address it ran with.
 MAY_DIFFER = {
-    "podman": r"\.Created|\.GraphDriver\.Data\.(Lower|Merged|Upper|Work)Dir|\.NetworkSettings\.(SandboxKey|Networks\.[^.]+\.NetworkID)"
+    "podman": r"\.Created|\.ImageDigest|\.GraphDriver\.Data\.(Lower|Merged|Upper|Work)Dir|\.NetworkSettings\.(SandboxKey|Networks\.[^.]+\.NetworkID)"
               r"|\.State\.(Pid|ConmonPid|Restored|RestoredAt|StartedAt|FinishedAt|Checkpointed|CheckpointedAt|CheckpointPath|RestoreLog|Health\..*)",
     "docker": r"\.Id|\.Created|\.(ResolvConf|Hostname|Hosts|Log)Path|\.GraphDriver\.Data\..*|\.NetworkSettings\.(SandboxKey|SandboxID|EndpointID|Networks\.[^.]+\.(NetworkID|EndpointID))"
-              r"|\.State\.(Pid|StartedAt|FinishedAt|Health\..*)|\.Config\.Labels\.tranship\.migration",
+              r"|\.State\.(Pid|StartedAt|FinishedAt|Health\..*)|\.Config\.Labels\.tranship\.migration|\.Config\.MacAddress|\.NetworkSettings\.Networks\.[^.]+\.(Aliases|DNSNames)\.[0-9]+",
 }
 
 
