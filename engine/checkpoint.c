@@ -100,7 +100,8 @@ static int dump_once(struct ts_mig *m, unsigned resource, struct ts_err *err)
                 return -1;
         m->r->dump = result.dump;
         ts_call_result_clear(&result);
-        return ts_journal_res_state(m->j, resource, TS_RES_MADE, err);
+        m->dump_resource = resource;
+        return 0;
 }
 
 /* Downtime counts from the try that worked: before it the container ran, but for the moments of the others, which a warning tells. */
@@ -149,5 +150,10 @@ int ts_phase_checkpoint(struct ts_mig *m, struct ts_err *err)
                 if (rc < 0)
                         return -1;
         }
-        return observe_stopped(m, &marked, err) < 0 ? -1 : journal_stopped(m, marked, err);
+        if (observe_stopped(m, &marked, err) < 0)
+                return -1;
+        /* The last bytes travel while the journal is written: nobody can restore from them yet. */
+        if (m->strategy != TS_ARCHIVE && ts_places_begin(m, /* final= */ true, err) < 0)
+                return -1;
+        return journal_stopped(m, marked, err);
 }

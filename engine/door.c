@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define OPEN_MS 10000
+
 /* nftables names: letters, digits, underscore. */
 static char *table_name(const struct ts_mig *m)
 {
@@ -96,6 +98,30 @@ int ts_door_remove(struct ts_end *e, const char *table, struct ts_err *err)
         if (ts_host_run(e->host, look, NULL, &r, err) < 0)
                 return -1;
         return r.status != 0 ? 0 : ts_err_set(err, TS_ECOMMAND, "the packet filter table '%s' could not be removed: nft delete table netdev %s", table, table);
+}
+
+void ts_door_begin_open(struct ts_mig *m, struct ts_end *e)
+{
+        ts_auto_free char *table = m->door_shut[e->side] ? table_name(m) : NULL;
+        const char *const argv[] = { "nft", "delete", "table", "netdev", table, NULL };
+
+        if (table && !m->door_opener)
+                (void)ts_host_start(e->host, argv, &m->door_opener, NULL);
+}
+
+void ts_door_end_open(struct ts_mig *m, struct ts_end *e)
+{
+        int status = -1;
+
+        if (m->door_opener) {
+                (void)ts_proc_end_input(m->door_opener);
+                if (ts_proc_wait(m->door_opener, ts_deadline_in_ms(OPEN_MS), &status, NULL) < 0)
+                        status = -1;
+                ts_proc_free(TS_TAKE(m->door_opener));
+        }
+        if (status != 0)
+                ts_door_open(m, e);
+        m->door_shut[e->side] = false;
 }
 
 void ts_door_open(struct ts_mig *m, struct ts_end *e)

@@ -290,6 +290,7 @@ static int connect_again(struct ts_mig *m, struct ts_end *e, struct ts_err *err)
         ts_mirror_end(m, e->side); /* what lives on the host's connection ends before it */
         if (e->side == TS_SIDE_TARGET) {
                 ts_proc_free(TS_TAKE(m->feed));
+                ts_proc_free(TS_TAKE(m->door_opener));
                 ts_scp_out_free(TS_TAKE(m->scp));
         }
         ts_places_close(m);

@@ -91,6 +91,7 @@ void ts_mig_clear(struct ts_mig *m)
         ts_prober_stop(TS_TAKE(m->prober), &ignored);
         ts_call_free(TS_TAKE(m->import));
         ts_call_free(TS_TAKE(m->dump));
+        ts_proc_free(TS_TAKE(m->door_opener));
         ts_proc_free(TS_TAKE(m->feed));
         ts_scp_out_free(TS_TAKE(m->scp));
         ts_places_close(m);

@@ -92,6 +92,8 @@ struct ts_mig {
         struct ts_place *places;      /* directories under way (places.c) */
         size_t n_places;
 
+        unsigned dump_resource;       /* in the journal, of the last dump */
+        struct ts_proc *door_opener;  /* under way */
         struct ts_call *dump;         /* checkpoint with export under way: its body is the archive */
         struct ts_call *import;       /* restore with import under way */
         uint64_t archive_bytes;       /* sent into the import so far */
@@ -216,6 +218,9 @@ void ts_mig_clear(struct ts_mig *m);
 /* ---- the door: packets for an address that follows the container, held back while it is restored (door.c); best effort ---- */
 void ts_door_shut(struct ts_mig *m, struct ts_end *e);
 void ts_door_open(struct ts_mig *m, struct ts_end *e);
+/* The same in two halves, between which other things can be done; the journal learns of it in the clean-up. */
+void ts_door_begin_open(struct ts_mig *m, struct ts_end *e);
+void ts_door_end_open(struct ts_mig *m, struct ts_end *e);
 int ts_door_remove(struct ts_end *e, const char *table, struct ts_err *err); /* absent is success */
 
 void ts_sysctls_put_back(struct ts_mig *m); /* net.* of the container on the target; best effort */

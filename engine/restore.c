@@ -11,7 +11,8 @@ static int journal_sent(struct ts_mig *m, struct ts_err *err)
 {
         unsigned n = 0;
 
-        if (ts_lock_check(m->src.host, m->lock_path, m->id, err) < 0 || ts_source_still_stopped(m, err) < 0)
+        /* In place the lock was looked at while the last bytes were on their way. */
+        if ((m->strategy == TS_ARCHIVE && ts_lock_check(m->src.host, m->lock_path, m->id, err) < 0) || ts_source_still_stopped(m, err) < 0)
                 return -1;
         if (m->strategy == TS_ARCHIVE) { /* the import keeps the ID */
                 if (ts_journal_intent(m->j, TS_RES_CONTAINER, TS_SIDE_TARGET, m->c->name, m->c->id, "absent", &n, err) < 0)
@@ -38,6 +39,7 @@ static int finish_call(struct ts_mig *m, struct ts_call *call, struct ts_err *er
         bool refused = false;
         int rc = ts_call_finish(call, NULL, NULL, &result, &refused, err);
 
+        ts_door_begin_open(m, &m->dst);
         if (rc == 0) {
                 m->r->restore = result.restore;
                 if (m->strategy == TS_ARCHIVE && result.id) {
@@ -96,6 +98,6 @@ int ts_phase_restore(struct ts_mig *m, struct ts_err *err)
         if (m->strategy == TS_COLD)
                 return ts_fault("restore", "sent", err) < 0 ? -1 : start_cold(m, err);
         rc = m->strategy == TS_ARCHIVE ? restore_import(m, err) : restore_in_place(m, err);
-        ts_door_open(m, &m->dst);
+        ts_door_end_open(m, &m->dst);
         return rc;
 }

@@ -4,6 +4,7 @@
  *   in place  the last round of every directory (places.c); the dump has been on its way since it was begun. */
 #include "base/io.h"
 #include "base/log.h"
+#include "engine/lock.h"
 #include "engine/mig.h"
 #include "transfer/relay.h"
 #include "transfer/rootfs.h"
@@ -341,7 +342,10 @@ static int still_created(struct ts_mig *m, struct ts_err *err)
 
 static int transfer_in_place(struct ts_mig *m, struct ts_err *err)
 {
-        if (ts_places_begin(m, /* final= */ true, err) < 0 || ts_fault("transfer", "half", err) < 0 || ts_places_wait(m, err) < 0)
+        /* What has to be done before the restore anyway, while the last bytes are on their way (checkpoint.c). */
+        if ((m->strategy != TS_COLD && ts_journal_res_state(m->j, m->dump_resource, TS_RES_MADE, err) < 0) || ts_lock_check(m->src.host, m->lock_path, m->id, err) < 0)
+                return -1;
+        if (ts_fault("transfer", "half", err) < 0 || ts_places_wait(m, err) < 0)
                 return -1;
         return copy_log(m, err) < 0 ? -1 : still_created(m, err);
 }

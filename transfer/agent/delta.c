@@ -13,6 +13,7 @@
 #include <xxhash.h>
 
 #define CHUNK TS_DELTA_DATA_MAX
+#define STEP_MAX ((uint64_t)4 << 20) /* of one step, so that the other side can go along */
 #define SAME_TAG_MAX 4 /* pages that occur often stand in the index this many times, and are compared with so many candidates */
 
 struct version {
@@ -51,9 +52,10 @@ struct ts_delta {
         struct index index;
         struct ts_delta_stats stats;
 
-        struct file *f;  /* under way, or NULL */
-        uint64_t pos;    /* everything before it was decided */
-        struct ts_op op; /* held back: may go on. kind 0: none */
+        struct file *f;           /* under way, or NULL */
+        uint64_t pos;             /* everything before it was decided */
+        struct ts_digest *digest; /* of the file under way */
+        struct ts_op op;          /* held back: may go on. kind 0: none */
         size_t data_len;
         unsigned char *data;         /* of op, if TS_OP_DATA; CHUNK bytes */
         unsigned char *now, *before; /* CHUNK bytes of the new and of the old version at pos */
@@ -81,7 +83,8 @@ struct ts_delta *ts_delta_new(ts_op_fn emit, void *ctx)
         d->before = malloc(CHUNK);
         d->window = malloc(CHUNK);
         d->window_fd = -1;
-        if (d->files && d->data && d->now && d->before && d->window)
+        d->digest = ts_digest_new();
+        if (d->files && d->data && d->now && d->before && d->window && d->digest)
                 return d;
         ts_delta_free(d);
         return NULL;
@@ -106,6 +109,8 @@ void ts_delta_free(struct ts_delta *d)
         free(d->now);
         free(d->before);
         free(d->window);
+        if (d->digest)
+                ts_digest_free(d->digest);
         free(d);
 }
 
@@ -246,7 +251,7 @@ static bool goes_on(const struct ts_delta *d, enum ts_op_kind kind, const struct
 {
         const struct ts_op *op = &d->op;
 
-        if (op->kind != kind)
+        if (op->kind != kind || op->len >= STEP_MAX)
                 return false;
         if (kind == TS_OP_DATA)
                 return op->len + len <= CHUNK;
@@ -316,8 +321,9 @@ static int go_to(struct ts_delta *d, uint64_t end, struct ts_err *err)
         while (d->pos < end) {
                 size_t len = end - d->pos < CHUNK ? (size_t)(end - d->pos) : CHUNK, had = 0;
 
-                if (ts_read_at(d->f->new.fd, d->now, len, d->pos, err) < 0)
+                if (ts_alive_tick(err) < 0 || ts_read_at(d->f->new.fd, d->now, len, d->pos, err) < 0)
                         return -1;
+                ts_digest_add(d->digest, d->now, len);
                 if (d->pos < d->f->old.size) {
                         had = d->f->old.size - d->pos < len ? (size_t)(d->f->old.size - d->pos) : len;
                         if (ts_read_at(d->f->old.fd, d->before, had, d->pos, err) < 0)
@@ -352,6 +358,7 @@ int ts_delta_begin(struct ts_delta *d, uint32_t file, int fd, struct ts_err *err
         }
         d->f = &d->files[file];
         d->f->new = (struct version){ .fd = fd };
+        ts_digest_begin(d->digest);
         d->pos = 0;
         d->has_next = false;
         if (d->index.size == 0 && index_reset(&d->index, 0, err) < 0)
@@ -366,7 +373,7 @@ int ts_delta_feed(struct ts_delta *d, uint64_t upto_bytes, struct ts_err *err)
         return go_to(d, upto_bytes / TS_PAGE * TS_PAGE, err);
 }
 
-int ts_delta_end(struct ts_delta *d, uint64_t size_bytes, struct ts_err *err)
+int ts_delta_end(struct ts_delta *d, uint64_t size_bytes, unsigned char ret_sum[TS_DIGEST_BYTES], struct ts_err *err)
 {
         if (!d->f)
                 return ts_err_set(err, TS_EINTERNAL, "no file is being sent");
@@ -377,6 +384,7 @@ int ts_delta_end(struct ts_delta *d, uint64_t size_bytes, struct ts_err *err)
         d->f->new.size = size_bytes;
         d->f->done = true;
         d->f = NULL;
+        ts_digest_end(d->digest, ret_sum);
         return 0;
 }
 
@@ -423,29 +431,4 @@ int ts_delta_settle(struct ts_delta *d, struct ts_err *err)
                 if (index_file(d, i, err) < 0)
                         return -1;
         return 0;
-}
-
-int ts_digest_fd(int fd, uint64_t size_bytes, unsigned char ret[16], struct ts_err *err)
-{
-        ts_auto_free unsigned char *buf = malloc(CHUNK);
-        XXH3_state_t *state = XXH3_createState();
-        XXH128_canonical_t canonical;
-        int rc = 0;
-
-        if (!buf || !state || XXH3_128bits_reset(state) == XXH_ERROR)
-                rc = ts_err_set(err, TS_ENOMEM, "out of memory");
-        for (uint64_t pos = 0; rc == 0 && pos < size_bytes;) {
-                size_t n = size_bytes - pos < CHUNK ? (size_t)(size_bytes - pos) : CHUNK;
-
-                rc = ts_alive_tick(err) < 0 ? -1 : ts_read_at(fd, buf, n, pos, err);
-                if (rc == 0)
-                        (void)XXH3_128bits_update(state, buf, n);
-                pos += n;
-        }
-        if (rc == 0) {
-                XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(state));
-                memcpy(ret, canonical.digest, 16);
-        }
-        (void)XXH3_freeState(state);
-        return rc;
 }

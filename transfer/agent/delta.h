@@ -10,6 +10,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "transfer/agent/digest.h"
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
@@ -51,8 +52,8 @@ int ts_delta_add(struct ts_delta *d, uint32_t *ret_file, struct ts_err *err);
 int ts_delta_begin(struct ts_delta *d, uint32_t file, int fd, struct ts_err *err);
 /* Emits what is whole pages below upto_bytes and was not emitted yet. Steps may be held back to be joined with the next. TS_EIO, TS_EPROTO (the file is shorter), the callback's errors. */
 int ts_delta_feed(struct ts_delta *d, uint64_t upto_bytes, struct ts_err *err);
-/* Emits the rest: the file has size_bytes. */
-int ts_delta_end(struct ts_delta *d, uint64_t size_bytes, struct ts_err *err);
+/* Emits the rest: the file has size_bytes. ret_sum: XXH3-128 of all of it, as it was read. */
+int ts_delta_end(struct ts_delta *d, uint64_t size_bytes, unsigned char ret_sum[TS_DIGEST_BYTES], struct ts_err *err);
 /* The round is over: the new versions are what the other side holds. Files without one are held no more (they keep their numbers). Reads everything once, to index it. */
 int ts_delta_settle(struct ts_delta *d, struct ts_err *err);
 /* Of this round; reset by ts_delta_settle. */
@@ -62,7 +63,5 @@ static inline bool ts_is_zero(const unsigned char *p, size_t len) /* len > 0 */
 {
         return p[0] == 0 && memcmp(p, p + 1, len - 1) == 0;
 }
-/* XXH3-128 of the first size_bytes of fd, big-endian. Holes are read as zeros. */
-int ts_digest_fd(int fd, uint64_t size_bytes, unsigned char ret[16], struct ts_err *err);
 
 #endif

@@ -31,6 +31,7 @@ struct ts_patch {
         struct file *f; /* under way, or NULL … */
         bool over;      /* … and whether its last, odd-sized step came */
         uint64_t pos;
+        struct ts_digest *digest;      /* of the file under way, behind pos */
         unsigned char *buffer, *aside; /* BUFFER bytes each */
 };
 
@@ -48,7 +49,8 @@ struct ts_patch *ts_patch_new(uint64_t max_bytes, int spill_fd)
         p->files = calloc(TS_DELTA_FILES_MAX, sizeof(*p->files));
         p->buffer = malloc(BUFFER);
         p->aside = malloc(BUFFER);
-        if (p->files && p->buffer && p->aside)
+        p->digest = ts_digest_new();
+        if (p->files && p->buffer && p->aside && p->digest)
                 return p;
         ts_patch_free(p);
         return NULL;
@@ -65,6 +67,8 @@ void ts_patch_free(struct ts_patch *p)
         free(p->files);
         free(p->buffer);
         free(p->aside);
+        if (p->digest)
+                ts_digest_free(p->digest);
         free(p);
 }
 
@@ -106,6 +110,7 @@ int ts_patch_begin(struct ts_patch *p, uint32_t file, struct ts_err *err)
         p->f->begun = true;
         p->pos = 0;
         p->over = false;
+        ts_digest_begin(p->digest);
         return 0;
 }
 
@@ -292,6 +297,16 @@ int ts_patch_step(struct ts_patch *p, const struct ts_op *op, const void *data, 
         return 0;
 }
 
+/* What was written does not change any more in this round: its sum is made while more is on its way. Zeros at the end are not in the file yet. */
+static int go_along(struct ts_patch *p, struct ts_err *err)
+{
+        uint64_t size = 0;
+
+        if (!p->f || size_of(p->f->fd, &size, err) < 0)
+                return p->f ? -1 : 0;
+        return ts_digest_add_fd(p->digest, p->f->fd, p->pos < size ? p->pos : size, err);
+}
+
 int ts_patch_steps(struct ts_patch *p, const struct ts_frame *f, struct ts_err *err)
 {
         struct ts_unpack u = ts_unpack(f);
@@ -308,10 +323,10 @@ int ts_patch_steps(struct ts_patch *p, const struct ts_frame *f, struct ts_err *
                 if (!u.bad && ts_patch_step(p, &op, data, err) < 0)
                         return -1;
         }
-        return ts_unpack_end(&u, f, err);
+        return ts_unpack_end(&u, f, err) < 0 ? -1 : go_along(p, err);
 }
 
-int ts_patch_end(struct ts_patch *p, uint64_t *ret_size, struct ts_err *err)
+int ts_patch_end(struct ts_patch *p, uint64_t *ret_size, unsigned char ret_sum[TS_DIGEST_BYTES], struct ts_err *err)
 {
         struct file *f = p->f;
         uint64_t first;
@@ -326,6 +341,9 @@ int ts_patch_end(struct ts_patch *p, uint64_t *ret_size, struct ts_err *err)
                 return -1;
         if (ftruncate(f->fd, (off_t)p->pos) < 0)
                 return ts_err_errno(err, errno, "cannot set the size of a held file");
+        if (ts_digest_add_fd(p->digest, f->fd, p->pos, err) < 0)
+                return -1;
+        ts_digest_end(p->digest, ret_sum);
         f->new_size = p->pos;
         f->done = true;
         p->f = NULL;

@@ -21,6 +21,7 @@ struct item {
         bool here;     /* written in this round */
         bool right;    /* and its sum is right */
         uint64_t size;
+        unsigned char sum[TS_DIGEST_BYTES]; /* of what was written here, once it is complete */
 };
 #define NOT_HELD UINT32_MAX
 
@@ -186,7 +187,7 @@ static int end_pages(struct ts_receive *r, struct ts_unpack *u, const struct ts_
 
         if (ts_unpack_end(u, f, err) < 0)
                 return -1;
-        if (!r->pages || ts_patch_end(r->patch, &r->pages->size, err) < 0)
+        if (!r->pages || ts_patch_end(r->patch, &r->pages->size, r->pages->sum, err) < 0)
                 return bad("the end of a file that was not begun", err);
         if (r->pages->size != size)
                 return bad("a file of another size than it says", err);
@@ -243,31 +244,39 @@ static int take_bytes(struct ts_receive *r, const struct ts_frame *f, struct ts_
 
 /* ---- the end of a round ---- */
 
+static int sum_small(const struct ts_receive *r, struct item *it, struct ts_err *err)
+{
+        ts_auto(ts_digest) struct ts_digest *digest = ts_digest_new();
+        ts_auto_fd int fd = -1;
+        char part[300];
+
+        if (!digest)
+                return ts_err_set(err, TS_ENOMEM, "out of memory");
+        part_name(it->name, part);
+        fd = openat(r->root, part, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0)
+                return ts_err_errno(err, errno, "cannot open '%s'", it->name);
+        if (ts_digest_add_fd(digest, fd, it->size, err) < 0)
+                return -1;
+        ts_digest_end(digest, it->sum);
+        return 0;
+}
+
 static int check_sum(struct ts_receive *r, struct ts_unpack *u, const struct ts_frame *f, struct ts_err *err)
 {
         uint64_t size = ts_get_u64(u);
         const unsigned char *want = ts_get_bytes(u, 16);
-        unsigned char sum[16];
-        ts_auto_fd int own = -1;
-        char name[256], part[300];
+        char name[256];
         struct item *it;
-        int fd;
 
         if (get_name(u, name, f, err) < 0)
                 return -1;
         it = find(r, name);
         if (!it || !it->here || it->right || it == r->pages || it == r->small || it->size != size)
                 return bad("the sum of a file that it did not send", err);
-        fd = it->file == NOT_HELD ? -1 : ts_patch_fd(r->patch, it->file);
-        if (fd < 0) {
-                part_name(name, part);
-                fd = own = openat(r->root, part, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-        }
-        if (fd < 0)
-                return ts_err_errno(err, errno, "cannot open '%s'", name);
-        if (ts_digest_fd(fd, size, sum, err) < 0)
+        if (it->file == NOT_HELD && sum_small(r, it, err) < 0)
                 return -1;
-        if (memcmp(sum, want, 16) != 0)
+        if (memcmp(it->sum, want, TS_DIGEST_BYTES) != 0)
                 return ts_err_set(err, TS_EPROTO, "'%s' is not what was sent: its sum differs", name);
         it->right = true;
         r->sums++;

@@ -15,7 +15,8 @@
 struct pages {
         unsigned long long number; /* of pages-N.img */
         uint32_t file;
-        uint64_t size; /* of this round, once it was sent */
+        uint64_t size;                      /* of this round, once it was sent … */
+        unsigned char sum[TS_DIGEST_BYTES]; /* … and its sum */
         bool sent;
 };
 
@@ -268,7 +269,7 @@ static int end(struct ts_send *s, struct ts_err *err)
 
         if (!s->now)
                 return 0;
-        if (size_now(s, &size, err) < 0 || ts_delta_end(s->delta, size, err) < 0 || flush_steps(s, err) < 0)
+        if (size_now(s, &size, err) < 0 || ts_delta_end(s->delta, size, s->now->sum, err) < 0 || flush_steps(s, err) < 0)
                 return -1;
         s->now->size = size;
         s->now->sent = true;
@@ -301,6 +302,8 @@ int ts_send_grown(struct ts_send *s, bool *ret_more, struct ts_err *err)
                 rc = send_pages(s, &n, err);
         if (rc == 0 && s->now)
                 rc = size_now(s, &size, err) < 0 ? -1 : ts_delta_feed(s->delta, size, err);
+        if (rc == 0)
+                rc = flush_steps(s, err); /* the other side goes along */
         if (ret_more)
                 *ret_more = s->bytes != before;
         names_clear(&n);
@@ -309,19 +312,17 @@ int ts_send_grown(struct ts_send *s, bool *ret_more, struct ts_err *err)
 
 /* ---- the rest ---- */
 
-static int send_sum(struct ts_send *s, int fd, const char *name, uint64_t size, struct ts_err *err)
+static int send_sum(struct ts_send *s, const char *name, uint64_t size, const unsigned char sum[TS_DIGEST_BYTES], struct ts_err *err)
 {
-        unsigned char sum[16];
-
         ts_frame_begin(&s->other, TS_FRAME_SUM);
         s->sums++;
-        if (ts_digest_fd(fd, size, sum, err) < 0 || ts_put_u64(&s->other, size, err) < 0 ||
-            ts_put_bytes(&s->other, sum, sizeof(sum), err) < 0 || ts_put_text(&s->other, name, err) < 0)
+        if (ts_put_u64(&s->other, size, err) < 0 || ts_put_bytes(&s->other, sum, TS_DIGEST_BYTES, err) < 0 ||
+            ts_put_text(&s->other, name, err) < 0)
                 return -1;
         return write_frame(s, &s->other, err);
 }
 
-static int send_bytes(struct ts_send *s, int fd, uint64_t size, struct ts_err *err)
+static int send_bytes(struct ts_send *s, int fd, uint64_t size, struct ts_digest *digest, struct ts_err *err)
 {
         static const size_t chunk = STEPS_SOFT;
         ts_auto_free char *buf = malloc(chunk);
@@ -335,6 +336,7 @@ static int send_bytes(struct ts_send *s, int fd, uint64_t size, struct ts_err *e
                 if (ts_read_exact(fd, buf, want, 0, false, err) < 0 || ts_put_bytes(&s->other, buf, want, err) < 0 ||
                     write_frame(s, &s->other, err) < 0)
                         return -1;
+                ts_digest_add(digest, buf, want);
                 left -= want;
         }
         return 0;
@@ -343,8 +345,12 @@ static int send_bytes(struct ts_send *s, int fd, uint64_t size, struct ts_err *e
 static int send_file(struct ts_send *s, const char *name, struct ts_err *err)
 {
         ts_auto_fd int fd = openat(s->dump, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+        ts_auto(ts_digest) struct ts_digest *digest = ts_digest_new();
+        unsigned char sum[TS_DIGEST_BYTES];
         struct stat st;
 
+        if (!digest)
+                return ts_err_set(err, TS_ENOMEM, "out of memory");
         if (fd < 0 || fstat(fd, &st) < 0)
                 return ts_err_errno(err, errno, "cannot open '%s'", name);
         if (!S_ISREG(st.st_mode))
@@ -353,26 +359,27 @@ static int send_file(struct ts_send *s, const char *name, struct ts_err *err)
         if (ts_put_u32(&s->other, (uint32_t)st.st_mode & 07777, err) < 0 || ts_put_u64(&s->other, (uint64_t)st.st_size, err) < 0 ||
             ts_put_text(&s->other, name, err) < 0 || write_frame(s, &s->other, err) < 0)
                 return -1;
-        return send_bytes(s, fd, (uint64_t)st.st_size, err) < 0 ? -1 : send_sum(s, fd, name, (uint64_t)st.st_size, err);
+        if (send_bytes(s, fd, (uint64_t)st.st_size, digest, err) < 0)
+                return -1;
+        ts_digest_end(digest, sum);
+        return send_sum(s, name, (uint64_t)st.st_size, sum, err);
 }
 
-/* What was read while it was written is read once more: the sum is of the file as it is now. */
+/* What was read while it was written: nothing was added since, and CRIU only ever appends. */
 static int sum_pages(struct ts_send *s, struct ts_err *err)
 {
         for (size_t i = 0; i < s->n_pages; i++) {
-                ts_auto_fd int fd = -1;
                 struct stat st;
                 char name[64];
 
                 if (!s->pages[i].sent)
                         continue;
                 (void)snprintf(name, sizeof(name), "pages-%llu.img", s->pages[i].number);
-                fd = openat(s->dump, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-                if (fd < 0 || fstat(fd, &st) < 0)
-                        return ts_err_errno(err, errno, "cannot open '%s'", name);
+                if (fstatat(s->dump, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+                        return ts_err_errno(err, errno, "cannot look at '%s'", name);
                 if ((uint64_t)st.st_size != s->pages[i].size)
                         return ts_err_set(err, TS_EPROTO, "'%s' has grown after the next one was begun", name);
-                if (send_sum(s, fd, name, s->pages[i].size, err) < 0)
+                if (send_sum(s, name, s->pages[i].size, s->pages[i].sum, err) < 0)
                         return -1;
         }
         return 0;
