@@ -12,6 +12,7 @@
 
 static const char *const transfer_choices[] = { "auto", "scp", "stream", NULL };
 static const char *const strategy_choices[] = { "auto", "archive", "in-place", NULL };
+static const char *const dump_choices[] = { "auto", "memory", "disk", NULL };
 static const char *const precopy_choices[] = { "all", "files", "none", NULL };
 static const char *const verify_failure_choices[] = { "rollback", "keep", NULL };
 static const char *const when_choices[] = { "auto", "always", "never", NULL };
@@ -31,6 +32,8 @@ static const struct ts_setting settings[] = {
           .help = "how state leaves the source: the engine's own archive, or its storage directly (in-place)" },
         { .key = "precopy", .type = TS_SET_ENUM, .fallback = "all", .choices = precopy_choices, .arg = "WHAT",
           .help = "what travels while the container still runs: files and memory (all; memory freezes it for moments), files, nothing" },
+        { .key = "dump", .type = TS_SET_ENUM, .fallback = "auto", .choices = dump_choices, .arg = "WHERE",
+          .help = "where Podman's images are written on the source: in memory if there is room (auto), or on disk, for which the freeze waits" },
         { .key = "max_downtime", .type = TS_SET_DURATION_MS, .fallback = "0", .min = 0, .max = 24 * HOUR, .arg = "DURATION",
           .help = "do not freeze the container when the downtime is predicted to be longer (0: no limit)" },
         { .key = "ssh_config", .type = TS_SET_STRING, .form = TS_FORM_FILE, .fallback = "", .arg = "FILE",

@@ -26,31 +26,9 @@ int ts_same_generation(struct ts_mig *m, struct ts_err *err)
         return 0;
 }
 
-/* What Podman writes for a restore: memory, the content of /dev/shm, addresses; and what CRIU says of it. */
-static const char *const image_names[] = { "checkpoint", "devshm-checkpoint.tar", "network.status", "dump.log", "stats-dump" };
-
-int ts_images_remove(struct ts_end *e, const char *bundle, struct ts_err *err)
-{
-        ts_auto_list argv = TS_LIST_INIT;
-
-        if (bundle[0] != '/' || !bundle[1])
-                return ts_err_set(err, TS_EPROTO, "the engine does not say where the container's directory is");
-        if (ts_list_add(&argv, "rm", err) < 0 || ts_list_add(&argv, "-rf", err) < 0 || ts_list_add(&argv, "--", err) < 0)
-                return -1;
-        for (size_t i = 0; i < TS_ARRAY_LEN(image_names); i++)
-                if (ts_list_addf(&argv, err, "%s/%s", bundle, image_names[i]) < 0)
-                        return -1;
-        return ts_host_check(e->host, (const char *const *)argv.v, &ts_slow_run, NULL, err);
-}
-
-int ts_remove_images(struct ts_mig *m, struct ts_err *err)
-{
-        return ts_keeps_id(m) ? ts_images_remove(&m->src, m->bundle, err) : 0; /* Docker's carry the migration's ID */
-}
-
 int ts_rearm(struct ts_mig *m, struct ts_err *err)
 {
-        return ts_same_generation(m, err) < 0 ? -1 : ts_remove_images(m, err);
+        return ts_same_generation(m, err) < 0 ? -1 : ts_images_clear(m, err);
 }
 
 static int policy_off(struct ts_mig *m, struct ts_err *err)
@@ -72,7 +50,7 @@ int ts_phase_arm(struct ts_mig *m, struct ts_err *err)
 {
         if (ts_lock_check(m->src.host, m->lock_path, m->id, err) < 0 || ts_same_generation(m, err) < 0 || ts_journal_set_stage(m->j, TS_STAGE_ARMED, NULL, err) < 0)
                 return -1;
-        if (ts_remove_images(m, err) < 0 || policy_off(m, err) < 0)
+        if (ts_images_clear(m, err) < 0 || policy_off(m, err) < 0)
                 return -1;
         if (m->strategy != TS_COLD)
                 ts_door_shut(m, &m->dst);

@@ -15,6 +15,7 @@ static const char *const kind_names[TS_RES_KIND_MAX] = {
         [TS_RES_CONTAINER] = "container", [TS_RES_POLICY] = "policy",   [TS_RES_CHECKPOINT] = "checkpoint",
         [TS_RES_RENAME] = "rename",       [TS_RES_PATH] = "path",
         [TS_RES_RECORD] = "record",
+        [TS_RES_DUMP_DIR] = "dump-directory",
         [TS_RES_DOOR] = "door",
 };
 

@@ -116,6 +116,7 @@ void ts_mig_clear(struct ts_mig *m)
         free(TS_TAKE(m->dst_id));
         free(TS_TAKE(m->checkpoint));
         free(TS_TAKE(m->bundle));
+        free(TS_TAKE(m->dump_dir));
         free(TS_TAKE(m->target_bundle));
         free(TS_TAKE(m->policy));
 }

@@ -74,6 +74,7 @@ struct ts_mig {
         char *dst_id;                 /* container on the target: known before restore */
         char *checkpoint;             /* Docker: name of the final dump */
         char *bundle;                 /* the source container's directory: Podman's bundle (checkpoint/, dump.log), Docker's containers/ID */
+        char *dump_dir;               /* Podman: directory in memory in which the source's images are made, or NULL: in the bundle */
         char *target_bundle;          /* the same on the target, or NULL: not known */
         char *policy;                 /* the source's restart policy as journalled: "always", "on-failure:3" */
         bool committed;
@@ -164,6 +165,11 @@ int ts_places_begin(struct ts_mig *m, bool final, struct ts_err *err);
 int ts_places_wait(struct ts_mig *m, struct ts_err *err);
 void ts_places_close(struct ts_mig *m); /* what was not completed on the target goes */
 
+/* ---- Podman's images on the source (images.c) ---- */
+int ts_images_place(struct ts_mig *m, struct ts_err *err); /* in memory, where there is room: fills dump_dir, journalled */
+int ts_images_clear(struct ts_mig *m, struct ts_err *err); /* those of any dump go, the next one has its place */
+int ts_images_remove(struct ts_end *e, const char *bundle, struct ts_err *err); /* of any dump that lies in that bundle, and its logs */
+
 /* ---- preflight ---- */
 /* Adds a finding; flags of the code come from the one table of checks. */
 void ts_find(struct ts_mig *m, const char *code, const char *hint, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
@@ -208,8 +214,6 @@ struct ts_json *ts_mig_options_json(const struct ts_mig *m); /* what ts_mig_from
 
 /* Fetches CRIU's and the runtime's own words for a failed checkpoint or restore from the host and puts an explanation into err. Best effort. */
 bool ts_dump_may_pass_later(struct ts_mig *m, const struct ts_err *err); /* a dump that failed for a reason that passes in a moment */
-int ts_images_remove(struct ts_end *e, const char *bundle, struct ts_err *err); /* Podman: of any dump that lies in that bundle, and its logs */
-int ts_remove_images(struct ts_mig *m, struct ts_err *err);                     /* the same of the source, where they have to go before the next dump */
 int ts_rearm(struct ts_mig *m, struct ts_err *err); /* before another try: still the same container, no images of the failed one */
 void ts_explain_failure(struct ts_mig *m, struct ts_err *err);
 

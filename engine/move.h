@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 enum ts_transfer { TS_TRANSFER_STREAM, TS_TRANSFER_SCP };
+enum ts_dump { TS_DUMP_AUTO, TS_DUMP_DISK, TS_DUMP_MEMORY };
 enum ts_precopy { TS_PRECOPY_ALL, TS_PRECOPY_FILES, TS_PRECOPY_NONE };
 enum ts_on_verify_failure { TS_VERIFY_ROLLBACK, TS_VERIFY_KEEP };
 
@@ -27,6 +28,7 @@ struct ts_move_opts {
         const struct ts_list *binds;   /* PATH=shared|copy */
         const struct ts_list *skips;   /* preflight codes */
         const char *probe, *verify;    /* NULL: none */
+        enum ts_dump dump;        /* where Podman writes its images on the source */
         enum ts_precopy precopy;  /* what travels before the freeze */
         unsigned max_downtime_ms; /* refuse a freeze that is forecast to be longer; 0: no limit */
         unsigned verify_timeout_ms, fence_timeout_ms, peer_timeout_ms, checkpoint_timeout_ms, restore_timeout_ms;

@@ -46,7 +46,7 @@ static int add_dump(struct ts_mig *m, const struct ts_container *there, struct t
 {
         bool podman = m->engine == TS_PODMAN;
 
-        return add(m, DUMP, "dump", podman ? ts_strdup0(m->bundle) : ts_fmt("%s/checkpoints", m->bundle),
+        return add(m, DUMP, "dump", podman ? ts_strdup0(ts_or(m->dump_dir, m->bundle)) : ts_fmt("%s/checkpoints", m->bundle),
                    podman ? ts_fmt("%s/checkpoint", there->bundle_dir) : ts_fmt("%s/checkpoints/%s", there->bundle_dir, m->checkpoint),
                    &m->r->bytes.memory, err);
 }

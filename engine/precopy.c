@@ -44,7 +44,7 @@ static int settle_files(struct ts_mig *m, struct ts_err *err)
 
 static int drop_images(struct ts_mig *m, const char *name, unsigned resource, struct ts_err *err)
 {
-        int rc = m->engine == TS_DOCKER ? ts_api_checkpoint_delete(m->src.api, m->c->id, name, err) : ts_remove_images(m, err);
+        int rc = m->engine == TS_DOCKER ? ts_api_checkpoint_delete(m->src.api, m->c->id, name, err) : ts_images_clear(m, err);
 
         return rc < 0 ? ts_err_prefix(err, "images of a rehearsal") : ts_journal_res_state(m->j, resource, TS_RES_UNDONE, err);
 }

@@ -337,6 +337,8 @@ int ts_phase_prepare(struct ts_mig *m, struct ts_err *err)
                 return -1;
         if (bring_image(m, err) < 0 || name_image(m, err) < 0 || bring_networks(m, err) < 0 || bring_data(m, err) < 0 || make_container(m, err) < 0)
                 return -1;
+        if (ts_images_place(m, err) < 0)
+                return -1;
         if (m->strategy != TS_ARCHIVE && ts_places_open(m, err) < 0)
                 return -1;
         m->phase_bytes = m->r->bytes.image;

@@ -245,6 +245,7 @@ static const struct {
         [TS_RES_RENAME] = { undo_rename, true, true },
         [TS_RES_PATH] = { undo_path, true, false },
         [TS_RES_RECORD] = { undo_record, false, false },
+        [TS_RES_DUMP_DIR] = { undo_staging, false, false },
         [TS_RES_DOOR] = { undo_door, false, false },
 };
 
@@ -281,7 +282,7 @@ static int undo_one(struct ts_mig *m, const struct ts_res *r, struct ts_err *err
 /* LOST: the incomplete images may still be worth something to a person, and a policy would start the container afresh without a word (SAFETY rule 13). */
 static bool kept_when_lost(const struct ts_mig *m, const struct ts_res *r)
 {
-        return m->lost && (r->kind == TS_RES_CHECKPOINT || r->kind == TS_RES_POLICY);
+        return m->lost && (r->kind == TS_RES_CHECKPOINT || r->kind == TS_RES_DUMP_DIR || r->kind == TS_RES_POLICY);
 }
 
 bool ts_undo_pending(const struct ts_journal *j)

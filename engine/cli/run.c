@@ -25,6 +25,11 @@ static unsigned timeout_ms(const struct ts_conf *c, const char *key)
         return ms > UINT32_MAX ? UINT32_MAX : (unsigned)ms;
 }
 
+static enum ts_dump dump(const char *word)
+{
+        return ts_streq0(word, "disk") ? TS_DUMP_DISK : ts_streq0(word, "memory") ? TS_DUMP_MEMORY : TS_DUMP_AUTO;
+}
+
 static enum ts_precopy precopy(const char *word)
 {
         return ts_streq0(word, "none") ? TS_PRECOPY_NONE : ts_streq0(word, "files") ? TS_PRECOPY_FILES : TS_PRECOPY_ALL;
@@ -55,6 +60,7 @@ static void fill_opts(struct ts_run *r)
                 .skips = ts_conf_list(c, "skip"),
                 .probe = ts_conf_str(c, "probe"),
                 .verify = ts_conf_str(c, "verify"),
+                .dump = dump(ts_conf_str(c, "dump")),
                 .precopy = precopy(ts_conf_str(c, "precopy")),
                 .max_downtime_ms = timeout_ms(c, "max_downtime"),
                 .verify_timeout_ms = timeout_ms(c, "verify_timeout"),

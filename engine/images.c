@@ -1,0 +1,87 @@
+/* Where Podman writes its images on the source, and how they go again.
+ *
+ * At the end of a checkpoint the engine unmounts the container's overlay, and the kernel then writes out the whole file system below it (ovl_sync_fs): all of the dump, with the container frozen. So where there is
+ * memory to spare the images go to a directory in memory, to which the bundle's `checkpoint` is a link. A host that loses its power loses the memory of a running container anyway. */
+#include "engine/mig.h"
+#include <stdlib.h>
+#include <string.h>
+
+#define MEMORY_DIR "/dev/shm"
+#define SMALL ((uint64_t)64 << 20)
+#define COPIES 2 /* a rehearsal's pages, which the agent holds, and the dump after it */
+#define KEEP_FREE 8 /* this part of the host's memory stays free */
+
+/* What Podman writes for a restore: memory, the content of /dev/shm, addresses; and what CRIU says of it. */
+static const char *const names[] = { "checkpoint", "devshm-checkpoint.tar", "network.status", "dump.log", "stats-dump" };
+
+int ts_images_remove(struct ts_end *e, const char *bundle, struct ts_err *err)
+{
+        ts_auto_list argv = TS_LIST_INIT;
+
+        if (bundle[0] != '/' || !bundle[1])
+                return ts_err_set(err, TS_EPROTO, "the engine does not say where the container's directory is");
+        if (ts_list_add(&argv, "rm", err) < 0 || ts_list_add(&argv, "-rf", err) < 0 || ts_list_add(&argv, "--", err) < 0)
+                return -1;
+        for (size_t i = 0; i < TS_ARRAY_LEN(names); i++)
+                if (ts_list_addf(&argv, err, "%s/%s", bundle, names[i]) < 0)
+                        return -1;
+        return ts_host_check(e->host, (const char *const *)argv.v, &ts_slow_run, NULL, err);
+}
+
+/* ---- in memory ---- */
+
+/* $1 directory. Bytes that may be used there: none where it is not in memory. */
+static const char room_script[] = "[ \"$(stat -f -c %T -- \"$1\")\" = tmpfs ] || { echo 0 0 0; exit 0; }; "
+                                  "awk -v free=\"$(stat -f -c '%a*%S' -- \"$1\")\" '/^MemTotal:/ { t = $2 } /^MemAvailable:/ { a = $2 } END { split(free, f, \"*\"); printf \"%d %d %d\\n\", f[1] * f[2] / 1024, a, t }' /proc/meminfo";
+
+static bool is_room(struct ts_mig *m, uint64_t bytes)
+{
+        const char *const argv[] = { "/bin/sh", "-c", room_script, "sh", MEMORY_DIR, NULL };
+        ts_auto_free char *out = NULL;
+        char *end = NULL;
+        unsigned long long kib[3] = { 0 };
+
+        if (ts_host_check(m->src.host, argv, NULL, &out, NULL) < 0 || !out)
+                return false;
+        end = out;
+        for (size_t i = 0; i < TS_ARRAY_LEN(kib); i++)
+                kib[i] = strtoull(end, &end, 10);
+        return kib[0] > bytes / 1024 && kib[1] > bytes / 1024 + kib[2] / KEEP_FREE;
+}
+
+int ts_images_place(struct ts_mig *m, struct ts_err *err)
+{
+        uint64_t dump = m->memory_bytes + m->memory_bytes / 8 + SMALL;
+        ts_auto_free char *dir = NULL;
+        unsigned n = 0;
+
+        if (!ts_keeps_id(m) || m->strategy != TS_IN_PLACE || m->o->dump == TS_DUMP_DISK)
+                return 0;
+        if (!is_room(m, COPIES * dump)) {
+                if (m->o->dump == TS_DUMP_MEMORY)
+                        return ts_err_set(err, TS_EREFUSED, "--dump memory: the source has no room for %llu MiB in its memory", (unsigned long long)(COPIES * dump >> 20));
+                return 0;
+        }
+        dir = ts_fmt(MEMORY_DIR "/tranship-%s", m->id);
+        const char *const argv[] = { "mkdir", "-m", "0700", "--", ts_or(dir, ""), NULL };
+        if (!dir)
+                return ts_err_set(err, TS_ENOMEM, "out of memory");
+        if (ts_journal_intent(m->j, TS_RES_DUMP_DIR, TS_SIDE_SOURCE, dir, NULL, "absent", &n, err) < 0 || ts_host_check(m->src.host, argv, NULL, NULL, err) < 0)
+                return -1;
+        m->dump_dir = TS_TAKE(dir);
+        return ts_journal_res_state(m->j, n, TS_RES_MADE, err);
+}
+
+/* $1 bundle, $2 directory in memory. */
+static const char link_script[] = "rm -rf --one-file-system -- \"$2/checkpoint\" && mkdir -m 0700 -- \"$2/checkpoint\" && ln -s -- \"$2/checkpoint\" \"$1/checkpoint\"";
+
+int ts_images_clear(struct ts_mig *m, struct ts_err *err)
+{
+        const char *const argv[] = { "/bin/sh", "-c", link_script, "sh", m->bundle, m->dump_dir, NULL };
+
+        if (!ts_keeps_id(m))
+                return 0; /* Docker's carry the migration's ID */
+        if (ts_images_remove(&m->src, m->bundle, err) < 0)
+                return -1;
+        return m->dump_dir ? ts_host_check(m->src.host, argv, NULL, NULL, err) : 0;
+}
