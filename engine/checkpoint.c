@@ -152,6 +152,8 @@ int ts_phase_checkpoint(struct ts_mig *m, struct ts_err *err)
         }
         if (observe_stopped(m, &marked, err) < 0)
                 return -1;
+        if (ts_fault("checkpoint", "stopped", err) < 0)
+                return -1;
         /* The last bytes travel while the journal is written: nobody can restore from them yet. */
         if (m->strategy != TS_ARCHIVE && ts_places_begin(m, /* final= */ true, err) < 0)
                 return -1;

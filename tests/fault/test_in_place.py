@@ -35,10 +35,10 @@ def agent_killed(side, point):
 
 
 for _side in ("source", "target"):
-    for _point in ("prepare:after", "pre-copy:rehearsal", "pre-copy:after", "checkpoint:sent", "transfer:half"):
+    for _point in ("prepare:after", "pre-copy:rehearsal", "pre-copy:after", "checkpoint:sent", "checkpoint:stopped"):
         _run = agent_killed(_side, _point)
         _run.__module__, _run.__name__ = __name__, f"{_side}_agent_killed_at_{_point.replace(':', '_')}"
-        event(*(BOTH if _point in ("pre-copy:rehearsal", "transfer:half") else (IN_PLACE,)), possible=BOTH)(_run)
+        event(*(BOTH if _point in ("pre-copy:rehearsal", "checkpoint:stopped") else (IN_PLACE,)), possible=BOTH)(_run)
 
 
 def parts(f):

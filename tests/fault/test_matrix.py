@@ -15,7 +15,7 @@ FULL = fault.FULL
 EVERYTHING = "podman"
 KILLS = {"podman-scp": ("checkpoint", "transfer", "restore"), "podman-archive": ("arm", "checkpoint", "transfer", "restore", "verify")}
 ACTIONS = (("before", "error"), ("after", "error"), ("before", "kill"), ("after", "kill"), ("before", "int"), ("before", "term"), ("before", "hup"))
-INSIDE = tuple((phase, point, action) for phase, point in (("checkpoint", "sent"), ("restore", "sent"), ("pre-copy", "rehearsal")) for action in ("error", "kill", "int"))
+INSIDE = tuple((phase, point, action) for phase, point in (("checkpoint", "sent"), ("checkpoint", "stopped"), ("restore", "sent"), ("pre-copy", "rehearsal")) for action in ("error", "kill", "int"))
 
 
 def phases():
