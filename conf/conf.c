@@ -210,7 +210,7 @@ bool ts_conf_bool(const struct ts_conf *c, const char *key)
 
 uint64_t ts_conf_u64(const struct ts_conf *c, const char *key)
 {
-        return slot_of(c, key, 1U << TS_SET_DURATION_MS)->value.number;
+        return slot_of(c, key, 1U << TS_SET_DURATION_MS | 1U << TS_SET_SIZE)->value.number;
 }
 
 const struct ts_list *ts_conf_list(const struct ts_conf *c, const char *key)

@@ -29,6 +29,7 @@ enum ts_setting_type {
         TS_SET_STRING,
         TS_SET_BOOL,        /* yes/no, true/false, on/off, 1/0 */
         TS_SET_DURATION_MS, /* 500ms, 5s, 2m, 1h; a bare number is seconds */
+        TS_SET_SIZE,        /* bytes: 500K, 100M, 1.5G (powers of 1024) */
         TS_SET_ENUM,        /* one of choices */
         TS_SET_LIST         /* see form */
 };
@@ -48,7 +49,7 @@ struct ts_setting {
         enum ts_setting_type type;
         enum ts_setting_form form;
         const char *fallback;       /* the default as text; "": none */
-        uint64_t min, max;          /* durations: milliseconds */
+        uint64_t min, max;          /* durations: milliseconds; sizes: bytes */
         const char *const *choices; /* NULL-terminated; NULL when there are none */
         const char *arg;            /* how help calls the value: "ENGINE", "DURATION"; NULL for booleans */
         const char *help;           /* one line, lower case, with the unit */

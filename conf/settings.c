@@ -32,6 +32,8 @@ static const struct ts_setting settings[] = {
           .help = "how state leaves the source: the engine's own archive, or its storage directly (in-place)" },
         { .key = "precopy", .type = TS_SET_ENUM, .fallback = "all", .choices = precopy_choices, .arg = "WHAT",
           .help = "what travels while the container runs: files and memory (which freezes it for moments), files, nothing" },
+        { .key = "bandwidth", .type = TS_SET_SIZE, .fallback = "0", .min = 0, .max = 1ULL << 40, .arg = "RATE",
+          .help = "bytes a second that memory and files may take, in place: 50M (0: no limit)" },
         { .key = "dump", .type = TS_SET_ENUM, .fallback = "auto", .choices = dump_choices, .arg = "WHERE",
           .help = "where Podman writes its images on the source: in memory where there is room (auto, memory), or on disk" },
         { .key = "max_downtime", .type = TS_SET_DURATION_MS, .fallback = "0", .min = 0, .max = 24 * HOUR, .arg = "DURATION",
@@ -109,6 +111,7 @@ const char *ts_setting_type_str(enum ts_setting_type type)
         static const char *const names[] = { [TS_SET_STRING] = "string",
                                              [TS_SET_BOOL] = "bool",
                                              [TS_SET_DURATION_MS] = "duration",
+                                             [TS_SET_SIZE] = "size",
                                              [TS_SET_ENUM] = "enum",
                                              [TS_SET_LIST] = "list" };
 
@@ -241,6 +244,39 @@ static int parse_duration(const struct ts_setting *s, const char *text, struct t
         }
         v->number = ms;
         v->text = duration_text(ms);
+        return v->text ? 0 : ts_err_set(err, TS_ENOMEM, "out of memory");
+}
+
+static char *size_text(uint64_t bytes)
+{
+        static const char units[] = "KMG";
+        size_t u = 0;
+
+        if (bytes % 1024 || bytes == 0)
+                return ts_fmt("%llu", (unsigned long long)bytes);
+        for (bytes /= 1024; bytes % 1024 == 0 && u < 2; bytes /= 1024)
+                u++;
+        return ts_fmt("%llu%c", (unsigned long long)bytes, units[u]);
+}
+
+static int parse_size(const struct ts_setting *s, const char *text, struct ts_value *v, struct ts_err *err)
+{
+        static const char units[] = "KMG";
+        char *end = NULL;
+        double n = text[0] >= '0' && text[0] <= '9' ? strtod(text, &end) : -1;
+        const char *unit = end && *end ? strchr(units, *end) : NULL;
+
+        for (size_t i = 0; unit && i <= (size_t)(unit - units); i++)
+                n *= 1024;
+        if (n < 0 || !end || (*end && (!unit || end[1])) || strchr(text, 'x') || strchr(text, 'e'))
+                return ts_err_set(err, TS_EUSAGE, "'%.40s' is not a size: 500K, 100M, 1.5G", text);
+        if (n < (double)s->min || n > (double)s->max) {
+                ts_auto_free char *min = size_text(s->min), *max = size_text(s->max);
+
+                return ts_err_set(err, TS_EUSAGE, "'%s' is not between %s and %s", text, ts_or(min, "?"), ts_or(max, "?"));
+        }
+        v->number = (uint64_t)n;
+        v->text = size_text(v->number);
         return v->text ? 0 : ts_err_set(err, TS_ENOMEM, "out of memory");
 }
 
@@ -379,6 +415,9 @@ int ts_value_parse(const struct ts_setting *s, const char *text, struct ts_value
                 break;
         case TS_SET_DURATION_MS:
                 rc = parse_duration(s, text, &v, err);
+                break;
+        case TS_SET_SIZE:
+                rc = parse_size(s, text, &v, err);
                 break;
         case TS_SET_ENUM:
                 rc = parse_choice(s->choices, text, &v, err);

@@ -95,6 +95,7 @@ void ts_mig_clear(struct ts_mig *m)
         ts_proc_free(TS_TAKE(m->feed));
         ts_scp_out_free(TS_TAKE(m->scp));
         ts_places_close(m);
+        ts_rate_free(TS_TAKE(m->rate));
         ts_journal_free(TS_TAKE(m->j)); /* before the hosts: its mirrors use them */
         ts_mirrors_free(TS_TAKE(m->mirrors));
         ts_probe_free(TS_TAKE(m->probe));

@@ -11,6 +11,7 @@
 #include "engine/probe.h"
 #include "transfer/archive.h"
 #include "transfer/host.h"
+#include "transfer/rate.h"
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -90,6 +91,7 @@ struct ts_mig {
         bool both_may_run;            /* somebody started the source after the commit */
 
         uint64_t memory_bytes;        /* of the container, as preflight saw it */
+        struct ts_rate *rate;         /* of everything that agents send, or NULL */
         struct ts_place *places;      /* directories under way (places.c) */
         size_t n_places;
 

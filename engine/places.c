@@ -39,6 +39,7 @@ static int add(struct ts_mig *m, enum kind kind, const char *what, char *from, c
                 return -1;
         if (ts_agent_start(m->src.host, from, &p->source, err) < 0 || ts_agent_start(m->dst.host, to, &p->target, err) < 0)
                 return ts_err_prefix(err, "%s '%s'", what, from);
+        ts_agent_limit(p->source, m->rate);
         return 0;
 }
 
@@ -136,8 +137,10 @@ int ts_places_open(struct ts_mig *m, struct ts_err *err)
                 return ts_err_set(err, TS_EENGINE, "the engine does not say where the container's files are");
         free(m->target_bundle);
         m->target_bundle = ts_strdup0(there->bundle_dir);
+        if (m->o->bandwidth && !m->rate)
+                m->rate = ts_rate_new(m->o->bandwidth);
         m->places = calloc(m->n_data + 3, sizeof(*m->places));
-        if (!m->places || !m->target_bundle)
+        if (!m->places || !m->target_bundle || (m->o->bandwidth && !m->rate))
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
         if (empty(&m->dst, there->upper_dir, err) < 0)
                 return -1;

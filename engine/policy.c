@@ -42,6 +42,8 @@ int ts_choose_strategy(struct ts_mig *m, struct ts_err *err)
                 m->strategy = TS_IN_PLACE;
         if (m->strategy == TS_ARCHIVE && strcmp(asked, "archive") != 0)
                 ts_mig_note(m, "strategy archive: --transfer scp was asked for");
+        if (m->o->bandwidth && m->strategy == TS_ARCHIVE)
+                return ts_err_set(err, TS_EUSAGE, "--bandwidth is for moves in place: an engine sends its archive as fast as it can");
         if (m->o->max_downtime_ms && (m->strategy != TS_IN_PLACE || m->o->precopy != TS_PRECOPY_ALL))
                 return ts_err_set(err, TS_EUSAGE, "--max-downtime needs rehearsals, which only --strategy in-place with --precopy all has");
         m->r->strategy = ts_strdup0(ts_strategy_str(m->strategy));

@@ -131,7 +131,7 @@ static int pass_on(struct ts_ship *s, struct ts_err *err)
                         continue;
                 if (!ts_frame_is_data(f.type))
                         break;
-                if (hand_over(s, &f, err) < 0)
+                if (ts_rate_take(s->source->rate, f.body.len, err) < 0 || hand_over(s, &f, err) < 0)
                         return -1;
                 atomic_fetch_add(&s->bytes, f.body.len);
         }

@@ -7,6 +7,7 @@
 #define TRANSHIP_TRANSFER_SHIP_H
 
 #include "transfer/host.h"
+#include "transfer/rate.h"
 
 #include <stdint.h>
 
@@ -29,6 +30,9 @@ struct ts_ship_stats {
 };
 
 struct ts_ship; /* a round under way: a thread */
+/* What comes from this agent goes no faster. r is borrowed; NULL: no limit. */
+void ts_agent_limit(struct ts_agent *source, struct ts_rate *r);
+
 /* Before the first round over a tree: of its own entries only those named this way travel, under the name `as`. */
 int ts_agent_only(struct ts_agent *source, const char *name, const char *as, struct ts_err *err);
 

@@ -134,6 +134,11 @@ int ts_agent_start(struct ts_host *h, const char *directory, struct ts_agent **r
         return 0;
 }
 
+void ts_agent_limit(struct ts_agent *source, struct ts_rate *r)
+{
+        source->rate = r;
+}
+
 int ts_agent_only(struct ts_agent *source, const char *name, const char *as, struct ts_err *err)
 {
         ts_auto_frame f = { 0 };

@@ -16,6 +16,7 @@ struct ts_agent_blob ts_agent_blob(void);
 struct ts_agent {
         char *who; /* the host's name, for messages */
         int fd;
+        struct ts_rate *rate;
         struct ts_proc *proc; /* remote: fd is its */
         pthread_t thread;     /* local: serves at their_fd */
         bool has_thread;

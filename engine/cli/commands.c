@@ -21,6 +21,7 @@ static const struct ts_opt way_opts[] = {
         SETTING("precopy"),
         SETTING("max-downtime"),
         SETTING("dump"),
+        SETTING("bandwidth"),
         FLAG("cold", 0, cold, "stop, move and start it instead of moving its memory: for what cannot be restored live"),
         SETTING("keep-source"),
         FLAG("dry-run", 'n', dry_run, "only check, and print the phases that would run"),
