@@ -28,6 +28,7 @@ struct ts_move_opts {
         const struct ts_list *binds;   /* PATH=shared|copy */
         const struct ts_list *skips;   /* preflight codes */
         const char *probe, *verify;    /* NULL: none */
+        unsigned compress;        /* as for ts_agent_pack() */
         uint64_t bandwidth;       /* bytes a second that memory and files may take, 0: no limit */
         enum ts_dump dump;        /* where Podman writes its images on the source */
         enum ts_precopy precopy;  /* what travels before the freeze */

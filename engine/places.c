@@ -40,7 +40,7 @@ static int add(struct ts_mig *m, enum kind kind, const char *what, char *from, c
         if (ts_agent_start(m->src.host, from, &p->source, err) < 0 || ts_agent_start(m->dst.host, to, &p->target, err) < 0)
                 return ts_err_prefix(err, "%s '%s'", what, from);
         ts_agent_limit(p->source, m->rate);
-        return 0;
+        return m->o->compress ? ts_agent_pack(p->source, m->o->compress, err) : 0;
 }
 
 static int add_dump(struct ts_mig *m, const struct ts_container *there, struct ts_err *err)

@@ -30,6 +30,8 @@ struct ts_ship_stats {
 };
 
 struct ts_ship; /* a round under way: a thread */
+/* Whether what comes from this agent is packed: 0 no, 1 where it pays, 2 always. */
+int ts_agent_pack(struct ts_agent *source, unsigned mode, struct ts_err *err);
 /* What comes from this agent goes no faster. r is borrowed; NULL: no limit. */
 void ts_agent_limit(struct ts_agent *source, struct ts_rate *r);
 

@@ -139,6 +139,14 @@ void ts_agent_limit(struct ts_agent *source, struct ts_rate *r)
         source->rate = r;
 }
 
+int ts_agent_pack(struct ts_agent *source, unsigned mode, struct ts_err *err)
+{
+        ts_auto_frame f = { 0 };
+
+        ts_frame_begin(&f, TS_FRAME_PACK);
+        return ts_put_u32(&f, mode, err) < 0 ? -1 : ts_frame_write(source->fd, &f, ts_deadline_in_ms(HELLO_MS), true, err);
+}
+
 int ts_agent_only(struct ts_agent *source, const char *name, const char *as, struct ts_err *err)
 {
         ts_auto_frame f = { 0 };

@@ -22,6 +22,7 @@ static const struct ts_opt way_opts[] = {
         SETTING("max-downtime"),
         SETTING("dump"),
         SETTING("bandwidth"),
+        SETTING("compress"),
         FLAG("cold", 0, cold, "stop, move and start it instead of moving its memory: for what cannot be restored live"),
         SETTING("keep-source"),
         FLAG("dry-run", 'n', dry_run, "only check, and print the phases that would run"),

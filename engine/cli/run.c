@@ -60,6 +60,7 @@ static void fill_opts(struct ts_run *r)
                 .skips = ts_conf_list(c, "skip"),
                 .probe = ts_conf_str(c, "probe"),
                 .verify = ts_conf_str(c, "verify"),
+                .compress = ts_conf_enum(c, "compress"),
                 .bandwidth = ts_conf_u64(c, "bandwidth"),
                 .dump = dump(ts_conf_str(c, "dump")),
                 .precopy = precopy(ts_conf_str(c, "precopy")),

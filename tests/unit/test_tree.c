@@ -18,6 +18,8 @@
 static struct ts_err err = TS_ERR_INIT;
 
 /* A source and a target directory, and what was sent between them. */
+static unsigned pairs;
+
 struct pair {
         char top[64];
         char *from, *to;
@@ -28,6 +30,7 @@ struct pair {
         int rc;
         struct ts_err failed;
         struct ts_tree_stats stats;
+        struct ts_pack *pack;
 };
 
 static void shell(const char *fmt, const char *a, const char *b)
@@ -62,7 +65,10 @@ static struct pair *pair_new(void)
         p->to = ts_fmt("%s/to", p->top);
         CU_ASSERT_FATAL(mkdir(p->from, 0750) == 0 && mkdir(p->to, 0700) == 0);
         UNIT_OK(ts_socketpair(p->fds, &err));
-        p->send = ts_tree_send_new(p->fds[0]);
+        p->pack = ts_pack_new();
+        CU_ASSERT_PTR_NOT_NULL_FATAL(p->pack);
+        ts_pack_set(p->pack, (enum ts_pack_mode)(pairs++ % 3)); /* off, auto, on in turn */
+        p->send = ts_tree_send_new(p->fds[0], p->pack);
         p->receive = ts_tree_receive_new();
         CU_ASSERT_FATAL(p->send && p->receive);
         UNIT_OK(ts_tree_receive_root(p->receive, p->to, &err));
@@ -73,6 +79,7 @@ static void pair_free(struct pair *p)
 {
         ts_tree_send_free(p->send);
         ts_tree_receive_free(p->receive);
+        ts_pack_free(p->pack);
         (void)close(p->fds[0]);
         (void)close(p->fds[1]);
         shell("rm -rf \"$A\"", p->top, "");
@@ -84,14 +91,23 @@ static void pair_free(struct pair *p)
 static void *receive(void *arg)
 {
         struct pair *p = arg;
-        ts_auto_frame f = { 0 };
+        ts_auto_frame f = { 0 }, opened = { 0 };
+        ts_auto(ts_pack) struct ts_pack *opener = ts_pack_new();
         bool round = false;
 
         p->rc = 0;
-        while (!round && p->rc == 0)
-                if (ts_frame_read(p->fds[1], &f, ts_deadline_in_ms(30000), false, &p->failed) != 1 ||
-                    ts_tree_receive_frame(p->receive, &f, &round, &p->failed) < 0)
+        while (!round && p->rc == 0) {
+                bool packed;
+
+                if (ts_frame_read(p->fds[1], &f, ts_deadline_in_ms(30000), false, &p->failed) != 1) {
                         p->rc = -1;
+                        break;
+                }
+                packed = f.type == TS_FRAME_PACKED;
+                if ((packed && ts_pack_open(opener, &f, &opened, &p->failed) < 0) ||
+                    ts_tree_receive_frame(p->receive, packed ? &opened : &f, &round, &p->failed) < 0)
+                        p->rc = -1;
+        }
         if (p->rc < 0)
                 (void)shutdown(p->fds[1], SHUT_RDWR);
         return NULL;

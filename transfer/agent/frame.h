@@ -10,6 +10,7 @@
  *   to source WATCH  [s name]                      a dump is about to be made in that directory of the root (".": the root): send its pages while they are written
  *            FINISH  [u32 final]                   it is complete: send the rest
  *            ONLY    [s name, s as]                of the tree's own entries this one, which the other side calls so; as often as there are such
+ *            PACK    [u32 mode]                    whether to pack what is sent (pack.h)
  *            SCAN    [u32 final]                   send what changed in the tree since the last time
  *   source → target (tranship passes them on unread)
  *            PAGES   [u32 file, s name]            steps for the held file of that number follow
@@ -23,6 +24,7 @@
  *            CLOSE   [u64 size, 16 bytes]          its size and XXH3-128
  *            LINK    [s path, s path]              the first is a further name of the second
  *            REMOVE  [s path]                      one that was sent in an earlier round
+ *            PACKED  [u32 type, u32 size, d]       STEPS or BYTES of that size, as a zstd frame
  *   answers  READY   [u64 × 6: pages, zero, same, copied, sent, bytes of frames; trees: objects, changed, removed, bytes read, bytes sent, 0]   of source: the round was sent; of target: it is there and every sum is right
  *            ALIVE   []                            long work is under way: once a second
  *            ERROR   [u32 code, s message]         and the agent ends */
@@ -45,6 +47,7 @@ enum ts_frame_type {
         TS_FRAME_WATCH,
         TS_FRAME_FINISH,
         TS_FRAME_ONLY,
+        TS_FRAME_PACK,
         TS_FRAME_SCAN,
         TS_FRAME_PAGES = 16, /* from here on: source to target */
         TS_FRAME_STEPS,
@@ -57,13 +60,14 @@ enum ts_frame_type {
         TS_FRAME_LINK,
         TS_FRAME_REMOVE,
         TS_FRAME_CLOSE,
+        TS_FRAME_PACKED,
         TS_FRAME_READY = 32, /* from here on: answers */
         TS_FRAME_ALIVE,
         TS_FRAME_ERROR
 };
 static inline int ts_frame_is_data(uint32_t type)
 {
-        return type >= TS_FRAME_PAGES && type <= TS_FRAME_CLOSE;
+        return type >= TS_FRAME_PAGES && type <= TS_FRAME_PACKED;
 }
 
 struct ts_frame {

@@ -22,6 +22,7 @@ struct pages {
 
 struct ts_send {
         int out_fd, root;
+        struct ts_pack *pack;
         char *name; /* of the dump's directory */
         int dump;   /* it, or -1: it is not there yet */
         struct ts_delta *delta;
@@ -37,7 +38,7 @@ struct ts_send {
 static int write_frame(struct ts_send *s, const struct ts_frame *f, struct ts_err *err)
 {
         s->bytes += f->body.len;
-        return ts_frame_write(s->out_fd, f, 0, false, err);
+        return ts_pack_write(s->pack, s->out_fd, f, err);
 }
 
 static int flush_steps(struct ts_send *s, struct ts_err *err)
@@ -61,13 +62,14 @@ static int take_step(void *ctx, const struct ts_op *op, const void *data, struct
         return s->steps.body.len >= STEPS_SOFT ? flush_steps(s, err) : 0;
 }
 
-struct ts_send *ts_send_new(int out_fd)
+struct ts_send *ts_send_new(int out_fd, struct ts_pack *pack)
 {
         struct ts_send *s = calloc(1, sizeof(*s));
 
         if (!s)
                 return NULL;
         s->out_fd = out_fd;
+        s->pack = pack;
         s->root = s->dump = s->fd = -1;
         s->delta = ts_delta_new(take_step, s);
         ts_frame_begin(&s->steps, TS_FRAME_STEPS);

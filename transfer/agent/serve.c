@@ -23,7 +23,8 @@ struct agent {
         struct ts_receive *receive;
         struct ts_tree_send *tree_send;
         struct ts_tree_receive *tree_receive;
-        struct ts_frame reply;
+        struct ts_frame reply, opened;
+        struct ts_pack *pack;
         bool watching;
 };
 
@@ -103,7 +104,7 @@ static int be_source(struct agent *a, struct ts_err *err)
                 return 0;
         if (fresh(a, err) < 0)
                 return -1;
-        a->send = ts_send_new(a->out);
+        a->send = ts_send_new(a->out, a->pack);
         return a->send ? ts_send_root(a->send, a->root, err) : ts_err_set(err, TS_ENOMEM, "out of memory");
 }
 
@@ -155,7 +156,7 @@ static int be_tree(struct agent *a, struct ts_err *err)
                 return 0;
         if (fresh(a, err) < 0)
                 return -1;
-        a->tree_send = ts_tree_send_new(a->out);
+        a->tree_send = ts_tree_send_new(a->out, a->pack);
         return a->tree_send ? 0 : ts_err_set(err, TS_ENOMEM, "out of memory");
 }
 
@@ -208,8 +209,23 @@ static int take_data(struct agent *a, const struct ts_frame *f, struct ts_err *e
         return round ? ready(a, &(struct ts_delta_stats){ 0 }, 0, err) : 0;
 }
 
+static int set_pack(struct agent *a, const struct ts_frame *f, struct ts_err *err)
+{
+        struct ts_unpack u = ts_unpack(f);
+        uint32_t mode = ts_get_u32(&u);
+
+        if (ts_unpack_end(&u, f, err) < 0)
+                return -1;
+        if (mode > TS_PACK_ON)
+                return ts_err_set(err, TS_EPROTO, "an unknown way to pack");
+        ts_pack_set(a->pack, (enum ts_pack_mode)mode);
+        return 0;
+}
+
 static int take(struct agent *a, const struct ts_frame *f, struct ts_err *err)
 {
+        if (f->type == TS_FRAME_PACKED)
+                return ts_pack_open(a->pack, f, &a->opened, err) < 0 ? -1 : take_data(a, &a->opened, err);
         if (ts_frame_is_data(f->type))
                 return take_data(a, f, err);
         switch (f->type) {
@@ -219,6 +235,8 @@ static int take(struct agent *a, const struct ts_frame *f, struct ts_err *err)
                 return start_watching(a, f, err);
         case TS_FRAME_FINISH:
                 return finish(a, f, err);
+        case TS_FRAME_PACK:
+                return set_pack(a, f, err);
         case TS_FRAME_ONLY:
                 return only(a, f, err);
         case TS_FRAME_SCAN:
@@ -260,9 +278,9 @@ static int serve(struct agent *a, const char *tool, struct ts_err *err)
 
 int ts_agent_serve(int in_fd, int out_fd, const char *tool, struct ts_err *err)
 {
-        struct agent a = { .in = in_fd, .out = out_fd };
+        struct agent a = { .in = in_fd, .out = out_fd, .pack = ts_pack_new() };
         ts_auto_err failed = TS_ERR_INIT;
-        int rc = serve(&a, tool, &failed);
+        int rc = a.pack ? serve(&a, tool, &failed) : ts_err_set(&failed, TS_ENOMEM, "out of memory");
 
         if (rc < 0) {
                 ts_auto_free char *text = ts_printable(ts_err_message(&failed), strlen(ts_err_message(&failed)), 1000);
@@ -282,5 +300,7 @@ int ts_agent_serve(int in_fd, int out_fd, const char *tool, struct ts_err *err)
                 ts_tree_receive_free(a.tree_receive);
         free(a.root);
         ts_frame_clear(&a.reply);
+        ts_frame_clear(&a.opened);
+        ts_pack_free(a.pack);
         return rc;
 }

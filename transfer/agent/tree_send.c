@@ -50,6 +50,7 @@ struct table {
 
 struct ts_tree_send {
         int out_fd;
+        struct ts_pack *pack;
         struct ts_list only, only_as; /* one entry each */
         struct table names, inodes;
         struct ts_frame frame, steps;
@@ -63,13 +64,14 @@ struct ts_tree_send {
         struct ts_op op; /* held back */
 };
 
-struct ts_tree_send *ts_tree_send_new(int out_fd)
+struct ts_tree_send *ts_tree_send_new(int out_fd, struct ts_pack *pack)
 {
         struct ts_tree_send *t = calloc(1, sizeof(*t));
 
         if (!t)
                 return NULL;
         t->out_fd = out_fd;
+        t->pack = pack;
         t->buf = malloc(CHUNK);
         if (t->buf)
                 return t;
@@ -225,7 +227,7 @@ static bool inode_stays(const void *p, uint64_t round)
 
 static int write_frame(struct ts_tree_send *t, const struct ts_frame *f, struct ts_err *err)
 {
-        return ts_frame_write(t->out_fd, f, 0, false, err);
+        return ts_pack_write(t->pack, t->out_fd, f, err);
 }
 
 static int flush_op(struct ts_tree_send *t, struct ts_err *err)

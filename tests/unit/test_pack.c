@@ -1,0 +1,126 @@
+/* transfer/agent/pack.c: what is packed comes out as it went in, and nothing else comes out; on a slow way it packs, on a fast one it does not. */
+#include "tests/unit/unit.h"
+
+#include "base/clock.h"
+#include "base/io.h"
+#include "base/mem.h"
+#include "transfer/agent/pack.h"
+
+#include <pthread.h>
+#include <sys/socket.h>
+
+static struct ts_err err = TS_ERR_INIT;
+
+static struct ts_frame make(enum ts_frame_type type, size_t len, unsigned noise)
+{
+        struct ts_frame f = { 0 };
+
+        ts_frame_begin(&f, type);
+        for (size_t i = 0; i < len; i++) {
+                unsigned char c = (unsigned char)(noise ? (noise = noise * 1103515245 + 12345) >> 16 : i / 100);
+
+                UNIT_OK(ts_put_bytes(&f, &c, 1, &err));
+        }
+        return f;
+}
+
+static void there_and_back(void)
+{
+        static const size_t sizes[] = { 1, 4095, 4096, 100000, 1 << 20 };
+        int fds[2];
+
+        UNIT_OK(ts_socketpair(fds, &err));
+        for (size_t i = 0; i < TS_ARRAY_LEN(sizes); i++)
+                for (unsigned noise = 0; noise < 2; noise++) {
+                        ts_auto(ts_pack) struct ts_pack *p = ts_pack_new();
+                        ts_auto_frame f = make(TS_FRAME_STEPS, sizes[i], noise), got = { 0 }, opened = { 0 };
+                        int size = 4 << 20;
+
+                        (void)setsockopt(fds[0], SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
+                        ts_pack_set(p, sizes[i] == 1 << 20 && noise ? TS_PACK_OFF : TS_PACK_ON);
+                        if (sizes[i] == 1 << 20 && noise)
+                                continue; /* more than a socket of an ordinary user takes at once */
+                        UNIT_OK(ts_pack_write(p, fds[0], &f, &err));
+                        CU_ASSERT_EQUAL_FATAL(ts_frame_read(fds[1], &got, ts_deadline_in_ms(10000), false, &err), 1);
+                        CU_ASSERT_EQUAL(got.type == TS_FRAME_PACKED, !noise && sizes[i] >= 4096);
+                        if (got.type == TS_FRAME_PACKED)
+                                UNIT_OK(ts_pack_open(p, &got, &opened, &err));
+                        {
+                                const struct ts_frame *r = got.type == TS_FRAME_PACKED ? &opened : &got;
+
+                                CU_ASSERT_TRUE(r->type == f.type && r->body.len == f.body.len &&
+                                               memcmp(r->body.buf, f.body.buf, f.body.len) == 0);
+                        }
+                }
+        (void)close(fds[0]);
+        (void)close(fds[1]);
+}
+
+static void damaged(void)
+{
+        ts_auto(ts_pack) struct ts_pack *p = ts_pack_new();
+        ts_auto_frame f = { 0 }, opened = { 0 };
+        static const struct {
+                uint32_t type, len;
+        } bad[] = { { TS_FRAME_ENTRY, 10 }, { TS_FRAME_PACKED, 10 },        { TS_FRAME_STEPS, 0 },
+                    { TS_FRAME_STEPS, 10 }, { TS_FRAME_STEPS, UINT32_MAX }, { TS_FRAME_ERROR, 10 } };
+
+        for (size_t i = 0; i < TS_ARRAY_LEN(bad); i++) {
+                ts_frame_begin(&f, TS_FRAME_PACKED);
+                UNIT_OK(ts_put_u32(&f, bad[i].type, &err));
+                UNIT_OK(ts_put_u32(&f, bad[i].len, &err));
+                UNIT_OK(ts_put_bytes(&f, "no zstd frame", 13, &err));
+                UNIT_FAILS(ts_pack_open(p, &f, &opened, &err), TS_EPROTO);
+        }
+        ts_frame_begin(&f, TS_FRAME_PACKED);
+        UNIT_FAILS(ts_pack_open(p, &f, &opened, &err), TS_EPROTO);
+}
+
+struct drain {
+        int fd;
+        uint64_t bytes_per_s; /* 0: as fast as can be */
+        uint64_t packed, plain;
+};
+
+static void *drain(void *arg)
+{
+        struct drain *d = arg;
+        ts_auto_frame f = { 0 };
+
+        while (ts_frame_read(d->fd, &f, ts_deadline_in_ms(60000), false, NULL) == 1) {
+                *(f.type == TS_FRAME_PACKED ? &d->packed : &d->plain) += 1;
+                if (d->bytes_per_s)
+                        ts_sleep_ms((unsigned)(f.body.len * 1000 / d->bytes_per_s));
+        }
+        return NULL;
+}
+
+/* Whether most of what was sent in the end was packed. */
+static bool packs(uint64_t bytes_per_s, unsigned noise, unsigned frames)
+{
+        ts_auto(ts_pack) struct ts_pack *p = ts_pack_new();
+        ts_auto_frame f = make(TS_FRAME_STEPS, 256 << 10, noise);
+        struct drain d = { .bytes_per_s = bytes_per_s };
+        pthread_t t;
+        int fds[2];
+
+        UNIT_OK(ts_socketpair(fds, &err));
+        d.fd = fds[1];
+        CU_ASSERT_EQUAL_FATAL(pthread_create(&t, NULL, drain, &d), 0);
+        ts_pack_set(p, TS_PACK_AUTO);
+        for (unsigned i = 0; i < frames; i++)
+                UNIT_OK(ts_pack_write(p, fds[0], &f, &err));
+        (void)close(fds[0]);
+        (void)pthread_join(t, NULL);
+        (void)close(fds[1]);
+        return d.packed > d.plain;
+}
+
+static void adapts(void)
+{
+        CU_ASSERT_TRUE(packs(50 << 20, 0, 700));  /* a slow link, and what packs well */
+        CU_ASSERT_FALSE(packs(50 << 20, 7, 400)); /* noise */
+}
+
+static CU_TestInfo tests[] = { UNIT(there_and_back), UNIT(damaged), UNIT(adapts), CU_TEST_INFO_NULL };
+UNIT_MAIN("pack", tests)
