@@ -3,6 +3,7 @@
 #include "base/io.h"
 #include "engine/lock.h"
 #include "engine/phases.h"
+#include "transfer/ship.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -142,6 +143,19 @@ static void tell_phases(struct ts_mig *m)
         ts_mig_note(m, "a move would go on with: %s", ts_str_cstr(&text));
 }
 
+static void remove_agents(struct ts_mig *m)
+{
+        const struct ts_host *hosts[] = { m->src.host, m->dst.host };
+
+        ts_places_close(m);
+        for (size_t i = 0; i < TS_ARRAY_LEN(hosts); i++) {
+                ts_auto_err err = TS_ERR_INIT;
+
+                if (hosts[i] && ts_agent_uninstall(i == 0 ? m->src.host : m->dst.host, &err) < 0)
+                        ts_mig_warn(m, "the agent's program on '%s': %s", ts_host_name(hosts[i]), ts_err_message(&err));
+        }
+}
+
 /* *ret_archive: the engines cannot do it in place, and nothing was said about how. */
 static int run(const struct ts_move_opts *o, struct ts_report *report, struct ts_findings *findings, bool check_only, bool *ret_archive)
 {
@@ -165,6 +179,8 @@ static int run(const struct ts_move_opts *o, struct ts_report *report, struct ts
                 *ret_archive = m.cannot_in_place && report->outcome == TS_OUT_REFUSED && ts_streq0(ts_or(o->strategy, "auto"), "auto") && !o->max_downtime_ms;
                 if (*ret_archive)
                         ts_mig_note(&m, "strategy archive: %s", ts_err_message(&report->error));
+                if (o->remove_agent)
+                        remove_agents(&m);
                 finish_report(&m);
                 ts_mig_emit(&m, &(struct ts_event){ .kind = TS_EV_END, .text = ts_outcome_str(report->outcome), .ok = !ts_err_is_set(&report->error) });
         }

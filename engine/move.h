@@ -24,6 +24,7 @@ struct ts_move_opts {
         enum ts_transfer transfer;
         struct ts_ssh_opts ssh;
         bool cold, keep_source, dry_run;
+        bool remove_agent;       /* of the hosts, afterwards, however it ended */
         const struct ts_list *volumes; /* NAME=replace|shared */
         const struct ts_list *binds;   /* PATH=shared|copy */
         const struct ts_list *skips;   /* preflight codes */

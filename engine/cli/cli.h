@@ -13,7 +13,7 @@
 
 /* What the options of all commands fill; each command's table says which it has. */
 struct ts_args {
-        bool help, version, json, cold, dry_run, quiet, target_is_dead;
+        bool help, version, json, cold, dry_run, remove_agent, quiet, target_is_dead;
         unsigned verbose;
         const char *config;      /* --config, or NULL */
         const char *container;   /* recover --container */

@@ -25,6 +25,7 @@ static const struct ts_opt way_opts[] = {
         SETTING("compress"),
         FLAG("cold", 0, cold, "stop, move and start it instead of moving its memory: for what cannot be restored live"),
         SETTING("keep-source"),
+        FLAG("remove-agent", 0, remove_agent, "remove the agent's program from both hosts afterwards; otherwise it stays for the next move"),
         FLAG("dry-run", 'n', dry_run, "only check, and print the phases that would run"),
         END,
 };

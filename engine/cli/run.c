@@ -54,6 +54,7 @@ static void fill_opts(struct ts_run *r)
                          .peer_timeout_ms = timeout_ms(c, "peer_timeout") },
                 .cold = a->cold,
                 .keep_source = ts_conf_bool(c, "keep_source"),
+                .remove_agent = a->remove_agent,
                 .dry_run = a->dry_run,
                 .volumes = ts_conf_list(c, "volume"),
                 .binds = ts_conf_list(c, "bind"),

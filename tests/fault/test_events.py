@@ -351,7 +351,7 @@ def port_taken(f):
         f.recover_and_rerun(r, "source")
 
 
-@event(ARCHIVE, IN_PLACE, possible=PODMAN)
+@event(ARCHIVE, possible=(SCP, ARCHIVE))
 def staging_full(f):
     f.start()
     with f.watch():
@@ -363,15 +363,16 @@ def staging_full(f):
         f.recover_and_rerun(r, "source")
 
 
-@event(DOCKER, possible=(DOCKER,))
+@event(IN_PLACE, DOCKER, possible=(IN_PLACE, DOCKER))
 def storage_full(f):
     """No room for the dump in the target engine's own storage."""
     f.start()
     with f.watch():
-        r = f.paused_move("prepare:after")
-        place = f"/var/lib/docker/containers/{f.dst.inspect(f.name)['Id']}/checkpoints"
+        r = f.paused_move("prepare:places")
+        place = f"/var/lib/docker/containers/{f.dst.inspect(f.name)['Id']}/checkpoints" if f.docker else f.dst.native(f.name)["StaticDir"] + "/checkpoint"
         small_disk(f, place)
         f.wait(f.resume(r), 4)
+        lab.check("space" in r.stderr, "it does not say why:", r.tail())
         big_disk(f, place)
         f.recover_and_rerun(r, "source")
 
