@@ -155,11 +155,18 @@ static int find_target(struct ts_mig *m, struct ts_container **ret, struct ts_er
 {
         const struct ts_journal_head *head = ts_journal_head(m->j);
         ts_auto(ts_container) struct ts_container *c = NULL;
+        bool ours = false;
 
         if (ts_keeps_id(m) && (!m->dst_id || (m->strategy == TS_ARCHIVE && ts_journal_stage(m->j) < TS_STAGE_RESTORE_SENT)))
                 return ts_err_set(err, TS_ENOTFOUND, "nothing was imported on the target yet");
-        if (m->dst_id)
-                return ts_api_inspect(m->dst.api, m->dst_id, ret, err);
+        if (m->dst_id) {
+                if (ts_api_inspect(m->dst.api, m->dst_id, &c, err) < 0 || ts_stub_is_ours(m, c, &ours, err) < 0)
+                        return -1;
+                if (!ours)
+                        return ts_err_set(err, TS_ENOTFOUND, "the container on the target came there by another migration");
+                *ret = TS_TAKE(c);
+                return 0;
+        }
         if (ts_api_inspect(m->dst.api, head->container_name, &c, err) < 0)
                 return -1;
         if (!ts_streq0(ts_container_label(c, "tranship.migration"), m->id))

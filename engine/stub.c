@@ -280,6 +280,8 @@ static int absent_there(struct ts_mig *m, struct ts_err *err)
         return -1;
 }
 
+static int sign(struct ts_mig *m, const struct ts_container *there, struct ts_err *err);
+
 int ts_make_stub(struct ts_mig *m, struct ts_err *err)
 {
         ts_auto(ts_json) struct ts_json *record = NULL;
@@ -299,5 +301,43 @@ int ts_make_stub(struct ts_mig *m, struct ts_err *err)
         if (there->state != TS_STATE_CREATED || !there->upper_dir || !there->bundle_dir)
                 return ts_err_set(err, TS_ECONFLICT, "the container made on the target is not as expected (%s)",
                                   ts_state_str(there->state));
-        return make_bundle(m, there, err) < 0 ? -1 : ts_journal_res_state(m->j, n, TS_RES_MADE, err);
+        return make_bundle(m, there, err) < 0 || sign(m, there, err) < 0 ? -1 : ts_journal_res_state(m->j, n, TS_RES_MADE, err);
+}
+
+/* ---- whose it is ---- */
+/* The ID is the source's: a container that has it there may have been brought by another migration since. A label could not be taken off again, so ours has a file in its directory. */
+
+static char *signature(const struct ts_mig *m, const struct ts_container *there)
+{
+        return ts_fmt("%s/tranship-%s", there->bundle_dir, m->id);
+}
+
+static int sign(struct ts_mig *m, const struct ts_container *there, struct ts_err *err)
+{
+        ts_auto_free char *path = signature(m, there);
+
+        return path ? ts_host_put(m->dst.host, path, 0600, "", 0, err) : ts_err_set(err, TS_ENOMEM, "out of memory");
+}
+
+int ts_stub_is_ours(struct ts_mig *m, const struct ts_container *there, bool *ret, struct ts_err *err)
+{
+        ts_auto_free char *path = there->bundle_dir ? signature(m, there) : NULL;
+        const char *const argv[] = { "test", "-e", ts_or(path, ""), NULL };
+        ts_auto_run r = { 0 };
+
+        *ret = m->committed || !ts_keeps_id(m) || m->strategy != TS_IN_PLACE || there->state == TS_STATE_CREATED;
+        if (*ret)
+                return 0;
+        if (!path || !m->dst.host || ts_host_run(m->dst.host, argv, NULL, &r, err) < 0)
+                return -1;
+        *ret = r.status == 0;
+        return 0;
+}
+
+int ts_stub_unsign(struct ts_mig *m, const struct ts_container *there, struct ts_err *err)
+{
+        ts_auto_free char *path = there->bundle_dir ? signature(m, there) : NULL;
+        const char *const argv[] = { "rm", "-f", "--", ts_or(path, ""), NULL };
+
+        return path ? ts_host_check(m->dst.host, argv, NULL, NULL, err) : 0;
 }

@@ -141,12 +141,21 @@ static int undo_volume(struct ts_mig *m, struct ts_end *e, const struct ts_res *
 static int undo_container(struct ts_mig *m, struct ts_end *e, const struct ts_res *r, struct ts_err *err)
 {
         const char *id = r->id ? r->id : m->dst_id;
+        bool ours = false;
         ts_auto(ts_container) struct ts_container *c = NULL;
         ts_auto_err look = TS_ERR_INIT;
 
         /* An import that was not answered makes its record when it comes to it (SAFETY rule 2). */
         if (r->state == TS_RES_INTENT && ts_keeps_id(m) && ts_end_requests(m, e->side, err) < 0)
                 return -1;
+        if (id && ts_keeps_id(m) && m->strategy == TS_IN_PLACE) {
+                if (ts_api_inspect(e->api, id, &c, &look) == 0 && ts_stub_is_ours(m, c, &ours, &look) == 0)
+                        return ours ? ts_api_remove(e->api, id, true, false, err) : 0;
+                if (look.code == TS_ENOTFOUND)
+                        return 0;
+                ts_err_move(err, &look);
+                return -1;
+        }
         if (!id) {
                 if (ts_api_inspect(e->api, r->name, &c, &look) < 0) {
                         if (look.code == TS_ENOTFOUND)
