@@ -10,7 +10,7 @@
 #define MINUTE (60 * SECOND)
 #define HOUR (60 * MINUTE)
 
-static const char *const transfer_choices[] = { "auto", "scp", "stream", NULL };
+static const char *const transfer_choices[] = { "auto", "scp", "stream", "shared:DIR", NULL };
 static const char *const strategy_choices[] = { "auto", "archive", "in-place", NULL };
 static const char *const compress_choices[] = { "off", "auto", "on", NULL };
 static const char *const dump_choices[] = { "auto", "memory", "disk", NULL };
@@ -28,7 +28,7 @@ static const struct ts_setting settings[] = {
         { .key = "to", .type = TS_SET_STRING, .fallback = "", .arg = "ENGINE",
           .help = "engine that gets the container" },
         { .key = "transfer", .type = TS_SET_ENUM, .fallback = "stream", .choices = transfer_choices, .arg = "HOW",
-          .help = "how bytes travel: over an SSH channel with nothing on disk between (stream), or by SCP" },
+          .help = "how bytes travel: over SSH with nothing on disk between, by SCP, or in a directory both hosts have" },
         { .key = "strategy", .type = TS_SET_ENUM, .fallback = "auto", .choices = strategy_choices, .arg = "HOW",
           .help = "how state leaves the source: the engine's own archive, or its storage directly (in-place)" },
         { .key = "precopy", .type = TS_SET_ENUM, .fallback = "all", .choices = precopy_choices, .arg = "WHAT",
@@ -199,6 +199,14 @@ static void value_move(struct ts_value *to, struct ts_value *from)
 }
 #define auto_value __attribute__((cleanup(ts_value_clear))) struct ts_value
 
+/* A choice that takes a directory is written "word:DIR". */
+static bool is_choice(const char *text, const char *choice)
+{
+        const char *colon = strchr(choice, ':');
+
+        return colon ? !strncmp(text, choice, (size_t)(colon + 1 - choice)) && text[colon + 1 - choice] == '/' : !strcmp(text, choice);
+}
+
 static int find_choice(const char *text, const char *const *choices, uint64_t *ret, struct ts_err *err)
 {
         ts_auto_str all = TS_STR_INIT;
@@ -206,7 +214,7 @@ static int find_choice(const char *text, const char *const *choices, uint64_t *r
         size_t n;
 
         for (n = 0; choices[n]; n++) {
-                if (strcmp(text, choices[n]) == 0) {
+                if (is_choice(text, choices[n])) {
                         *ret = n;
                         return 0;
                 }
@@ -388,7 +396,7 @@ static int parse_choice(const char *const *choices, const char *text, struct ts_
                 return -1;
         if (choices == bool_choices)
                 v->number %= 2;
-        v->text = strdup(choices[v->number]);
+        v->text = strdup(choices == bool_choices ? choices[v->number] : text);
         return v->text ? 0 : ts_err_set(err, TS_ENOMEM, "out of memory");
 }
 

@@ -84,7 +84,7 @@ static int dump_once(struct ts_mig *m, unsigned resource, struct ts_err *err)
         struct ts_call_result result = { 0 };
 
         m->dump_refused = false;
-        if (m->n_places && ts_dump_ship(m, m->engine == TS_PODMAN ? "checkpoint" : m->checkpoint, err) < 0)
+        if (m->n_places && !m->o->shared_dir && ts_dump_ship(m, m->engine == TS_PODMAN ? "checkpoint" : m->checkpoint, err) < 0)
                 return -1;
         if (ts_api_checkpoint(m->src.api, m->c->id, &opts, &m->dump, err) < 0 || ts_fault("checkpoint", "gone", err) < 0)
                 return -1;

@@ -49,27 +49,57 @@ static bool is_room(struct ts_mig *m, uint64_t bytes)
         return kib[0] > bytes / 1024 && kib[1] > bytes / 1024 + kib[2] / KEEP_FREE;
 }
 
-int ts_images_place(struct ts_mig *m, struct ts_err *err)
+static int make_dir(struct ts_mig *m, const char *parent, struct ts_err *err)
 {
-        uint64_t dump = m->memory_bytes + m->memory_bytes / 8 + SMALL;
-        ts_auto_free char *dir = NULL;
+        ts_auto_free char *dir = ts_fmt("%s/tranship-%s", parent, m->id);
+        const char *const argv[] = { "mkdir", "-m", "0700", "--", ts_or(dir, ""), NULL };
         unsigned n = 0;
 
-        if (!ts_keeps_id(m) || m->strategy != TS_IN_PLACE || m->o->dump == TS_DUMP_DISK)
-                return 0;
-        if (!is_room(m, COPIES * dump)) {
-                if (m->o->dump == TS_DUMP_MEMORY)
-                        return ts_err_set(err, TS_EREFUSED, "--dump memory: the source has no room for %llu MiB in its memory", (unsigned long long)(COPIES * dump >> 20));
-                return 0;
-        }
-        dir = ts_fmt(MEMORY_DIR "/tranship-%s", m->id);
-        const char *const argv[] = { "mkdir", "-m", "0700", "--", ts_or(dir, ""), NULL };
         if (!dir)
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
         if (ts_journal_intent(m->j, TS_RES_DUMP_DIR, TS_SIDE_SOURCE, dir, NULL, "absent", &n, err) < 0 || ts_host_check(m->src.host, argv, NULL, NULL, err) < 0)
                 return -1;
         m->dump_dir = TS_TAKE(dir);
         return ts_journal_res_state(m->j, n, TS_RES_MADE, err);
+}
+
+/* ---- in a directory that both hosts have ---- */
+
+/* Does the target really see what the source wrote there? And then its own images are the same ones. $1 directory of this migration, $2 its ID, $3 the bundle there. */
+static const char seen_script[] = "[ \"$(cat -- \"$1/seen\")\" = \"$2\" ] && rm -rf --one-file-system -- \"$3/checkpoint\" && ln -s -- \"$1/checkpoint\" \"$3/checkpoint\"";
+
+int ts_images_share(struct ts_mig *m, const char *target_bundle, struct ts_err *err)
+{
+        ts_auto_free char *seen = ts_fmt("%s/seen", m->dump_dir);
+        const char *const argv[] = { "/bin/sh", "-c", seen_script, "sh", m->dump_dir, m->id, target_bundle, NULL };
+
+        if (!seen)
+                return ts_err_set(err, TS_ENOMEM, "out of memory");
+        if (ts_host_put(m->src.host, seen, 0600, m->id, strlen(m->id), err) < 0)
+                return -1;
+        if (ts_host_check(m->dst.host, argv, NULL, NULL, NULL) == 0)
+                return 0;
+        ts_err_set(err, TS_EREFUSED, "'%s' on the target is not the directory that it is on the source", m->o->shared_dir);
+        return ts_err_hint(err, "mount the same one on both hosts, with root allowed to write (no_root_squash), or leave out --transfer shared");
+}
+
+/* ---- both ---- */
+
+int ts_images_place(struct ts_mig *m, struct ts_err *err)
+{
+        uint64_t dump = m->memory_bytes + m->memory_bytes / 8 + SMALL;
+
+        if (!ts_keeps_id(m) || m->strategy != TS_IN_PLACE)
+                return 0;
+        if (m->o->shared_dir)
+                return make_dir(m, m->o->shared_dir, err);
+        if (m->o->dump == TS_DUMP_DISK)
+                return 0;
+        if (is_room(m, COPIES * dump))
+                return make_dir(m, MEMORY_DIR, err);
+        if (m->o->dump == TS_DUMP_MEMORY)
+                return ts_err_set(err, TS_EREFUSED, "--dump memory: the source has no room for %llu MiB in its memory", (unsigned long long)(COPIES * dump >> 20));
+        return 0;
 }
 
 /* $1 bundle, $2 directory in memory. */

@@ -172,6 +172,7 @@ void ts_places_close(struct ts_mig *m); /* what was not completed on the target 
 
 /* ---- Podman's images on the source (images.c) ---- */
 int ts_images_place(struct ts_mig *m, struct ts_err *err); /* in memory, where there is room: fills dump_dir, journalled */
+int ts_images_share(struct ts_mig *m, const char *target_bundle, struct ts_err *err); /* --transfer shared: the target sees them, too */
 int ts_images_clear(struct ts_mig *m, struct ts_err *err); /* those of any dump go, the next one has its place */
 int ts_images_remove(struct ts_end *e, const char *bundle, struct ts_err *err); /* of any dump that lies in that bundle, and its logs */
 

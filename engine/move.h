@@ -22,6 +22,7 @@ struct ts_move_opts {
         const char *container;
         const char *strategy;    /* "auto" (in place), "archive" (Podman), "in-place" */
         enum ts_transfer transfer;
+        const char *shared_dir;  /* directory that both hosts have: the dump goes there, and does not travel; or NULL */
         struct ts_ssh_opts ssh;
         bool cold, keep_source, dry_run;
         bool remove_agent;       /* of the hosts, afterwards, however it ended */

@@ -144,7 +144,9 @@ int ts_places_open(struct ts_mig *m, struct ts_err *err)
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
         if (empty(&m->dst, there->upper_dir, err) < 0)
                 return -1;
-        if (m->strategy != TS_COLD && add_dump(m, there, err) < 0)
+        if (m->o->shared_dir && ts_images_share(m, there->bundle_dir, err) < 0)
+                return -1;
+        if (m->strategy != TS_COLD && !m->o->shared_dir && add_dump(m, there, err) < 0)
                 return -1;
         return add(m, TREE, "root file system", ts_strdup0(m->c->upper_dir), ts_strdup0(there->upper_dir), &m->r->bytes.rootfs, err) < 0 ||
                                add_data(m, err) < 0
@@ -216,7 +218,7 @@ int ts_dump_drop(struct ts_mig *m, struct ts_err *err)
 {
         struct ts_ship_stats sent = { 0 };
 
-        if (!m->n_places || !m->places[0].ship)
+        if (!m->n_places || m->places[0].kind != DUMP || !m->places[0].ship)
                 return 0;
         ts_ship_end(m->places[0].ship, false);
         return wait_for(m, &m->places[0], &sent, err);

@@ -44,9 +44,12 @@ int ts_choose_strategy(struct ts_mig *m, struct ts_err *err)
                 ts_mig_note(m, "strategy archive: --transfer scp was asked for");
         if (m->o->bandwidth && m->strategy == TS_ARCHIVE)
                 return ts_err_set(err, TS_EUSAGE, "--bandwidth is for moves in place: an engine sends its archive as fast as it can");
-        if (m->o->max_downtime_ms && (m->strategy != TS_IN_PLACE || m->o->precopy != TS_PRECOPY_ALL))
-                return ts_err_set(err, TS_EUSAGE, "--max-downtime needs rehearsals, which only --strategy in-place with --precopy all has");
+        if (m->o->max_downtime_ms && (m->strategy != TS_IN_PLACE || m->o->precopy != TS_PRECOPY_ALL || m->o->shared_dir))
+                return ts_err_set(err, TS_EUSAGE, "--max-downtime needs rehearsals, which only --strategy in-place with --precopy all has, and not with a shared directory");
+        if (m->o->shared_dir && (m->strategy != TS_IN_PLACE || m->engine != TS_PODMAN))
+                return ts_err_set(err, TS_EUSAGE, "--transfer shared:DIR is for Podman in place: %s",
+                                  m->engine == TS_DOCKER ? "Docker restores only from its own directory" : "otherwise there is no dump that could lie there");
         m->r->strategy = ts_strdup0(ts_strategy_str(m->strategy));
-        m->r->transfer = ts_strdup0(m->strategy == TS_ARCHIVE && scp ? "scp" : "stream");
+        m->r->transfer = ts_strdup0(m->o->shared_dir ? "shared" : m->strategy == TS_ARCHIVE && scp ? "scp" : "stream");
         return 0;
 }

@@ -61,6 +61,15 @@ static void offer(const char *prefix, const char *candidate, const char *begun)
                 (void)printf("%s%s\n", prefix, candidate);
 }
 
+/* Of "word:DIR" the part that is always the same. */
+static void offer_choice(const char *choice, const char *begun)
+{
+        const char *colon = strchr(choice, ':');
+        ts_auto_free char *fixed = colon ? ts_fmt("%.*s:/", (int)(colon - choice), choice) : ts_strdup0(choice);
+
+        offer("", ts_or(fixed, ""), begun);
+}
+
 static void offer_options(const struct ts_command *c, const char *begun)
 {
         for (const struct ts_opt_group *g = c->groups; g->opts; g++)
@@ -121,7 +130,7 @@ int ts_complete(int n, char *const words[])
                 const char *const *choices = ts_opt_choices(o);
 
                 for (; choices && *choices; choices++)
-                        offer("", *choices, begun);
+                        offer_choice(*choices, begun);
         } else if (c && begun[0] == '-')
                 offer_options(c, begun);
         else if (c && (strcmp(c->name, "status") == 0 || strcmp(c->name, "recover") == 0))

@@ -25,6 +25,11 @@ static unsigned timeout_ms(const struct ts_conf *c, const char *key)
         return ms > UINT32_MAX ? UINT32_MAX : (unsigned)ms;
 }
 
+static const char *shared_dir(const char *transfer)
+{
+        return transfer && ts_starts(transfer, "shared:") ? transfer + strlen("shared:") : NULL;
+}
+
 static enum ts_dump dump(const char *word)
 {
         return ts_streq0(word, "disk") ? TS_DUMP_DISK : ts_streq0(word, "memory") ? TS_DUMP_MEMORY : TS_DUMP_AUTO;
@@ -45,6 +50,7 @@ static void fill_opts(struct ts_run *r)
                 .to = ts_conf_str(c, "to"),
                 .container = r->cli->operands.n ? r->cli->operands.v[0] : NULL,
                 .strategy = ts_conf_str(c, "strategy"),
+                .shared_dir = shared_dir(ts_conf_str(c, "transfer")),
                 .transfer = strcmp(ts_or(ts_conf_str(c, "transfer"), ""), "scp") == 0 ? TS_TRANSFER_SCP : TS_TRANSFER_STREAM,
                 .ssh = { .config_file = ts_conf_str(c, "ssh_config"),
                          .identity = ts_conf_str(c, "identity"),

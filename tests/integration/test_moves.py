@@ -588,6 +588,27 @@ def run_sql(host, address, sql):
 # ---- choices of the user
 
 
+@case(PODMAN)
+def shared_directory(t):
+    """The dump in a directory that both hosts have; one that only looks the same is refused, and nothing was changed."""
+    shared, own = f"/shared/it-dumps-{t.number}", f"/var/tmp/it-dumps-{t.number}"
+    for h in t.hosts[:2]:
+        h.sh('mkdir -p "$1" "$2"', shared, own)
+        t.at_end(h.sh, 'rm -rf "$1" "$2"', shared, own)
+    name = start_counter(t, "it-shared", "--volume", "it-shared-v:/data")
+    r = t.move("--transfer", f"shared:{own}", name, expect=3)
+    check("not the directory" in r.stderr, r.tail())
+    count_on(t.src, name)
+    with lab.Watcher(t.marker, [(t.src, name), (t.dst, name)]) as w:
+        r = t.move("--transfer", f"shared:{shared}", name)
+        check_moved(t, name)
+        count_on(t.dst, name)
+    same("copies seen at most", 1, w.seen)
+    same("memory that travelled", 0, r.report["bytes"]["memory"])
+    same("transfer", "shared", r.report["transfer"])
+    same("what is left in the directory", "", t.hosts[0].sh('ls -A "$1"', shared).strip())
+
+
 @case(PODMAN, DOCKER)
 def volume_on_the_target(t):
     """Refused; then with =replace; with =shared where both hosts really see the same files."""
