@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 
 volatile sig_atomic_t ts_stop_hold;
+volatile sig_atomic_t ts_stop_held;
 volatile sig_atomic_t ts_stop_signal;
 
 /* A signal may arrive between the look at ts_stop_signal and poll(), or go to another thread: so no wait is longer than this. */

@@ -15,6 +15,7 @@
 extern volatile sig_atomic_t ts_stop_signal;
 /* While not 0 the handlers leave ts_stop_signal alone: what runs must not be stopped (a rollback, the clean-up after the commit). */
 extern volatile sig_atomic_t ts_stop_hold;
+extern volatile sig_atomic_t ts_stop_held; /* the one that came meanwhile, or 0 */
 
 int ts_set_nonblock(int fd, bool on, struct ts_err *err);
 int ts_socketpair(int ret_fds[2], struct ts_err *err); /* AF_UNIX stream, CLOEXEC, blocking */

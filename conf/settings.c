@@ -279,7 +279,7 @@ static int parse_size(const struct ts_setting *s, const char *text, struct ts_va
 
         for (size_t i = 0; unit && i <= (size_t)(unit - units); i++)
                 n *= 1024;
-        if (n < 0 || !end || (*end && (!unit || end[1])) || strchr(text, 'x') || strchr(text, 'e'))
+        if (n < 0 || !end || (*end && (!unit || end[1])) || strpbrk(text, "xXeE") || (n > 0 && n < 1))
                 return ts_err_set(err, TS_EUSAGE, "'%.40s' is not a size: 500K, 100M, 1.5G", text);
         if (n < (double)s->min || n > (double)s->max) {
                 ts_auto_free char *min = size_text(s->min), *max = size_text(s->max);

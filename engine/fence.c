@@ -205,7 +205,7 @@ static int forbid_dump(struct ts_mig *m, struct ts_err *err)
 /* Docker: the images are on their way into their directory for a while after the runtime ended. */
 static const char await_images_script[] = "n=0; a=; while [ -d \"$1\" ]; do b=$(ls -ln --time-style=full-iso -- \"$1\" 2>/dev/null); [ \"$a\" = \"$b\" ] && n=$((n+1)) || n=0; [ $n -ge 6 ] && exit 0; a=$b; sleep 0.5; done; exit 0";
 
-int ts_quiesce_rehearsal(struct ts_mig *m, const char *name, struct ts_err *err)
+int ts_quiesce_rehearsal(struct ts_mig *m, const char *name, bool *ret_forbidden, struct ts_err *err)
 {
         const char *id = ts_journal_head(m->j)->container_id;
         const struct ts_run_opts opts = { .timeout_ms = FENCE_SCRIPT_TIMEOUT_MS };
@@ -218,7 +218,10 @@ int ts_quiesce_rehearsal(struct ts_mig *m, const char *name, struct ts_err *err)
                 return -1;
         if (m->engine == TS_PODMAN)
                 return ts_end_requests(m, TS_SIDE_SOURCE, err) < 0 ? -1 : ts_host_check(m->src.host, await_argv, &opts, NULL, err);
-        (void)ts_host_check(m->src.host, forbid, NULL, NULL, NULL); /* has it begun? then it comes to its end */
+        *ret_forbidden = ts_host_check(m->src.host, forbid, NULL, NULL, NULL) == 0;
+        if (*ret_forbidden)
+                return 0;
+        /* It has begun, and comes to its end. */
         return ts_host_check(m->src.host, await_argv, &opts, NULL, err) < 0 ? -1 : ts_host_check(m->src.host, images, &opts, NULL, err);
 }
 

@@ -95,7 +95,7 @@ int ts_images_place(struct ts_mig *m, struct ts_err *err)
                 return make_dir(m, m->o->shared_dir, err);
         if (m->o->dump == TS_DUMP_DISK)
                 return 0;
-        if (is_room(m, COPIES * dump))
+        if (m->memory_bytes && is_room(m, COPIES * dump))
                 return make_dir(m, MEMORY_DIR, err);
         if (m->o->dump == TS_DUMP_MEMORY)
                 return ts_err_set(err, TS_EREFUSED, "--dump memory: the source has no room for %llu MiB in its memory", (unsigned long long)(COPIES * dump >> 20));

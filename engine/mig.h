@@ -202,7 +202,7 @@ int ts_break_restore(struct ts_mig *m, struct ts_err *err);    /* ends what work
 /* A request that was not answered is over, and with it whatever worked for it: ends the private service that got it. */
 int ts_end_requests(struct ts_mig *m, enum ts_side side, struct ts_err *err);
 /* The same for a rehearsal whose answer did not come: it cannot begin any more, and nothing writes images any more. */
-int ts_quiesce_rehearsal(struct ts_mig *m, const char *name, struct ts_err *err);
+int ts_quiesce_rehearsal(struct ts_mig *m, const char *name, bool *ret_forbidden, struct ts_err *err); /* *ret_forbidden: a directory keeps Docker from making it, and has to stay */
 void ts_drop_source_service(struct ts_mig *m);                  /* ends the source's private service and goes on with the engine's own socket */
 int ts_restore_source(struct ts_mig *m, struct ts_err *err);   /* 0: observed: it runs */
 int ts_verify_target(struct ts_mig *m, struct ts_err *err);    /* 0: verified and committed; journals VERIFY_FAILED */

@@ -176,10 +176,10 @@ static int run(const struct ts_move_opts *o, struct ts_report *report, struct ts
                         report->outcome = check_only ? TS_OUT_CHECKED : report->leftovers.n ? TS_OUT_LEFTOVERS : TS_OUT_MOVED;
                 if (o->dry_run && report->outcome == TS_OUT_CHECKED)
                         tell_phases(&m);
-                *ret_archive = m.cannot_in_place && report->outcome == TS_OUT_REFUSED && ts_streq0(ts_or(o->strategy, "auto"), "auto") && !o->max_downtime_ms;
+                *ret_archive = m.cannot_in_place && report->outcome == TS_OUT_REFUSED && ts_streq0(ts_or(o->strategy, "auto"), "auto") && !o->max_downtime_ms && !o->bandwidth && !o->shared_dir;
                 if (*ret_archive)
                         ts_mig_note(&m, "strategy archive: %s", ts_err_message(&report->error));
-                if (o->remove_agent)
+                if (o->remove_agent && !check_only)
                         remove_agents(&m);
                 finish_report(&m);
                 ts_mig_emit(&m, &(struct ts_event){ .kind = TS_EV_END, .text = ts_outcome_str(report->outcome), .ok = !ts_err_is_set(&report->error) });
@@ -195,8 +195,9 @@ int ts_move(const struct ts_move_opts *o, struct ts_report *report, struct ts_fi
         bool again = false;
         int status = run(o, report, findings, o->dry_run, &again);
 
-        if (!again)
+        if (!again || ts_stop_signal || ts_stop_held)
                 return status;
+        ts_stop_hold = 0; /* of the way back from the first one */
         archive.strategy = "archive";
         ts_report_clear(report);
         ts_report_init(report);

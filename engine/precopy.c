@@ -109,13 +109,11 @@ static int rehearse(struct ts_mig *m, struct ts_rounds *rounds, struct ts_err *e
                         ts_err_move(err, &why);
                         return -1;
                 }
-                ts_prober_hold(m->prober, true);
-                rc = ts_dump_drop(m, err) < 0 || drop_images(m, name, n, err) < 0 ? -1 : 1;
-                ts_prober_hold(m->prober, false);
-                return rc;
+                return ts_dump_drop(m, err) < 0 || drop_images(m, name, n, err) < 0 ? -1 : 1;
         }
         if (ts_places_begin(m, /* final= */ false, err) < 0 || ts_places_wait(m, err) < 0 || drop_images(m, name, n, err) < 0)
                 return -1;
+        round.sent_us = ts_now_us() - round.begin_us;
         write_out(&m->dst);
         write_out(&m->src);
         round.duration_us = ts_now_us() - round.begin_us;
@@ -145,7 +143,7 @@ static int refuse(struct ts_mig *m, const struct ts_rounds *rounds, const char *
         return ts_err_hint(err, "allow more, or try when the container writes less");
 }
 
-static int send_memory(struct ts_mig *m, struct ts_err *err)
+static int send_rounds(struct ts_mig *m, struct ts_err *err)
 {
         struct ts_rounds rounds = { .memory_bytes = m->memory_bytes, .max_downtime_us = (uint64_t)m->o->max_downtime_ms * 1000 };
         const char *why = "";
@@ -162,6 +160,9 @@ static int send_memory(struct ts_mig *m, struct ts_err *err)
                 rc = rehearse(m, &rounds, err);
                 if (rc < 0)
                         return -1;
+                ts_prober_hold(m->prober, rc > 0); /* our own connections would meet every dump */
+                if (rc > 0)
+                        ts_sleep_ms(20 * (refused + 1));
                 if (rc > 0 && ++refused == REFUSED_MAX) {
                         if (rounds.max_downtime_us)
                                 return refuse(m, &rounds, "no rehearsal was possible, a connection was just being made each time", err);
@@ -172,6 +173,14 @@ static int send_memory(struct ts_mig *m, struct ts_err *err)
         }
         tell(m, &rounds);
         return 0;
+}
+
+static int send_memory(struct ts_mig *m, struct ts_err *err)
+{
+        int rc = send_rounds(m, err);
+
+        ts_prober_hold(m->prober, false);
+        return rc;
 }
 
 int ts_phase_precopy(struct ts_mig *m, struct ts_err *err)

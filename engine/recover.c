@@ -207,6 +207,19 @@ static int persons_word(struct ts_mig *m, const struct ts_recover_opts *o, struc
         return 0;
 }
 
+/* It runs without it: what there was of its memory is of no use any more. */
+static void drop_dump_dir(struct ts_mig *m)
+{
+        for (size_t i = 0; i < ts_journal_res_count(m->j); i++) {
+                const struct ts_res *r = ts_journal_res(m->j, i);
+                const char *const argv[] = { "rm", "-rf", "--one-file-system", "--", r->name, NULL };
+                ts_auto_err err = TS_ERR_INIT;
+
+                if (r->kind == TS_RES_DUMP_DIR && strstr(r->name, m->id) && ts_host_check(m->src.host, argv, &ts_slow_run, NULL, &err) < 0)
+                        ts_mig_leftover(m, "directory '%s' on the source: %s", r->name, ts_err_message(&err));
+        }
+}
+
 /* Only where the decision was "lost", and only what this migration left stopped: anything else has a life of its own by now. */
 static int cold_start(struct ts_mig *m, struct ts_err *err)
 {
@@ -221,6 +234,7 @@ static int cold_start(struct ts_mig *m, struct ts_err *err)
         ts_mig_note(m, "starting '%s' afresh on the source: what was only in its memory is lost", ts_journal_head(m->j)->container_name);
         if (ts_api_start(m->src.api, now->id, err) < 0)
                 return -1;
+        drop_dump_dir(m);
         return m->policy ? ts_set_policy(m->src.api, now->id, m->policy, err) : 0;
 }
 

@@ -14,7 +14,7 @@ static uint64_t link_rate(const struct ts_rounds *r)
         uint64_t best = 0;
 
         for (size_t i = 0; i < r->n; i++) {
-                uint64_t rate = r->v[i].duration_us ? r->v[i].bytes * 1000000 / r->v[i].duration_us : 0;
+                uint64_t rate = r->v[i].sent_us ? r->v[i].bytes * 1000000 / r->v[i].sent_us : 0;
 
                 best = rate > best ? rate : best;
         }
@@ -78,7 +78,7 @@ static bool helps(const struct ts_rounds *r, bool over_budget, const char **ret_
 
         if (r->n == 1) {
                 *ret_why = "much has changed while the first round was under way";
-                return over_budget || last->duration_us > LONG_ROUND_US;
+                return over_budget || last->sent_us > LONG_ROUND_US;
         }
         next = changed_in(r, last->dump_us + time_for(now, rate));
         *ret_why = "another round leaves less to send";

@@ -12,7 +12,8 @@
 struct ts_round {
         uint64_t begin_us;    /* when the dump was asked for */
         uint64_t dump_us;     /* until the engine answered: the container was frozen for most of it */
-        uint64_t duration_us; /* until everything was there */
+        uint64_t sent_us;     /* until everything was there */
+        uint64_t duration_us; /* until the next one can begin */
         uint64_t bytes;       /* of memory that travelled */
 };
 

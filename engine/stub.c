@@ -328,7 +328,9 @@ int ts_stub_is_ours(struct ts_mig *m, const struct ts_container *there, bool *re
         *ret = m->committed || !ts_keeps_id(m) || m->strategy != TS_IN_PLACE || there->state == TS_STATE_CREATED;
         if (*ret)
                 return 0;
-        if (!path || !m->dst.host || ts_host_run(m->dst.host, argv, NULL, &r, err) < 0)
+        if (!path || !m->dst.host)
+                return ts_err_set(err, TS_ECONNECT, "whose container it is on the target cannot be told");
+        if (ts_host_run(m->dst.host, argv, NULL, &r, err) < 0)
                 return -1;
         *ret = r.status == 0;
         return 0;

@@ -192,9 +192,14 @@ static bool seen_to(const struct ts_mig *m, const struct ts_res *r)
 static int undo_checkpoint(struct ts_mig *m, struct ts_end *e, const struct ts_res *r, struct ts_err *err)
 {
         ts_auto_free char *own = ts_fmt("%s/checkpoint", ts_or(m->bundle, ""));
+        bool forbidden = false;
 
-        if (r->state == TS_RES_INTENT && !seen_to(m, r) && ts_quiesce_rehearsal(m, r->name, err) < 0)
+        if (r->state == TS_RES_INTENT && !seen_to(m, r) && ts_quiesce_rehearsal(m, r->name, &forbidden, err) < 0)
                 return -1;
+        if (forbidden) {
+                ts_mig_note(m, "an empty checkpoint '%s' stays with the container: a request for it may still be on its way, and is refused so", r->name);
+                return 0;
+        }
         if (r->name[0] != '/') {
                 ts_sweep_containerd(m, e);
                 return ts_api_checkpoint_delete(e->api, r->id, r->name, err);
@@ -319,6 +324,8 @@ int ts_undo_all(struct ts_mig *m)
                         continue;
                 if ((m->committed && kinds[r->kind].stays_after_commit) || kept_when_lost(m, r)) {
                         (void)ts_journal_res_state(m->j, r->n, TS_RES_KEPT, NULL);
+                        if (!m->committed && r->kind == TS_RES_DUMP_DIR)
+                                ts_mig_leftover(m, "what there is of the container's memory, in '%s' on the source", r->name);
                         continue;
                 }
                 if (r->kind == TS_RES_CHECKPOINT && m->dump_forbidden && ts_streq0(r->name, m->checkpoint)) {

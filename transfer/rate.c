@@ -5,6 +5,7 @@
 #include "base/io.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #define BURST_US 50000U
 #define LOOK_MS 100U
@@ -34,7 +35,7 @@ void ts_rate_free(struct ts_rate *r)
         free(r);
 }
 
-int ts_rate_take(struct ts_rate *r, uint64_t bytes, struct ts_err *err)
+int ts_rate_take(struct ts_rate *r, uint64_t bytes, const _Atomic bool *given_up, struct ts_err *err)
 {
         uint64_t now = ts_now_us(), until;
 
@@ -49,8 +50,8 @@ int ts_rate_take(struct ts_rate *r, uint64_t bytes, struct ts_err *err)
         while (now < until) {
                 uint64_t left_ms = (until - now + 999) / 1000;
 
-                if (ts_stop_signal)
-                        return ts_err_set(err, TS_ECANCELED, "stopped by a signal");
+                if (ts_stop_signal || (given_up && atomic_load(given_up)))
+                        return ts_err_set(err, TS_ECANCELED, "stopped");
                 ts_sleep_ms(left_ms < LOOK_MS ? (unsigned)left_ms : LOOK_MS);
                 now = ts_now_us();
         }

@@ -20,6 +20,7 @@ struct ts_ship {
         pthread_t thread;
         bool has_thread;
         _Atomic uint64_t bytes;
+        _Atomic bool given_up;
         _Atomic bool complete; /* the dump is: from here on a stall counts */
         /* The thread's until it was joined. */
         int rc;
@@ -131,7 +132,7 @@ static int pass_on(struct ts_ship *s, struct ts_err *err)
                         continue;
                 if (!ts_frame_is_data(f.type))
                         break;
-                if (ts_rate_take(s->source->rate, f.body.len, err) < 0 || hand_over(s, &f, err) < 0)
+                if (ts_rate_take(s->source->rate, f.body.len, &s->given_up, err) < 0 || hand_over(s, &f, err) < 0)
                         return -1;
                 atomic_fetch_add(&s->bytes, f.body.len);
         }
@@ -256,7 +257,8 @@ uint64_t ts_ship_bytes(const struct ts_ship *s)
 
 void ts_ship_free(struct ts_ship *s)
 {
-        if (s->has_thread) { /* given up: the thread sees the end of both */
+        if (s->has_thread) { /* the thread sees the end of both */
+                atomic_store(&s->given_up, true);
                 (void)shutdown(s->source->fd, SHUT_RDWR);
                 (void)shutdown(s->target->fd, SHUT_RDWR);
         }

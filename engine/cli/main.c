@@ -26,7 +26,9 @@ static void on_stop(int signal_number)
 
         if (!stop_seen) {
                 stop_seen = 1;
-                if (!ts_stop_hold)
+                if (ts_stop_hold)
+                        ts_stop_held = signal_number;
+                else
                         ts_stop_signal = signal_number;
         } else if (poll(&out, 1, 0) > 0) { /* never wait for a terminal in here */
                 (void)!write(STDERR_FILENO, again, sizeof(again) - 1);

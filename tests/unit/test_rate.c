@@ -16,7 +16,7 @@ static void *take(void *arg)
         ts_auto_err err = TS_ERR_INIT;
 
         for (unsigned i = 0; i < 50; i++)
-                (void)ts_rate_take(arg, 4 * KIB, &err);
+                (void)ts_rate_take(arg, 4 * KIB, NULL, &err);
         return NULL;
 }
 
@@ -37,7 +37,7 @@ static void none_is_no_limit(void)
 {
         ts_auto_err err = TS_ERR_INIT;
 
-        CU_ASSERT_EQUAL(ts_rate_take(NULL, UINT64_MAX, &err), 0);
+        CU_ASSERT_EQUAL(ts_rate_take(NULL, UINT64_MAX, NULL, &err), 0);
 }
 
 static void a_signal_ends_it(void)
@@ -45,10 +45,11 @@ static void a_signal_ends_it(void)
         ts_auto(ts_rate) struct ts_rate *r = ts_rate_new(1);
         ts_auto_err err = TS_ERR_INIT;
 
-        UNIT_OK(ts_rate_take(r, 1000000, &err)); /* books the next days */
+        UNIT_OK(ts_rate_take(r, 1000000, NULL, &err)); /* books the next days */
         ts_stop_signal = SIGINT;
-        UNIT_FAILS(ts_rate_take(r, 1, &err), TS_ECANCELED);
+        UNIT_FAILS(ts_rate_take(r, 1, NULL, &err), TS_ECANCELED);
         ts_stop_signal = 0;
+        UNIT_FAILS(ts_rate_take(r, 1, &(_Atomic bool){ true }, &err), TS_ECANCELED);
 }
 
 static CU_TestInfo tests[] = { UNIT(several_share_it), UNIT(none_is_no_limit), UNIT(a_signal_ends_it), CU_TEST_INFO_NULL };

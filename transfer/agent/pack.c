@@ -19,7 +19,7 @@ struct ts_pack {
         bool packing;      /* now */
         bool trying;       /* the other one than the better */
         uint64_t done;     /* bytes before packing since the last change */
-        uint64_t from_us;  /* when the measurement began */
+        uint64_t spent_us; /* of the measurement: packing and writing, not what lies between */
         uint64_t measured; /* bytes of it */
         double cost[2];    /* by packing: µs a byte; 0: not measured */
 };
@@ -49,23 +49,20 @@ static void change(struct ts_pack *p, bool packing, bool trying)
 {
         p->packing = packing;
         p->trying = trying;
-        p->done = p->measured = 0;
+        p->done = p->measured = p->spent_us = 0;
 }
 
 /* After a frame of so many bytes. */
-static void learn(struct ts_pack *p, size_t len)
+static void learn(struct ts_pack *p, size_t len, uint64_t us)
 {
-        uint64_t now = ts_now_us();
-
         p->done += len;
-        if (p->done <= SETTLE_BYTES) {
-                p->from_us = now;
+        if (p->done <= SETTLE_BYTES)
                 return;
-        }
         p->measured += len;
+        p->spent_us += us;
         if (p->measured < (p->trying ? TRY_BYTES : STAY_BYTES))
                 return;
-        p->cost[p->packing] = (double)(now - p->from_us) / (double)p->measured;
+        p->cost[p->packing] = (double)p->spent_us / (double)p->measured;
         if (!p->trying)
                 change(p, !p->packing, true);
         else
@@ -101,6 +98,7 @@ static bool may_be_inside(uint32_t type)
 
 int ts_pack_write(struct ts_pack *p, int fd, const struct ts_frame *f, struct ts_err *err)
 {
+        uint64_t from = ts_now_us();
         int packed = 0;
 
         if (p->mode == TS_PACK_OFF || f->body.len < WORTH_BYTES || !may_be_inside(f->type))
@@ -110,7 +108,7 @@ int ts_pack_write(struct ts_pack *p, int fd, const struct ts_frame *f, struct ts
         if (packed < 0 || ts_frame_write(fd, packed ? &p->packed : f, 0, false, err) < 0)
                 return -1;
         if (p->mode == TS_PACK_AUTO)
-                learn(p, f->body.len);
+                learn(p, f->body.len, ts_now_us() - from);
         return 0;
 }
 
