@@ -105,8 +105,7 @@ static void drop_imported_images(struct ts_mig *m)
         ts_auto(ts_container) struct ts_container *there = NULL;
         ts_auto_err err = TS_ERR_INIT;
 
-        if (ts_api_inspect(m->dst.api, m->dst_id, &there, &err) < 0 || ts_images_remove(&m->dst, ts_or(there->bundle_dir, ""), &err) < 0 ||
-            (m->strategy == TS_IN_PLACE && ts_stub_unsign(m, there, &err) < 0))
+        if (ts_api_inspect(m->dst.api, m->dst_id, &there, &err) < 0 || ts_images_remove(&m->dst, ts_or(there->bundle_dir, ""), &err) < 0)
                 ts_mig_leftover(m, "checkpoint of the moved container on the target: %s", ts_err_message(&err));
 }
 

@@ -157,9 +157,8 @@ int ts_open_import(struct ts_mig *m, struct ts_err *err);
 /* ---- in place ---- */
 /* Podman: makes the container on the target, with the source's ID, restorable and never started (docs/internals/in-place.md). Fills dst_id, target_bundle. */
 int ts_make_stub(struct ts_mig *m, struct ts_err *err);
-/* Whether a container with that ID on the target is the one that this migration made, or restored; and afterwards it is like any other. */
+/* Whether a container with that ID on the target is the one that this migration made, or restored. */
 int ts_stub_is_ours(struct ts_mig *m, const struct ts_container *there, bool *ret, struct ts_err *err);
-int ts_stub_unsign(struct ts_mig *m, const struct ts_container *there, struct ts_err *err);
 int ts_record_remove(struct ts_end *e, const char *bundle, struct ts_err *err); /* what ts_make_stub let the source write into its bundle */
 /* The directories that travel, an agent on each side of each. */
 int ts_places_open(struct ts_mig *m, struct ts_err *err);

@@ -305,7 +305,8 @@ int ts_make_stub(struct ts_mig *m, struct ts_err *err)
 }
 
 /* ---- whose it is ---- */
-/* The ID is the source's: a container that has it there may have been brought by another migration since. A label could not be taken off again, so ours has a file in its directory. */
+/* The ID is the source's: a container that has it there may have been brought by another migration since. A label could not be taken off again, so ours has a
+ * file in its directory. It stays as long as the container: another machine may still have an open journal of this migration. */
 
 static char *signature(const struct ts_mig *m, const struct ts_container *there)
 {
@@ -334,12 +335,4 @@ int ts_stub_is_ours(struct ts_mig *m, const struct ts_container *there, bool *re
                 return -1;
         *ret = r.status == 0;
         return 0;
-}
-
-int ts_stub_unsign(struct ts_mig *m, const struct ts_container *there, struct ts_err *err)
-{
-        ts_auto_free char *path = there->bundle_dir ? signature(m, there) : NULL;
-        const char *const argv[] = { "rm", "-f", "--", ts_or(path, ""), NULL };
-
-        return path ? ts_host_check(m->dst.host, argv, NULL, NULL, err) : 0;
 }

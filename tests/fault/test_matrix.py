@@ -47,12 +47,13 @@ def wanted(path, phase, action):
 
 def generate():
     points = [(phase, point, action) for phase in phases() for point, action in ACTIONS] + list(INSIDE)
-    for i, path in enumerate(PATHS):
+    for path in PATHS:
         for phase, point, action in points:
             if not wanted(path, phase, action):
                 continue
-            # The end of a phase is the beginning of the next one
-            if FULL or path == EVERYTHING or (action == "kill" and point != "after" and phase in KILLS.get(path, phases())):
+            if not FULL and point == "after" and phase != phases()[-1]:
+                continue  # it is where the next phase begins
+            if FULL or path == EVERYTHING or (action == "kill" and phase in KILLS.get(path, phases())):
                 lab.add_case(f"matrix/{phase}-{point}-{action}/{path}", one(phase, point, action), lab.PATHS[path][0], path, timeout=150)
 
 

@@ -129,7 +129,7 @@ def counter(t):
     check_report(t, r, name)
 
 
-@case(*ALL, timeout=300)
+@case(PODMAN, DOCKER, timeout=300)
 def there_and_back_five_times(t):
     name = start_counter(t)
     here, there = t.src, t.dst
@@ -543,7 +543,7 @@ class Writer:
         self.process.wait()
 
 
-@case(*ALL, timeout=240)
+@case(SCP, PODMAN, DOCKER, timeout=240)
 def mariadb(t):
     """10,000 rows and a client that writes all the time on one open connection: rows, checksum, every acknowledged write."""
     name = "it-mariadb"
