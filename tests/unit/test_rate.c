@@ -43,13 +43,14 @@ static void none_is_no_limit(void)
 static void a_signal_ends_it(void)
 {
         ts_auto(ts_rate) struct ts_rate *r = ts_rate_new(1);
+        _Atomic bool given_up = true;
         ts_auto_err err = TS_ERR_INIT;
 
         UNIT_OK(ts_rate_take(r, 1000000, NULL, &err)); /* books the next days */
         ts_stop_signal = SIGINT;
         UNIT_FAILS(ts_rate_take(r, 1, NULL, &err), TS_ECANCELED);
         ts_stop_signal = 0;
-        UNIT_FAILS(ts_rate_take(r, 1, &(_Atomic bool){ true }, &err), TS_ECANCELED);
+        UNIT_FAILS(ts_rate_take(r, 1, &given_up, &err), TS_ECANCELED);
 }
 
 static CU_TestInfo tests[] = { UNIT(several_share_it), UNIT(none_is_no_limit), UNIT(a_signal_ends_it), CU_TEST_INFO_NULL };
