@@ -69,9 +69,9 @@ bool ts_refused(const struct ts_err *err)
         return err && (err->code == TS_EENGINE || err->code == TS_ENOTFOUND || err->code == TS_ECONFLICT);
 }
 
-static int dump_once(struct ts_mig *m, unsigned resource, struct ts_err *err)
+struct ts_checkpoint ts_checkpoint_options(const struct ts_mig *m)
 {
-        struct ts_checkpoint opts = {
+        return (struct ts_checkpoint){
                 .name = m->checkpoint,
                 .export_archive = m->strategy == TS_ARCHIVE,
                 .keep = true,
@@ -81,6 +81,11 @@ static int dump_once(struct ts_mig *m, unsigned resource, struct ts_err *err)
                 .ignore_rootfs = true, /* ours is complete, the engine's is not: docs/internals/engines.md */
                 .timeout_ms = m->o->checkpoint_timeout_ms,
         };
+}
+
+static int dump_once(struct ts_mig *m, unsigned resource, struct ts_err *err)
+{
+        struct ts_checkpoint opts = ts_checkpoint_options(m);
         struct ts_call_result result = { 0 };
 
         m->dump_refused = false;
@@ -150,9 +155,7 @@ int ts_phase_checkpoint(struct ts_mig *m, struct ts_err *err)
                 if (rc < 0)
                         return -1;
         }
-        if (observe_stopped(m, &marked, err) < 0)
-                return -1;
-        if (ts_fault("checkpoint", "stopped", err) < 0)
+        if (observe_stopped(m, &marked, err) < 0 || ts_fault("checkpoint", "stopped", err) < 0)
                 return -1;
         /* The last bytes travel while the journal is written: nobody can restore from them yet. */
         if (m->strategy != TS_ARCHIVE && ts_places_begin(m, /* final= */ true, err) < 0)

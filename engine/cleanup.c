@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define WRITE_OUT_MS 600000
+
 static void policy_on_target(struct ts_mig *m)
 {
         ts_auto_err err = TS_ERR_INIT;
@@ -137,29 +139,32 @@ static void drop_backups(struct ts_mig *m)
         }
 }
 
-/* The source is the last good copy until the target's disks have what its own had. */
-static int write_out(struct ts_mig *m, struct ts_err *err)
+/* Writes out everything of the container on that host, so that a loss of power takes nothing of it. */
+int ts_write_out(struct ts_mig *m, struct ts_end *e, unsigned timeout_ms, struct ts_err *err)
 {
+        const struct ts_run_opts opts = { .timeout_ms = timeout_ms };
         ts_auto_list argv = TS_LIST_INIT;
 
         if (ts_list_add(&argv, "sync", err) < 0)
                 return -1;
         if (m->recovering) /* where the data lies is not known any more: everything */
-                return ts_host_check(m->dst.host, (const char *const *)argv.v, &ts_slow_run, NULL, err);
+                return ts_host_check(e->host, (const char *const *)argv.v, &opts, NULL, err);
         if (ts_list_add(&argv, "-f", err) < 0 || ts_list_add(&argv, "--", err) < 0)
                 return -1;
-        for (size_t i = 0; i < m->n_data; i++)
-                if (m->data[i].dst_path && ts_list_add(&argv, m->data[i].dst_path, err) < 0)
+        for (size_t i = 0; i < m->n_data; i++) {
+                const char *path = e->side == TS_SIDE_SOURCE ? m->data[i].src_path : m->data[i].dst_path;
+
+                if (path && ts_list_add(&argv, path, err) < 0)
                         return -1;
-        if (ts_list_add(&argv, m->dst.info && m->dst.info->graph_root ? m->dst.info->graph_root : "/", err) < 0)
+        }
+        if (ts_list_add(&argv, e->info && e->info->graph_root ? e->info->graph_root : "/", err) < 0)
                 return -1;
-        return ts_host_check(m->dst.host, (const char *const *)argv.v, &ts_slow_run, NULL, err);
+        return ts_host_check(e->host, (const char *const *)argv.v, &opts, NULL, err);
 }
 
 int ts_phase_cleanup(struct ts_mig *m, struct ts_err *err)
 {
         ts_auto_err reach = TS_ERR_INIT;
-        bool written;
 
         if (ts_end_reconnect(m, &m->dst, &reach) < 0) {
                 /* Nothing of the source goes before the target was seen to have it, and its policy (SAFETY rules 12, 18). */
@@ -169,13 +174,13 @@ int ts_phase_cleanup(struct ts_mig *m, struct ts_err *err)
         policy_on_target(m);
         ts_sysctls_put_back(m);
         drop_target_images(m);
-        written = write_out(m, &reach) == 0;
-        if (written)
-                drop_backups(m);
-        if (!written)
+        if (ts_write_out(m, &m->dst, WRITE_OUT_MS, &reach) < 0) {
+                /* The last good copy goes last (SAFETY rule 12). */
                 ts_mig_leftover(m, "container '%s' on the source is kept: the target's disks may not have everything yet: %s", ts_journal_head(m->j)->container_name, ts_err_message(&reach));
-        else
+        } else {
+                drop_backups(m);
                 source_away(m);
+        }
         if (ts_undo_all(m) == 0 && m->r->leftovers.n == 0) {
                 (void)ts_journal_set_stage(m->j, TS_STAGE_DONE, NULL, NULL);
                 ts_mirrors_remove(m);

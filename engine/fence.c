@@ -93,8 +93,8 @@ static int end_server(struct ts_mig *m, const char *container_id, struct ts_err 
         return end_service(m, &m->dst, service, err) < 0 ? -1 : end_processes(m, container_id, err);
 }
 
-/* Whether an import may still be under way: sent, and no final answer in the journal. */
-static bool import_in_flight(const struct ts_mig *m)
+/* Podman: whether a restore may still be under way: sent, and no final answer in the journal. */
+static bool restore_in_flight(const struct ts_mig *m)
 {
         return ts_keeps_id(m) && ts_journal_stage(m->j) == TS_STAGE_RESTORE_SENT;
 }
@@ -145,7 +145,7 @@ int ts_fence_target(struct ts_mig *m, struct ts_err *err)
         }
         if (!id)
                 return 0; /* nothing was ever created there, and without it nothing can start */
-        if (import_in_flight(m) && end_server(m, id, err) < 0)
+        if (restore_in_flight(m) && end_server(m, id, err) < 0)
                 return -1;
         if (remove_and_observe(m, id, err) < 0)
                 return -1;
@@ -165,10 +165,9 @@ int ts_end_requests(struct ts_mig *m, enum ts_side side, struct ts_err *err)
 
 void ts_drop_source_service(struct ts_mig *m)
 {
-        const char *service = service_of(m, TS_SIDE_SOURCE);
         ts_auto_err err = TS_ERR_INIT;
 
-        if (service && m->src.service && end_service(m, &m->src, service, &err) < 0)
+        if (m->src.service && ts_end_requests(m, TS_SIDE_SOURCE, &err) < 0)
                 ts_mig_warn(m, "%s", ts_err_message(&err));
 }
 

@@ -75,7 +75,7 @@ struct ts_mig {
         char *dst_id;                 /* container on the target: known before restore */
         char *checkpoint;             /* Docker: name of the final dump */
         char *bundle;                 /* the source container's directory: Podman's bundle (checkpoint/, dump.log), Docker's containers/ID */
-        char *dump_dir;               /* Podman: directory in memory in which the source's images are made, or NULL: in the bundle */
+        char *dump_dir;               /* Podman: where the source's images are made, in memory or shared, or NULL: in the bundle */
         char *target_bundle;          /* the same on the target, or NULL: not known */
         char *policy;                 /* the source's restart policy as journalled: "always", "on-failure:3" */
         bool committed;
@@ -174,6 +174,11 @@ int ts_images_place(struct ts_mig *m, struct ts_err *err); /* in memory, where t
 int ts_images_share(struct ts_mig *m, const char *target_bundle, struct ts_err *err); /* --transfer shared: the target sees them, too */
 int ts_images_clear(struct ts_mig *m, struct ts_err *err); /* those of any dump go, the next one has its place */
 int ts_images_remove(struct ts_end *e, const char *bundle, struct ts_err *err); /* of any dump that lies in that bundle, and its logs */
+
+/* ---- what dumps and restores are asked for, always the same ---- */
+struct ts_checkpoint ts_checkpoint_options(const struct ts_mig *m);
+struct ts_restore ts_restore_options(const struct ts_mig *m); /* from the engine's own storage */
+int ts_write_out(struct ts_mig *m, struct ts_end *e, unsigned timeout_ms, struct ts_err *err);
 
 /* ---- preflight ---- */
 /* Adds a finding; flags of the code come from the one table of checks. */

@@ -145,13 +145,13 @@ static void tell_phases(struct ts_mig *m)
 
 static void remove_agents(struct ts_mig *m)
 {
-        const struct ts_host *hosts[] = { m->src.host, m->dst.host };
+        struct ts_host *hosts[] = { m->src.host, m->dst.host };
 
         ts_places_close(m);
         for (size_t i = 0; i < TS_ARRAY_LEN(hosts); i++) {
                 ts_auto_err err = TS_ERR_INIT;
 
-                if (hosts[i] && ts_agent_uninstall(i == 0 ? m->src.host : m->dst.host, &err) < 0)
+                if (hosts[i] && ts_agent_uninstall(hosts[i], &err) < 0)
                         ts_mig_warn(m, "the agent's program on '%s': %s", ts_host_name(hosts[i]), ts_err_message(&err));
         }
 }

@@ -12,7 +12,8 @@
 #include <stdint.h>
 
 enum ts_transfer { TS_TRANSFER_STREAM, TS_TRANSFER_SCP };
-enum ts_dump { TS_DUMP_AUTO, TS_DUMP_DISK, TS_DUMP_MEMORY };
+/* In the order of the settings' choices. */
+enum ts_dump { TS_DUMP_AUTO, TS_DUMP_MEMORY, TS_DUMP_DISK };
 enum ts_precopy { TS_PRECOPY_ALL, TS_PRECOPY_FILES, TS_PRECOPY_NONE };
 enum ts_on_verify_failure { TS_VERIFY_ROLLBACK, TS_VERIFY_KEEP };
 

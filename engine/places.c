@@ -206,7 +206,7 @@ static int wait_for(struct ts_mig *m, struct ts_place *p, struct ts_ship_stats *
 
         if (rc == 0) {
                 if (p->kind == DUMP)
-                        m->r->pages = (__typeof__(m->r->pages)){ ret->pages, ret->sent, ret->same + ret->copied, ret->zero };
+                        m->r->pages = (struct ts_report_pages){ ret->pages, ret->sent, ret->same + ret->copied, ret->zero };
                 *p->bytes += ret->bytes;
                 m->phase_bytes += ret->bytes;
         }

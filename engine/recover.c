@@ -54,7 +54,7 @@ static void take_resource(struct ts_mig *m, const struct ts_res *r)
         }
 }
 
-/* A journal of version 0.1 had no "engine", and in place was Docker's alone. */
+/* Journals from before in place was Podman's, too, have no "engine". */
 static void take_strategy(struct ts_mig *m, const struct ts_journal_head *head)
 {
         const char *engine = ts_json_str(head->options, "engine", NULL);

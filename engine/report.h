@@ -33,7 +33,7 @@ struct ts_report {
         uint64_t verify_us;
         uint64_t predicted_us;                  /* the downtime, as forecast before the freeze; 0: not */
         uint64_t precopy_frozen_us[TS_REPORT_MAX_FREEZES]; unsigned n_precopy_frozen; /* of rehearsals */
-        struct { uint64_t total, sent, deduplicated, zero; } pages; /* of the last dump */
+        struct ts_report_pages { uint64_t total, sent, deduplicated, zero; } pages; /* of the last dump */
         struct { uint64_t memory, volumes, rootfs, image, archive, wire_sent, wire_received; } bytes;
         struct ts_criu_dump dump;
         struct ts_criu_restore restore;

@@ -71,9 +71,14 @@ static int restore_import(struct ts_mig *m, struct ts_err *err)
         return finish_call(m, m->import, err);
 }
 
+struct ts_restore ts_restore_options(const struct ts_mig *m)
+{
+        return (struct ts_restore){ .name = m->checkpoint, .keep = true, .tcp_established = true, .file_locks = true, .ignore_rootfs = true, .print_stats = true, .timeout_ms = m->o->restore_timeout_ms };
+}
+
 static int restore_in_place(struct ts_mig *m, struct ts_err *err)
 {
-        struct ts_restore opts = { .name = m->checkpoint, .keep = true, .tcp_established = true, .file_locks = true, .ignore_rootfs = true, .print_stats = true, .timeout_ms = m->o->restore_timeout_ms };
+        struct ts_restore opts = ts_restore_options(m);
         ts_auto(ts_call) struct ts_call *call = NULL;
 
         if (ts_api_restore(m->dst.api, m->dst_id, &opts, &call, err) < 0 || sent(err) < 0)

@@ -37,7 +37,7 @@ static int make_unique(struct ts_mig *m, struct ts_err *err)
 int ts_restore_source(struct ts_mig *m, struct ts_err *err)
 {
         const char *id = ts_journal_head(m->j)->container_id;
-        struct ts_restore opts = { .name = m->checkpoint, .keep = true, .tcp_established = true, .file_locks = true, .ignore_rootfs = true, .timeout_ms = m->o->restore_timeout_ms };
+        struct ts_restore opts = ts_restore_options(m);
         ts_auto(ts_call) struct ts_call *call = NULL;
         int rc;
 

@@ -254,54 +254,15 @@ static int make_bundle(struct ts_mig *m, const struct ts_container *there, struc
 {
         ts_auto(ts_json) struct ts_json *config = NULL;
         ts_auto(ts_json) struct ts_json *own = NULL;
-        ts_auto_free char *path = ts_fmt("%s/config.json", there->bundle_dir), *images = ts_fmt("%s/checkpoint", there->bundle_dir),
-                          *text = NULL;
-        const char *const make[] = { "mkdir", "-p", "-m", "0700", "--", ts_or(images, ""), NULL };
+        ts_auto_free char *path = ts_fmt("%s/config.json", there->bundle_dir), *text = NULL;
 
         if (read_json(&m->src, m->bundle, "config.json", &config, err) < 0 ||
             read_json(&m->dst, there->bundle_dir, "config.json", &own, err) < 0 || translate_all(m, config, there, own, err) < 0)
                 return -1;
         text = ts_json_text(config, false);
-        if (!path || !images || !text)
+        if (!path || !text)
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
-        return ts_host_check(m->dst.host, make, NULL, NULL, err) < 0 ? -1 : ts_host_put(m->dst.host, path, 0600, text, strlen(text), err);
-}
-
-static int absent_there(struct ts_mig *m, struct ts_err *err)
-{
-        ts_auto(ts_container) struct ts_container *c = NULL;
-        ts_auto_err look = TS_ERR_INIT;
-
-        if (ts_api_inspect(m->dst.api, m->c->id, &c, &look) == 0)
-                return ts_err_set(err, TS_ECONFLICT, "the target has a container with the ID of '%s' by now", m->c->name);
-        if (look.code == TS_ENOTFOUND)
-                return 0;
-        ts_err_move(err, &look);
-        return -1;
-}
-
-static int sign(struct ts_mig *m, const struct ts_container *there, struct ts_err *err);
-
-int ts_make_stub(struct ts_mig *m, struct ts_err *err)
-{
-        ts_auto(ts_json) struct ts_json *record = NULL;
-        ts_auto(ts_container) struct ts_container *there = NULL;
-        unsigned n = 0;
-
-        if (read_record(m, &record, err) < 0 || edit_record(m, record, err) < 0 || absent_there(m, err) < 0 ||
-            ts_journal_intent(m->j, TS_RES_CONTAINER, TS_SIDE_TARGET, m->c->name, m->c->id, "absent", &n, err) < 0)
-                return -1;
-        m->dst_id = ts_strdup0(m->c->id);
-        if (!m->dst_id)
-                return ts_err_set(err, TS_ENOMEM, "out of memory");
-        if (import_stub(m, record, err) < 0)
-                return ts_err_prefix(err, "creating '%s' on the target", m->c->name);
-        if (ts_api_inspect(m->dst.api, m->dst_id, &there, err) < 0)
-                return -1;
-        if (there->state != TS_STATE_CREATED || !there->upper_dir || !there->bundle_dir)
-                return ts_err_set(err, TS_ECONFLICT, "the container made on the target is not as expected (%s)",
-                                  ts_state_str(there->state));
-        return make_bundle(m, there, err) < 0 || sign(m, there, err) < 0 ? -1 : ts_journal_res_state(m->j, n, TS_RES_MADE, err);
+        return ts_host_put(m->dst.host, path, 0600, text, strlen(text), err);
 }
 
 /* ---- whose it is ---- */
@@ -335,4 +296,41 @@ int ts_stub_is_ours(struct ts_mig *m, const struct ts_container *there, bool *re
                 return -1;
         *ret = r.status == 0;
         return 0;
+}
+
+/* ---- all of it ---- */
+
+static int absent_there(struct ts_mig *m, struct ts_err *err)
+{
+        ts_auto(ts_container) struct ts_container *c = NULL;
+        ts_auto_err look = TS_ERR_INIT;
+
+        if (ts_api_inspect(m->dst.api, m->c->id, &c, &look) == 0)
+                return ts_err_set(err, TS_ECONFLICT, "the target has a container with the ID of '%s' by now", m->c->name);
+        if (look.code == TS_ENOTFOUND)
+                return 0;
+        ts_err_move(err, &look);
+        return -1;
+}
+
+int ts_make_stub(struct ts_mig *m, struct ts_err *err)
+{
+        ts_auto(ts_json) struct ts_json *record = NULL;
+        ts_auto(ts_container) struct ts_container *there = NULL;
+        unsigned n = 0;
+
+        if (read_record(m, &record, err) < 0 || edit_record(m, record, err) < 0 || absent_there(m, err) < 0 ||
+            ts_journal_intent(m->j, TS_RES_CONTAINER, TS_SIDE_TARGET, m->c->name, m->c->id, "absent", &n, err) < 0)
+                return -1;
+        m->dst_id = ts_strdup0(m->c->id);
+        if (!m->dst_id)
+                return ts_err_set(err, TS_ENOMEM, "out of memory");
+        if (import_stub(m, record, err) < 0)
+                return ts_err_prefix(err, "creating '%s' on the target", m->c->name);
+        if (ts_api_inspect(m->dst.api, m->dst_id, &there, err) < 0)
+                return -1;
+        if (there->state != TS_STATE_CREATED || !there->upper_dir || !there->bundle_dir)
+                return ts_err_set(err, TS_ECONFLICT, "the container made on the target is not as expected (%s)",
+                                  ts_state_str(there->state));
+        return make_bundle(m, there, err) < 0 || sign(m, there, err) < 0 ? -1 : ts_journal_res_state(m->j, n, TS_RES_MADE, err);
 }

@@ -106,7 +106,6 @@ static int divert_volume(struct split *s, const struct ts_tar_entry *e, enum ts_
         if (ts_host_start(s->m->dst.host, argv, &s->untar, err) < 0)
                 return ts_err_prefix(err, "volume '%s'", d->mount->name);
         s->volume = d;
-
         s->m->r->bytes.volumes += e->size_bytes;
         *divert_fd = ts_proc_fd(s->untar);
         *ret = TS_TAR_DIVERT;
@@ -136,7 +135,7 @@ static int on_captured(void *ctx, const struct ts_tar_entry *e, const void *data
         (void)e;
         (void)err;
         (void)ts_criu_stats_parse_dump(data, len, &r->dump, NULL); /* figures only: a move does not fail for them */
-        r->pages = (__typeof__(r->pages)){ .total = r->dump.pages_written + r->dump.pages_skipped_parent, .sent = r->dump.pages_written, .deduplicated = r->dump.pages_skipped_parent };
+        r->pages = (struct ts_report_pages){ .total = r->dump.pages_written + r->dump.pages_skipped_parent, .sent = r->dump.pages_written, .deduplicated = r->dump.pages_skipped_parent };
         return 0;
 }
 

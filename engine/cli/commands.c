@@ -135,7 +135,7 @@ const struct ts_exit_status ts_exit_statuses[] = {
         { 0, "done" },
         { 1, "internal error; nothing was changed" },
         { 2, "the command line, the configuration or a file named there is wrong; nothing was changed" },
-        { 3, "refused by preflight; nothing was changed" },
+        { 3, "refused before the freeze; nothing was changed" },
         { 4, "failed and rolled back; the source is as it was" },
         { 5, "moved, but something was left to clean up" },
         { 6, "a person must look; the commands are printed" },

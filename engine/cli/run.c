@@ -30,16 +30,6 @@ static const char *shared_dir(const char *transfer)
         return transfer && ts_starts(transfer, "shared:") ? transfer + strlen("shared:") : NULL;
 }
 
-static enum ts_dump dump(const char *word)
-{
-        return ts_streq0(word, "disk") ? TS_DUMP_DISK : ts_streq0(word, "memory") ? TS_DUMP_MEMORY : TS_DUMP_AUTO;
-}
-
-static enum ts_precopy precopy(const char *word)
-{
-        return ts_streq0(word, "none") ? TS_PRECOPY_NONE : ts_streq0(word, "files") ? TS_PRECOPY_FILES : TS_PRECOPY_ALL;
-}
-
 static void fill_opts(struct ts_run *r)
 {
         const struct ts_conf *c = r->cli->conf;
@@ -69,8 +59,8 @@ static void fill_opts(struct ts_run *r)
                 .verify = ts_conf_str(c, "verify"),
                 .compress = ts_conf_enum(c, "compress"),
                 .bandwidth = ts_conf_u64(c, "bandwidth"),
-                .dump = dump(ts_conf_str(c, "dump")),
-                .precopy = precopy(ts_conf_str(c, "precopy")),
+                .dump = (enum ts_dump)ts_conf_enum(c, "dump"),
+                .precopy = (enum ts_precopy)ts_conf_enum(c, "precopy"),
                 .max_downtime_ms = timeout_ms(c, "max_downtime"),
                 .verify_timeout_ms = timeout_ms(c, "verify_timeout"),
                 .fence_timeout_ms = timeout_ms(c, "fence_timeout"),

@@ -13,7 +13,9 @@
 #include <poll.h>
 #include <string.h>
 
-#define LOOK_MS 2 /* how often a growing dump is looked at */
+#define LIFE_MS \
+        (24U * 3600 * 1000) /* without a message: a connection that died without a word must not leave it, and what it holds, for ever */
+#define LOOK_MS 2           /* how often a growing dump is looked at */
 
 struct agent {
         int in, out;
@@ -249,7 +251,9 @@ static int take(struct agent *a, const struct ts_frame *f, struct ts_err *err)
 /* While a dump is being written, between messages: sends what there is. 1: a message is there. */
 static int watch(struct agent *a, struct ts_err *err)
 {
-        while (a->watching) {
+        ts_deadline deadline = ts_deadline_in_ms(LIFE_MS);
+
+        while (a->watching && !ts_deadline_passed(deadline)) {
                 struct pollfd p = { .fd = a->in, .events = POLLIN };
                 bool more = false;
 
@@ -269,7 +273,7 @@ static int serve(struct agent *a, const char *tool, struct ts_err *err)
         ts_alive_set(a->out);
 
         while (n > 0) {
-                n = watch(a, err) < 0 ? -1 : ts_frame_read(a->in, &f, 0, false, err);
+                n = watch(a, err) < 0 ? -1 : ts_frame_read(a->in, &f, ts_deadline_in_ms(LIFE_MS), false, err);
                 if (n > 0 && take(a, &f, err) < 0)
                         n = -1;
         }
