@@ -153,7 +153,8 @@ bool ts_header_line(struct ts_header *h, const char *line, size_t len)
         if (h->bytes > TS_HTTP_MAX_HEADER)
                 return false;
         if (len >= 12 && memcmp(line, "HTTP/1.", 7) == 0 && line[8] == ' ') {
-                h->status = (line[9] - '0') * 100 + (line[10] - '0') * 10 + (line[11] - '0'); /* libcurl has seen to it that these are digits */
+                h->status =
+                        (line[9] - '0') * 100 + (line[10] - '0') * 10 + (line[11] - '0'); /* libcurl has seen to it that these are digits */
         } else if (h->status >= 200 && (len == 0 || *line == '\r' || *line == '\n')) {
                 h->complete = true;
         }
@@ -173,7 +174,8 @@ static const struct meaning meanings[] = {
         { CURLE_RECV_ERROR, TS_ECONNECT, "lost the connection to the engine" },
         { CURLE_SEND_ERROR, TS_ECONNECT, "lost the connection to the engine" },
         { CURLE_WEIRD_SERVER_REPLY, TS_EPROTO, "the engine's answer is not HTTP" },
-        { CURLE_UNSUPPORTED_PROTOCOL, TS_EPROTO, "the engine's answer is not HTTP" }, /* HTTP/0.9, as libcurl calls anything without a status line */
+        { CURLE_UNSUPPORTED_PROTOCOL, TS_EPROTO,
+          "the engine's answer is not HTTP" }, /* HTTP/0.9, as libcurl calls anything without a status line */
         { CURLE_BAD_CONTENT_ENCODING, TS_EPROTO, "the engine's answer cannot be decoded" },
         { CURLE_OUT_OF_MEMORY, TS_ENOMEM, "out of memory" },
 };
@@ -297,11 +299,10 @@ static int request_headers(const struct ts_http_request *r, struct curl_slist **
         return r->method == TS_POST ? ts_curl_header(ret, r->json ? "Content-Type: application/json" : "Content-Type:", err) : 0;
 }
 
-int ts_http_do(struct ts_http *h, const struct ts_http_request *r, struct ts_http_answer *ret, struct ts_err *err)
+static int perform(struct ts_http *h, const struct ts_http_request *r, struct curl_slist *headers, struct ts_http_answer *ret,
+                   struct ts_err *err)
 {
-        struct curl_slist *headers = NULL;
-        if (request_headers(r, &headers, err) < 0)
-                return -1;
+        CURLcode rc;
         h->header = (struct ts_header){ 0 };
         h->answer = ret;
         h->max_body = r->max_body ? r->max_body : TS_HTTP_MAX_BODY;
@@ -316,8 +317,7 @@ int ts_http_do(struct ts_http *h, const struct ts_http_request *r, struct ts_htt
         (void)curl_easy_setopt(h->easy, CURLOPT_HEADERDATA, h);
         (void)curl_easy_setopt(h->easy, CURLOPT_WRITEFUNCTION, on_body);
         (void)curl_easy_setopt(h->easy, CURLOPT_WRITEDATA, h);
-        CURLcode rc = curl_easy_perform(h->easy);
-        curl_slist_free_all(headers);
+        rc = curl_easy_perform(h->easy);
         h->answer = NULL;
         if (ts_err_is_set(&h->err)) {
                 if (err && !ts_err_is_set(err))
@@ -330,6 +330,30 @@ int ts_http_do(struct ts_http *h, const struct ts_http_request *r, struct ts_htt
                 return ts_curl_error(CURLE_GOT_NOTHING, &h->conn, h->error_text, err);
         ret->status = h->header.status;
         return 0;
+}
+
+/* A question may be asked again where the connection that was kept for it turned out to be dead. Anything else may have been heard. */
+static bool may_repeat(const struct ts_http *h, const struct ts_http_request *r, const struct ts_err *failed)
+{
+        return r->method == TS_GET && failed->code == TS_ECONNECT && h->header.bytes == 0;
+}
+
+int ts_http_do(struct ts_http *h, const struct ts_http_request *r, struct ts_http_answer *ret, struct ts_err *err)
+{
+        struct curl_slist *headers = NULL;
+        ts_auto_err failed = TS_ERR_INIT;
+        int rc;
+        if (request_headers(r, &headers, err) < 0)
+                return -1;
+        rc = perform(h, r, headers, ret, &failed);
+        if (rc < 0 && may_repeat(h, r, &failed)) {
+                ts_err_clear(&failed);
+                rc = perform(h, r, headers, ret, &failed);
+        }
+        curl_slist_free_all(headers);
+        if (rc < 0 && err && !ts_err_is_set(err))
+                ts_err_move(err, &failed);
+        return rc;
 }
 
 /* ---- refusals ---- */
@@ -363,7 +387,8 @@ int ts_http_refusal(int status, const char *body, size_t len, const char *engine
 int ts_url_add(struct ts_str *url, const char *text, const char *keep, struct ts_err *err)
 {
         for (const char *p = text; *p; p++) {
-                bool plain = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') || strchr("-._~", *p) || strchr(keep, *p);
+                bool plain = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') || strchr("-._~", *p) ||
+                             strchr(keep, *p);
                 if ((plain ? ts_str_add(url, p, 1, err) : ts_str_addf(url, err, "%%%02X", (unsigned)(unsigned char)*p)) < 0)
                         return -1;
         }

@@ -89,7 +89,7 @@ static int dump_once(struct ts_mig *m, unsigned resource, struct ts_err *err)
         struct ts_call_result result = { 0 };
 
         m->dump_refused = false;
-        if (m->n_places && !m->o->shared_dir && ts_dump_ship(m, m->engine == TS_PODMAN ? "checkpoint" : m->checkpoint, err) < 0)
+        if (m->strategy == TS_IN_PLACE && !m->o->shared_dir && ts_dump_ship(m, m->engine == TS_PODMAN ? "checkpoint" : m->checkpoint, err) < 0)
                 return -1;
         if (ts_api_checkpoint(m->src.api, m->c->id, &opts, &m->dump, err) < 0 || ts_fault("checkpoint", "gone", err) < 0)
                 return -1;
@@ -142,8 +142,9 @@ int ts_phase_checkpoint(struct ts_mig *m, struct ts_err *err)
 {
         bool marked = false;
 
-        if (ts_journal_set_stage(m->j, TS_STAGE_CHECKPOINT_SENT, NULL, err) < 0 || ts_fault("checkpoint", "sent", err) < 0)
+        if (ts_stage_everywhere(m, TS_STAGE_CHECKPOINT_SENT, err) < 0 || ts_fault("checkpoint", "sent", err) < 0)
                 return -1;
+        ts_places_hurry(m);
         if (m->strategy == TS_COLD) {
                 m->r->frozen_from_us = ts_now_us();
                 if (ts_api_stop(m->src.api, m->c->id, STOP_GRACE_S, err) < 0)

@@ -320,7 +320,7 @@ int ts_end_reconnect(struct ts_mig *m, struct ts_end *e, struct ts_err *err)
 
 /* $1 directory, $2 program, $3 temporary directory, $4 idle seconds. Prints "PID STARTTIME" once the socket is there. It ends by itself when nobody has asked for a while: that is
  * what removes it if tranship dies, while a restore under way still comes to its end. */
-static const char service_script[] = "umask 077; mkdir -p \"$1\" || exit 1; "
+static const char service_script[] = "umask 077; mkdir -p \"$1\" && rm -f -- \"$1/podman.sock\" || exit 1; "
                                      "TMPDIR=$3 setsid \"$2\" system service --time=\"$4\" \"unix://$1/podman.sock\" </dev/null >\"$1/service.log\" 2>&1 & "
                                      "p=$!; n=0; "
                                      "while ! [ -S \"$1/podman.sock\" ]; do "

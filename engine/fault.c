@@ -18,11 +18,16 @@ static const struct {
         { "error", 0 }, { "kill", SIGKILL }, { "int", SIGINT }, { "term", SIGTERM }, { "hup", SIGHUP }, { "stop", SIGSTOP },
 };
 
+static bool stopped; /* once is enough: some points are passed again and again */
+
 static int act(const char *action, const char *where, struct ts_err *err)
 {
         for (size_t i = 0; i < TS_ARRAY_LEN(actions); i++) {
                 if (strcmp(action, actions[i].name) != 0)
                         continue;
+                if (actions[i].signal == SIGSTOP && stopped)
+                        return 0;
+                stopped |= actions[i].signal == SIGSTOP;
                 if (!actions[i].signal)
                         return ts_err_set(err, TS_EINTERNAL, "injected fault at %s", where);
                 (void)raise(actions[i].signal);

@@ -65,22 +65,44 @@ static int make_dir(struct ts_mig *m, const char *parent, struct ts_err *err)
 
 /* ---- in a directory that both hosts have ---- */
 
-/* Does the target really see what the source wrote there? And then its own images are the same ones. $1 directory of this migration, $2 its ID, $3 the bundle there. */
-static const char seen_script[] = "[ \"$(cat -- \"$1/seen\")\" = \"$2\" ] && rm -rf --one-file-system -- \"$3/checkpoint\" && ln -s -- \"$1/checkpoint\" \"$3/checkpoint\"";
+/* Does the target really see what the source wrote there? $1 directory of this migration, $2 its ID. */
+static const char seen_script[] = "[ \"$(cat -- \"$1/seen\")\" = \"$2\" ]";
+/* $1 what Podman's restore reads, $2 where it lies */
+static const char replace_script[] = "rm -rf --one-file-system -- \"$1\" && ln -s -- \"$2\" \"$1\"";
+/* $1 Docker's directory of a container's checkpoints, $2 where they are to lie: not if there are some */
+static const char link_empty_script[] = "[ ! -d \"$1\" ] || [ -L \"$1\" ] || rmdir -- \"$1\" && ln -s -- \"$2\" \"$1\"";
+
+/* Docker writes to and reads from `checkpoints` beside the container; that becomes a link. */
+static int link_checkpoints(struct ts_mig *m, enum ts_side side, const char *bundle, struct ts_err *err)
+{
+        struct ts_end *e = ts_mig_end(m, side);
+        ts_auto_free char *path = ts_fmt("%s/checkpoints", ts_or(bundle, ""));
+        const char *const argv[] = { "/bin/sh", "-c", link_empty_script, "sh", path, m->dump_dir, NULL };
+        unsigned n = 0;
+
+        if (!path || path[0] != '/')
+                return ts_err_set(err, TS_EENGINE, "the engine does not say where the container's directory is");
+        if (ts_journal_intent(m->j, TS_RES_LINK, side, path, NULL, "absent", &n, err) < 0)
+                return -1;
+        if (ts_host_check(e->host, argv, NULL, NULL, NULL) < 0)
+                return ts_err_set(err, TS_EREFUSED, "the container has checkpoints of its own on the %s, in '%s': remove them first", ts_side_str(side), path);
+        return ts_journal_res_state(m->j, n, TS_RES_MADE, err);
+}
 
 int ts_images_share(struct ts_mig *m, const char *target_bundle, struct ts_err *err)
 {
-        ts_auto_free char *seen = ts_fmt("%s/seen", m->dump_dir);
-        const char *const argv[] = { "/bin/sh", "-c", seen_script, "sh", m->dump_dir, m->id, target_bundle, NULL };
+        ts_auto_free char *seen = ts_fmt("%s/seen", m->dump_dir), *there = ts_fmt("%s/checkpoint", target_bundle), *images = ts_fmt("%s/checkpoint", m->dump_dir);
+        const char *const look[] = { "/bin/sh", "-c", seen_script, "sh", m->dump_dir, m->id, NULL }, *const replace[] = { "/bin/sh", "-c", replace_script, "sh", there, images, NULL };
 
-        if (!seen)
+        if (!seen || !there || !images)
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
         if (ts_host_put(m->src.host, seen, 0600, m->id, strlen(m->id), err) < 0)
                 return -1;
-        if (ts_host_check(m->dst.host, argv, NULL, NULL, NULL) == 0)
-                return 0;
-        ts_err_set(err, TS_EREFUSED, "'%s' on the target is not the directory that it is on the source", m->o->shared_dir);
-        return ts_err_hint(err, "mount the same one on both hosts, with root allowed to write (no_root_squash), or leave out --transfer shared");
+        if (ts_host_check(m->dst.host, look, NULL, NULL, NULL) < 0) {
+                ts_err_set(err, TS_EREFUSED, "'%s' on the target is not the directory that it is on the source", m->o->shared_dir);
+                return ts_err_hint(err, "mount the same one on both hosts, with root allowed to write (no_root_squash), or leave out --transfer shared");
+        }
+        return ts_keeps_id(m) ? ts_host_check(m->dst.host, replace, NULL, NULL, err) : link_checkpoints(m, TS_SIDE_TARGET, target_bundle, err);
 }
 
 /* ---- both ---- */
@@ -89,10 +111,15 @@ int ts_images_place(struct ts_mig *m, struct ts_err *err)
 {
         uint64_t dump = m->memory_bytes + m->memory_bytes / 8 + SMALL;
 
-        if (!ts_keeps_id(m) || m->strategy != TS_IN_PLACE)
+        if (m->strategy != TS_IN_PLACE)
                 return 0;
-        if (m->o->shared_dir)
-                return make_dir(m, m->o->shared_dir, err);
+        if (m->o->shared_dir) {
+                if (make_dir(m, m->o->shared_dir, err) < 0)
+                        return -1;
+                return ts_keeps_id(m) ? 0 : link_checkpoints(m, TS_SIDE_SOURCE, m->bundle, err);
+        }
+        if (!ts_keeps_id(m)) /* Docker copies its images where containerd says */
+                return 0;
         if (m->o->dump == TS_DUMP_DISK)
                 return 0;
         if (m->memory_bytes && is_room(m, COPIES * dump))

@@ -247,6 +247,30 @@ int ts_journal_note(struct ts_journal *j, const char *text, struct ts_err *err)
         return append_leniently(j, TS_TAKE(r), err);
 }
 
+int ts_journal_renew_mirror(struct ts_journal *j, const void *ctx, struct ts_err *err)
+{
+        bool broken = false;
+
+        for (unsigned i = 0; i < j->n_mirrors; i++) {
+                struct ts_journal_mirror *m = &j->mirrors[i];
+
+                if (m->ctx == ctx) {
+                        if (m->append(m->ctx, j->text.buf, j->text.len, err) < 0)
+                                return -1;
+                        m->broken = false;
+                }
+                broken |= m->broken;
+        }
+        if (!broken)
+                ts_err_clear(&j->mirror_error);
+        return 0;
+}
+
+bool ts_journal_mirrors_broken(const struct ts_journal *j)
+{
+        return ts_err_is_set(&j->mirror_error);
+}
+
 int ts_journal_add_mirror(struct ts_journal *j, const struct ts_journal_mirror *m, struct ts_err *err)
 {
         if (j->n_mirrors >= TS_JOURNAL_MAX_MIRRORS)

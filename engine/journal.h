@@ -31,6 +31,7 @@ enum ts_res_kind {
         TS_RES_PATH,       /* a directory or file on a host that was absent before (a copied bind mount) */
         TS_RES_RECORD,     /* Podman's own record of the container, written into its bundle; name: the bundle */
         TS_RES_DUMP_DIR,   /* directory in memory that the source's images are written to; name */
+        TS_RES_LINK,       /* from an engine's directory of checkpoints to the shared one; name: its path */
         TS_RES_DOOR,       /* packet filter table on a host that holds back what comes for the container; name */
         TS_RES_KIND_MAX
 };
@@ -73,6 +74,8 @@ int ts_journal_is_live(const char *dir, const char *id); /* 1: some process hold
 /* Where each appended line also goes; the copy's failure is passed on to the caller of the append only when `required` says so (restore-sent), otherwise remembered as a warning. */
 struct ts_journal_mirror { int (*append)(void *ctx, const char *line, size_t len, struct ts_err *err); void *ctx; bool broken; };
 int ts_journal_add_mirror(struct ts_journal *j, const struct ts_journal_mirror *m, struct ts_err *err); /* copies *m; sends everything so far */
+int ts_journal_renew_mirror(struct ts_journal *j, const void *ctx, struct ts_err *err); /* the one of that ctx works again: everything is sent once more */
+bool ts_journal_mirrors_broken(const struct ts_journal *j); /* at least one */
 
 const struct ts_journal_head *ts_journal_head(const struct ts_journal *j);
 enum ts_stage ts_journal_stage(const struct ts_journal *j);

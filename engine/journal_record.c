@@ -16,6 +16,7 @@ static const char *const kind_names[TS_RES_KIND_MAX] = {
         [TS_RES_RENAME] = "rename",       [TS_RES_PATH] = "path",
         [TS_RES_RECORD] = "record",
         [TS_RES_DUMP_DIR] = "dump-directory",
+        [TS_RES_LINK] = "link",
         [TS_RES_DOOR] = "door",
 };
 

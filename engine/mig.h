@@ -94,6 +94,7 @@ struct ts_mig {
         struct ts_rate *rate;         /* of everything that agents send, or NULL */
         struct ts_place *places;      /* directories under way (places.c) */
         size_t n_places;
+        unsigned n_rehearsals; /* tried */
 
         unsigned dump_resource;       /* in the journal, of the last dump */
         struct ts_proc *door_opener;  /* under way */
@@ -167,6 +168,7 @@ int ts_dump_drop(struct ts_mig *m, struct ts_err *err);                   /* it 
 /* A round over all trees, and the rest of a dump that is complete. final: everything that a restore needs, and nobody writes to it any more. */
 int ts_places_begin(struct ts_mig *m, bool final, struct ts_err *err);
 int ts_places_wait(struct ts_mig *m, struct ts_err *err);
+void ts_places_hurry(struct ts_mig *m); /* the container is about to be frozen: a connection that breaks is not waited for as long */
 void ts_places_close(struct ts_mig *m); /* what was not completed on the target goes */
 
 /* ---- Podman's images on the source (images.c) ---- */
@@ -244,6 +246,8 @@ struct ts_mirrors;
 void ts_mirrors_start(struct ts_mig *m); /* best effort: a host that will not have it is a warning */
 void ts_mirror_begin(struct ts_mig *m, struct ts_end *e);        /* one of them, with a new connection */
 void ts_mirror_end(struct ts_mig *m, enum ts_side side);          /* its connection is about to go */
+/* A stage that has to be in every copy: one whose connection broke is written anew, unless another machine has taken the migration over. TS_ECOMMAND, TS_ECONNECT and what ts_journal_set_stage says. */
+int ts_stage_everywhere(struct ts_mig *m, enum ts_stage stage, struct ts_err *err);
 void ts_mirrors_remove(struct ts_mig *m); /* the migration is over */
 void ts_mirrors_free(struct ts_mirrors *x);
 

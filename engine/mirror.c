@@ -13,13 +13,16 @@
 #define SHORT_ID 12
 #define TAKEN ".taken" /* the end of a copy's name when another machine recovers from it */
 
-/* $1: the file. Lines that begin with a brace are added; `sync` makes them safe, puts a first batch in the place of an older copy, and is answered. Everything else, and every failure, ends it. One line:
+/* $1: the file; $2: "first", or "again": ours is to be there already, and not to have been taken. Lines that begin with a brace are added; `sync` makes them safe, puts a first batch in the place of an older copy, and is answered. Everything else, and every failure, ends it. One line:
  * shells disagree about newlines in quoted arguments. A host without sync(1) for single files syncs everything.
  *
  * Whoever recovers from another machine takes the file away before reading it. So this looks, after every batch, whether the name still leads to what it writes: if not, a slow first machine does not get
  * its "ok" for restore-sent, and what was read there is what it had. */
 static const char script[] =
-        "umask 077; f=$1; d=${f%/*}; c=$f.new; mkdir -p \"$d\" && exec 3>\"$c\" || exit 1; echo ready; "
+        "umask 077; f=$1; d=${f%/*}; c=$f.new; "
+        "[ \"$2\" = first ] || { [ -e \"$f\" ] && [ ! -e \"$f" TAKEN
+        "\" ]; } || { echo 'another machine has taken the migration over' >&2; exit 3; }; "
+        "mkdir -p \"$d\" && exec 3>\"$c\" || exit 1; echo ready; "
         "while IFS= read -r l; do case $l in "
         "'{'*) printf '%s\\n' \"$l\" >&3 || exit 1;; "
         "sync) { sync \"$c\" || sync; } 2>/dev/null || exit 1; "
@@ -83,11 +86,12 @@ static int append(void *ctx, const char *lines, size_t len, struct ts_err *err)
         return -1;
 }
 
-int ts_mirror_start(struct ts_host *h, const char *dir, const char *id, enum ts_side side, struct ts_mirror **ret, struct ts_err *err)
+int ts_mirror_start(struct ts_host *h, const char *dir, const char *id, enum ts_side side, bool again, struct ts_mirror **ret,
+                    struct ts_err *err)
 {
         ts_auto(ts_mirror) struct ts_mirror *m = calloc(1, sizeof(*m));
         ts_auto_free char *path = copy_path(dir, id, side);
-        const char *const argv[] = { "/bin/sh", "-c", script, "sh", path, NULL };
+        const char *const argv[] = { "/bin/sh", "-c", script, "sh", path, again ? "again" : "first", NULL };
 
         if (!m || !path)
                 return ts_err_set(err, m ? TS_EINTERNAL : TS_ENOMEM, "cannot name the copy of the journal");

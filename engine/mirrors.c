@@ -13,6 +13,7 @@ struct slot {
 struct ts_mirrors {
         struct slot slots[SLOTS];
         unsigned n;
+        bool begun[2]; /* by side: there was one, so that it is to be there again (mirror.h) */
 };
 
 static int append(void *ctx, const char *line, size_t len, struct ts_err *err)
@@ -36,9 +37,43 @@ static int begin(struct ts_mig *m, struct ts_end *e, struct ts_err *err)
         s = &m->mirrors->slots[m->mirrors->n++];
         s->side = e->side;
         hook.ctx = s;
-        if (ts_mirror_start(e->host, NULL, m->id, e->side, &s->mirror, err) < 0)
+        if (ts_mirror_start(e->host, NULL, m->id, e->side, m->mirrors->begun[e->side], &s->mirror, err) < 0 ||
+            ts_journal_add_mirror(m->j, &hook, err) < 0)
                 return -1;
-        return ts_journal_add_mirror(m->j, &hook, err);
+        m->mirrors->begun[e->side] = true;
+        return 0;
+}
+
+/* In the place of one whose connection broke. */
+static int mend(struct ts_mig *m, struct slot *s, struct ts_err *err)
+{
+        struct ts_end *e = ts_mig_end(m, s->side);
+
+        ts_mirror_free(TS_TAKE(s->mirror));
+        if (!e->host || !m->mirrors->begun[s->side])
+                return ts_err_set(err, TS_ECONNECT, "the connection of this copy of the journal ended");
+        return ts_mirror_start(e->host, NULL, m->id, s->side, /* again= */ true, &s->mirror, err) < 0
+                       ? -1
+                       : ts_journal_renew_mirror(m->j, s, err);
+}
+
+int ts_stage_everywhere(struct ts_mig *m, enum ts_stage stage, struct ts_err *err)
+{
+        ts_auto_err first = TS_ERR_INIT;
+
+        if (ts_journal_set_stage(m->j, stage, NULL, &first) == 0)
+                return 0;
+        if (!m->mirrors || !m->o->reconnect_timeout_ms || !ts_journal_mirrors_broken(m->j)) {
+                ts_err_move(err, &first);
+                return -1;
+        }
+        for (unsigned i = 0; i < m->mirrors->n; i++) {
+                struct slot *s = &m->mirrors->slots[i];
+
+                if ((!s->mirror || ts_mirror_error(s->mirror)) && mend(m, s, err) < 0)
+                        return ts_err_prefix(err, "the stage '%s' is not in every copy of the journal", ts_stage_str(stage));
+        }
+        return ts_journal_set_stage(m->j, stage, NULL, err);
 }
 
 void ts_mirror_begin(struct ts_mig *m, struct ts_end *e)

@@ -33,10 +33,11 @@ struct ts_move_opts {
         const char *probe, *verify;    /* NULL: none */
         unsigned compress;        /* as for ts_agent_pack() */
         uint64_t bandwidth;       /* bytes a second that memory and files may take, 0: no limit */
+        unsigned streams;         /* as for ts_agent_start() */
         enum ts_dump dump;        /* where Podman writes its images on the source */
         enum ts_precopy precopy;  /* what travels before the freeze */
         unsigned max_downtime_ms; /* refuse a freeze that is forecast to be longer; 0: no limit */
-        unsigned verify_timeout_ms, fence_timeout_ms, peer_timeout_ms, checkpoint_timeout_ms, restore_timeout_ms;
+        unsigned verify_timeout_ms, fence_timeout_ms, peer_timeout_ms, reconnect_timeout_ms, checkpoint_timeout_ms, restore_timeout_ms;
         enum ts_on_verify_failure on_verify_failure;
         const char *staging;     /* directory on the hosts, NULL or "": /var/tmp/tranship */
         const char *state_dir;   /* NULL: ts_state_dir() */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define STALL_MS 120000
+#define FROZEN_PATIENCE_MS 3000 /* the way back takes about as long */
 
 enum kind { DUMP, TREE };
 
@@ -30,6 +31,7 @@ static int make_dir(struct ts_end *e, const char *path, struct ts_err *err)
 static int add(struct ts_mig *m, enum kind kind, const char *what, char *from, char *to, uint64_t *bytes, struct ts_err *err)
 {
         struct ts_place *p = &m->places[m->n_places];
+        const struct ts_agent_opts opts = { .streams = !m->o->streams && m->rate ? 1 : m->o->streams, .patience_ms = m->o->reconnect_timeout_ms };
 
         *p = (struct ts_place){ .kind = kind, .what = what, .from = from, .to = to, .bytes = bytes };
         m->n_places++;
@@ -37,7 +39,7 @@ static int add(struct ts_mig *m, enum kind kind, const char *what, char *from, c
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
         if (kind == DUMP && (make_dir(&m->dst, to, err) < 0 || make_dir(&m->src, from, err) < 0))
                 return -1;
-        if (ts_agent_start(m->src.host, from, &p->source, err) < 0 || ts_agent_start(m->dst.host, to, &p->target, err) < 0)
+        if (ts_agent_start(m->src.host, from, &opts, &p->source, err) < 0 || ts_agent_start(m->dst.host, to, &opts, &p->target, err) < 0)
                 return ts_err_prefix(err, "%s '%s'", what, from);
         ts_agent_limit(p->source, m->rate);
         return m->o->compress ? ts_agent_pack(p->source, m->o->compress, err) : 0;
@@ -57,16 +59,22 @@ static bool travels_with(const struct ts_data *d, const struct ts_data *other)
 {
         size_t here = strlen(other->src_path), there = strlen(other->dst_path);
 
-        return d != other && other->mode != TS_DATA_SHARED && ts_starts(d->src_path, other->src_path) && d->src_path[here] == '/' &&
+        return d != other && ts_starts(d->src_path, other->src_path) && d->src_path[here] == '/' &&
                ts_starts(d->dst_path, other->dst_path) && !strcmp(d->src_path + here, d->dst_path + there);
+}
+
+/* Volumes ride in an archive. */
+static bool is_ours(const struct ts_mig *m, const struct ts_data *d)
+{
+        return d->mode != TS_DATA_SHARED && !(m->strategy == TS_ARCHIVE && d->is_volume);
 }
 
 static bool travels_alone(const struct ts_mig *m, const struct ts_data *d)
 {
         for (size_t i = 0; i < m->n_data; i++)
-                if (travels_with(d, &m->data[i]))
+                if (is_ours(m, &m->data[i]) && travels_with(d, &m->data[i]))
                         return false;
-        return d->mode != TS_DATA_SHARED;
+        return is_ours(m, d);
 }
 
 static int add_data(struct ts_mig *m, struct ts_err *err)
@@ -127,7 +135,8 @@ static int empty(struct ts_end *e, const char *dir, struct ts_err *err)
         return ts_host_check(e->host, argv, &ts_slow_run, NULL, err);
 }
 
-int ts_places_open(struct ts_mig *m, struct ts_err *err)
+/* All of it but the data: what there is of a container that the target's engine has made. */
+static int add_container(struct ts_mig *m, struct ts_err *err)
 {
         ts_auto(ts_container) struct ts_container *there = NULL;
 
@@ -137,10 +146,7 @@ int ts_places_open(struct ts_mig *m, struct ts_err *err)
                 return ts_err_set(err, TS_EENGINE, "the engine does not say where the container's files are");
         free(m->target_bundle);
         m->target_bundle = ts_strdup0(there->bundle_dir);
-        if (m->o->bandwidth && !m->rate)
-                m->rate = ts_rate_new(m->o->bandwidth);
-        m->places = calloc(m->n_data + 3, sizeof(*m->places));
-        if (!m->places || !m->target_bundle || (m->o->bandwidth && !m->rate))
+        if (!m->target_bundle)
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
         if (empty(&m->dst, there->upper_dir, err) < 0)
                 return -1;
@@ -148,10 +154,21 @@ int ts_places_open(struct ts_mig *m, struct ts_err *err)
                 return -1;
         if (m->strategy != TS_COLD && !m->o->shared_dir && add_dump(m, there, err) < 0)
                 return -1;
-        return add(m, TREE, "root file system", ts_strdup0(m->c->upper_dir), ts_strdup0(there->upper_dir), &m->r->bytes.rootfs, err) < 0 ||
-                               add_data(m, err) < 0
+        return add(m, TREE, "root file system", ts_strdup0(m->c->upper_dir), ts_strdup0(there->upper_dir), &m->r->bytes.rootfs, err) < 0
                        ? -1
                        : add_files(m, there, err);
+}
+
+int ts_places_open(struct ts_mig *m, struct ts_err *err)
+{
+        if (m->o->bandwidth && !m->rate)
+                m->rate = ts_rate_new(m->o->bandwidth);
+        m->places = calloc(m->n_data + 3, sizeof(*m->places));
+        if (!m->places || (m->o->bandwidth && !m->rate))
+                return ts_err_set(err, TS_ENOMEM, "out of memory");
+        if (m->strategy != TS_ARCHIVE && add_container(m, err) < 0)
+                return -1;
+        return add_data(m, err);
 }
 
 void ts_places_close(struct ts_mig *m)
@@ -171,6 +188,16 @@ void ts_places_close(struct ts_mig *m)
         free(m->places);
         m->places = NULL;
         m->n_places = 0;
+}
+
+void ts_places_hurry(struct ts_mig *m)
+{
+        unsigned ms = m->o->reconnect_timeout_ms < FROZEN_PATIENCE_MS ? m->o->reconnect_timeout_ms : FROZEN_PATIENCE_MS;
+
+        for (size_t i = 0; i < m->n_places; i++) {
+                ts_agent_patience(m->places[i].source, ms);
+                ts_agent_patience(m->places[i].target, ms);
+        }
 }
 
 /* ---- rounds ---- */
@@ -224,10 +251,20 @@ int ts_dump_drop(struct ts_mig *m, struct ts_err *err)
         return wait_for(m, &m->places[0], &sent, err);
 }
 
+/* Of an archive only what does not ride in it; there may be nothing. */
+static bool should_have_places(const struct ts_mig *m)
+{
+        bool some = m->strategy != TS_ARCHIVE;
+
+        for (size_t i = 0; i < m->n_data; i++)
+                some |= is_ours(m, &m->data[i]);
+        return some;
+}
+
 int ts_places_begin(struct ts_mig *m, bool final, struct ts_err *err)
 {
         if (!m->n_places)
-                return no_places(err);
+                return should_have_places(m) ? no_places(err) : 0;
         m->progress_what = "memory and files";
         m->progress_total = 0;
         for (size_t i = 0; i < m->n_places; i++) {

@@ -48,9 +48,8 @@ int ts_choose_strategy(struct ts_mig *m, struct ts_err *err)
                 return ts_err_set(err, TS_EUSAGE, "--max-downtime needs rehearsals, which only --strategy in-place with --precopy all has, and not with a shared directory");
         if (m->o->shared_dir && (strstr(m->o->shared_dir, "/../") || strchr(m->o->shared_dir, '\n')))
                 return ts_err_set(err, TS_EUSAGE, "--transfer shared:DIR wants a path without '..'");
-        if (m->o->shared_dir && (m->strategy != TS_IN_PLACE || m->engine != TS_PODMAN))
-                return ts_err_set(err, TS_EUSAGE, "--transfer shared:DIR is for Podman in place: %s",
-                                  m->engine == TS_DOCKER ? "Docker restores only from its own directory" : "otherwise there is no dump that could lie there");
+        if (m->o->shared_dir && m->strategy != TS_IN_PLACE)
+                return ts_err_set(err, TS_EUSAGE, "--transfer shared:DIR is for moves in place: otherwise there is no dump that could lie there");
         m->r->strategy = ts_strdup0(ts_strategy_str(m->strategy));
         m->r->transfer = ts_strdup0(m->o->shared_dir ? "shared" : m->strategy == TS_ARCHIVE && scp ? "scp" : "stream");
         return 0;

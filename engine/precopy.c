@@ -19,7 +19,7 @@ static int send_files(struct ts_mig *m, uint64_t *ret_bytes, struct ts_err *err)
 {
         uint64_t before = m->phase_bytes;
 
-        if (ts_places_begin(m, /* final= */ false, err) < 0 || ts_places_wait(m, err) < 0)
+        if (ts_places_begin(m, /* final= */ false, err) < 0 || ts_fault("pre-copy", "files", err) < 0 || ts_places_wait(m, err) < 0)
                 return -1;
         *ret_bytes = m->phase_bytes - before;
         return 0;
@@ -70,11 +70,26 @@ static int dump(struct ts_mig *m, const char *name, struct ts_round *round, stru
         return 0;
 }
 
+/* The connection broke, and the answer is lost with it: once nothing of this rehearsal can come any more it is as if it had been refused. */
+static int outlive(struct ts_mig *m, const char *name, unsigned resource, struct ts_err *err)
+{
+        bool forbidden = false;
+
+        ts_mig_warn(m, "the connection to the source broke during a rehearsal, which is given up");
+        if (ts_quiesce_rehearsal(m, name, &forbidden, err) < 0)
+                return -1;
+        if (m->engine == TS_PODMAN && ts_end_start_service(m, &m->src, err) < 0) /* the one before was ended */
+                return -1;
+        if (ts_same_generation(m, err) < 0 || ts_dump_drop(m, err) < 0)
+                return -1;
+        return forbidden ? 0 : drop_images(m, name, resource, err);
+}
+
 /* 1: the dump was refused for a reason that passes, such as a connection that was just being made. */
 static int rehearse(struct ts_mig *m, struct ts_rounds *rounds, struct ts_err *err)
 {
         struct ts_round round = { 0 };
-        ts_auto_free char *docker = ts_fmt("%s-r%zu", m->checkpoint, rounds->n + 1), *podman = ts_fmt("%s/checkpoint", m->bundle);
+        ts_auto_free char *docker = ts_fmt("%s-r%u", m->checkpoint, ++m->n_rehearsals), *podman = ts_fmt("%s/checkpoint", m->bundle);
         const char *name = m->engine == TS_DOCKER ? docker : podman;
         uint64_t memory = m->r->bytes.memory;
         ts_auto_err why = TS_ERR_INIT;
@@ -89,6 +104,8 @@ static int rehearse(struct ts_mig *m, struct ts_rounds *rounds, struct ts_err *e
         if ((rc == 0 || ts_refused(&why)) &&
             ts_journal_res_state(m->j, n, TS_RES_MADE, err) < 0) /* answered: nothing of it is still to come */
                 return -1;
+        if (rc < 0 && why.code == TS_ECONNECT && m->o->reconnect_timeout_ms && m->n_places && (m->engine == TS_DOCKER || m->src.service))
+                return outlive(m, name, n, err) < 0 ? -1 : 1;
         if (rc < 0) {
                 bool passes = ts_dump_may_pass_later(m, &why);
 

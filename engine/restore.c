@@ -20,7 +20,7 @@ static int journal_sent(struct ts_mig *m, struct ts_err *err)
                 free(m->dst_id);
                 m->dst_id = ts_strdup0(m->c->id);
         }
-        return ts_journal_set_stage(m->j, TS_STAGE_RESTORE_SENT, NULL, err);
+        return ts_stage_everywhere(m, TS_STAGE_RESTORE_SENT, err);
 }
 
 /* A refusal is evidence of what the engine did; no answer, or one that cannot be read, is evidence of nothing: the stage stays. */

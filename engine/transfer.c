@@ -276,26 +276,7 @@ static int open_fed_import(struct ts_mig *m, struct ts_err *err)
         return ts_api_restore(m->dst.api, "import", &opts, &m->import, err);
 }
 
-/* ---- archive: what does not ride in it ---- */
-static int copy_binds(struct ts_mig *m, struct ts_err *err)
-{
-        for (size_t i = 0; i < m->n_data; i++) {
-                struct ts_data *d = &m->data[i];
-                struct ts_copy_opts opts = { .stall_ms = STALL_MS, .progress = ts_mig_progress, .progress_ctx = m };
-                uint64_t bytes = 0;
-
-                if (d->mode == TS_DATA_SHARED || d->is_volume)
-                        continue;
-                m->progress_what = "bind mount";
-                m->progress_total = 0;
-                if (ts_tree_copy(m->src.host, d->src_path, m->dst.host, d->dst_path, &opts, &bytes, err) < 0)
-                        return ts_err_prefix(err, "bind mount '%s'", d->src_path);
-                m->phase_bytes += bytes;
-                m->r->bytes.volumes += bytes;
-        }
-        return 0;
-}
-
+/* ---- archive ---- */
 static int transfer_archive(struct ts_mig *m, struct ts_err *err)
 {
         bool scp = m->o->transfer == TS_TRANSFER_SCP;
@@ -303,7 +284,9 @@ static int transfer_archive(struct ts_mig *m, struct ts_err *err)
 
         if (scp && ts_scp_out_new(m, &m->scp, err) < 0)
                 return -1;
-        if (split_archive(m, &sink, err) < 0 || ts_fault("transfer", "half", err) < 0 || add_rootfs(m, &sink, err) < 0 || copy_binds(m, err) < 0)
+        /* What does not ride in it, bind mounts, comes beside it */
+        if (ts_places_begin(m, /* final= */ true, err) < 0 || split_archive(m, &sink, err) < 0 || ts_fault("transfer", "half", err) < 0 ||
+            add_rootfs(m, &sink, err) < 0 || ts_places_wait(m, err) < 0)
                 return -1;
         m->phase_bytes += m->archive_bytes;
         return scp ? open_fed_import(m, err) : 0;

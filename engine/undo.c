@@ -242,6 +242,17 @@ static int undo_path(struct ts_mig *m, struct ts_end *e, const struct ts_res *r,
         return ts_host_check(e->host, argv, &ts_slow_run, NULL, err);
 }
 
+/* $1 link, $2 "": or a checkpoint that must stay forbidden (fence.c): empty, in the directory that the engine makes there again. */
+static const char unlink_script[] = "if [ -L \"$1\" ]; then rm -- \"$1\" || exit 1; [ -z \"$2\" ] || mkdir -p -m 0700 -- \"$1/$2\"; fi";
+
+static int undo_link(struct ts_mig *m, struct ts_end *e, const struct ts_res *r, struct ts_err *err)
+{
+        bool forbidden = r->side == TS_SIDE_SOURCE && m->dump_forbidden;
+        const char *const argv[] = { "/bin/sh", "-c", unlink_script, "sh", r->name, forbidden ? ts_or(m->checkpoint, "") : "", NULL };
+
+        return ts_host_check(e->host, argv, NULL, NULL, err);
+}
+
 static const struct {
         int (*undo)(struct ts_mig *m, struct ts_end *e, const struct ts_res *r, struct ts_err *err);
         bool stays_after_commit; /* it belongs to the moved container */
@@ -260,6 +271,7 @@ static const struct {
         [TS_RES_PATH] = { undo_path, true, false },
         [TS_RES_RECORD] = { undo_record, false, false },
         [TS_RES_DUMP_DIR] = { undo_staging, false, false },
+        [TS_RES_LINK] = { undo_link, false, false },
         [TS_RES_DOOR] = { undo_door, false, false },
 };
 
@@ -296,7 +308,7 @@ static int undo_one(struct ts_mig *m, const struct ts_res *r, struct ts_err *err
 /* LOST: the incomplete images may still be worth something to a person, and a policy would start the container afresh without a word (SAFETY rule 13). */
 static bool kept_when_lost(const struct ts_mig *m, const struct ts_res *r)
 {
-        return m->lost && (r->kind == TS_RES_CHECKPOINT || r->kind == TS_RES_DUMP_DIR || r->kind == TS_RES_POLICY);
+        return m->lost && (r->kind == TS_RES_CHECKPOINT || r->kind == TS_RES_DUMP_DIR || r->kind == TS_RES_LINK || r->kind == TS_RES_POLICY);
 }
 
 bool ts_undo_pending(const struct ts_journal *j)

@@ -10,6 +10,8 @@
 
 struct ts_start_opts {
         bool control;   /* on the control session; the process must be freed by the thread that started it */
+        bool fresh;     /* on a new session: one that was kept may have been lost with others */
+        int stop_fd;    /* fresh: readable: connecting ends with TS_ECANCELED */
         size_t err_max; /* see ts_tail */
         bool err_whole;
 };

@@ -82,7 +82,7 @@ static int session_with_channel(struct ssh_host *h, struct ts_ssh *spare, struct
         for (;;) {
                 struct ts_err failed = TS_ERR_INIT;
 
-                if (!s && ts_pool_connect(h->pool, CONNECT_TRIES, &s, err) < 0)
+                if (!s && ts_pool_connect(h->pool, CONNECT_TRIES, -1, &s, err) < 0)
                         return -1;
                 if (open_channel(s, open_session_channel, NULL, ret_ch, &lost, &failed) == 0) {
                         *ret_s = TS_TAKE(s);
@@ -197,7 +197,13 @@ static int start_flow(struct ssh_host *h, struct ssh_proc *p, const char *line, 
         ts_auto(ts_ssh) struct ts_ssh *s = NULL;
         LIBSSH2_CHANNEL *ch = NULL;
 
-        if (session_with_channel(h, o->control ? TS_TAKE(h->control) : ts_pool_take(h->pool), &s, &ch, err) < 0)
+        if (o->fresh && ts_pool_connect(h->pool, 1, o->stop_fd, &s, err) < 0)
+                return -1;
+        if (!s && o->control)
+                s = TS_TAKE(h->control);
+        else if (!s)
+                s = ts_pool_take(h->pool);
+        if (session_with_channel(h, TS_TAKE(s), &s, &ch, err) < 0)
                 return -1;
         if (exec_command(s, ch, line, err) < 0) /* from here on it may have been started: no second try */
                 return -1;
@@ -310,7 +316,7 @@ static int dial_direct(struct ssh_host *h, struct ts_ssh **s, const char *path, 
                 }
                 ts_err_clear(&failed);
                 ts_ssh_free(TS_TAKE(*s));
-                if (ts_pool_connect(h->pool, CONNECT_TRIES, s, err) < 0)
+                if (ts_pool_connect(h->pool, CONNECT_TRIES, -1, s, err) < 0)
                         return -1;
         }
 #else
@@ -337,7 +343,7 @@ static int ssh_dial(struct ts_host *base, const char *path, const char *const fa
                 return -1;
         s = ts_pool_take(h->pool);
 #ifdef TS_HAVE_STREAMLOCAL
-        if (!s && ts_pool_connect(h->pool, CONNECT_TRIES, &s, err) < 0)
+        if (!s && ts_pool_connect(h->pool, CONNECT_TRIES, -1, &s, err) < 0)
                 return -1;
 #endif
         r = dial_direct(h, &s, path, has_helper, &ch, err);
@@ -408,7 +414,7 @@ static int send_file(struct ssh_host *h, const char *path, unsigned mode, const 
                 struct ts_scp_end end = { 0 };
                 int r;
 
-                if (!s && ts_pool_connect(h->pool, CONNECT_TRIES, &s, err) < 0)
+                if (!s && ts_pool_connect(h->pool, CONNECT_TRIES, -1, &s, err) < 0)
                         return -1;
                 ts_ssh_heard(s); /* its time in the pool was nobody's silence */
                 r = ts_scp_send(s, &h->base.wire, path, mode, src, &end, &failed);
@@ -478,7 +484,7 @@ static int connect_host(struct ssh_host *h, const char *user, const char *host, 
         h->base.address = ts_strdup0(h->conf.hostname);
         if (!h->base.address)
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
-        if (ts_pool_connect(h->pool, 1, &h->control, err) < 0)
+        if (ts_pool_connect(h->pool, 1, -1, &h->control, err) < 0)
                 return -1;
         ts_pool_rest(h->pool, h->control);
         return 0;

@@ -1,11 +1,10 @@
-/* The files of a container beyond its image: what lies in the upper directory of an overlay mount, carried to another host.
+/* The files of a container beyond its image: what lies in the upper directory of an overlay mount.
  *
- * Two ways, as the strategies need them. The *diff* is what Podman's import applies to a fresh root: a tar of what was added or changed
- * and a list of what was deleted (archive strategy). The *copy* moves the upper directory as it is, whiteouts included, into that of a
- * container that exists and is not mounted (in place, Docker, cold moves); volumes and bind mounts go the same way.
+ * For the archive strategy: what Podman's import applies to a fresh root, a tar of what was added or changed and a list of what was deleted. (In place and cold moves bring the directory over as it is,
+ * through agents: transfer/ship.h.)
  *
  * Hosts need root, GNU tar (1.27), find and xargs; busybox has others (a preflight asks). Every call blocks and runs commands on the host
- * unless it says otherwise. Nobody may write to the directories meanwhile (the container is frozen or stopped) unless `live` is set.
+ * unless it says otherwise. Nobody may write to the directories meanwhile (the container is frozen or stopped).
  * Sockets do not travel: CRIU makes those of the processes anew. Neither do SELinux labels (they belong to the host's policy), inode
  * flags (chattr) or access times; several names of one FIFO or device become several of them.
  *
@@ -67,27 +66,5 @@ int ts_rootfs_diff_size(struct ts_host *h, const char *upper, const struct ts_ro
  * the plan includes nothing. */
 int ts_rootfs_diff_start(struct ts_host *h, const char *upper, const struct ts_rootfs_plan *p, const char *list_path, struct ts_proc **ret,
                          struct ts_err *err);
-
-struct ts_copy_opts {
-        bool live; /* the source is in use: files that change or vanish meanwhile are no error (a copy to be repeated) */
-        /* Removes everything below the target first (and fails where another file system is mounted there); otherwise what the source lacks
-         * stays. */
-        bool empty_target;
-        unsigned stall_ms;       /* no byte moved for this long is TS_ETIMEOUT; 0 = never */
-        ts_progress_fn progress; /* bytes of tar so far; may be NULL */
-        void *progress_ctx;
-};
-
-/* Everything below from_dir, and the owner, mode, time and attributes of from_dir itself, into to_dir, which exists. The bytes go through
- * this machine. What the target has under a name of the source is replaced, whatever its type. ret_bytes (may be NULL): the size of the
- * tar. opts may be NULL. TS_ENOSPC, TS_ECOMMAND (tar's own words; also when an extended attribute could not be set), TS_ETIMEOUT,
- * TS_ECANCELED, TS_ECONNECT. After a failure the target is incomplete. */
-int ts_tree_copy(struct ts_host *from, const char *from_dir, struct ts_host *to, const char *to_dir, const struct ts_copy_opts *opts,
-                 uint64_t *ret_bytes, struct ts_err *err);
-
-/* The same for the upper directory of an overlay: whiteouts, opaque, redirect and metacopy attributes travel, handles of the source's
- * file system do not. Neither side may be mounted: the kernel does not expect changes below its feet. */
-int ts_rootfs_copy_upper(struct ts_host *from, const char *from_upper, struct ts_host *to, const char *to_upper,
-                         const struct ts_copy_opts *opts, uint64_t *ret_bytes, struct ts_err *err);
 
 #endif

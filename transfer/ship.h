@@ -12,9 +12,15 @@
 #include <stdint.h>
 
 struct ts_agent; /* one, on one host, for one directory */
+struct ts_agent_opts {
+        unsigned streams;     /* SSH streams to it; 0: as many as make it faster */
+        unsigned patience_ms; /* when all of them broke: for so long new ones are tried, and what was on its way stays; 0: no such thing */
+};
 /* Copies the program to the host unless it is there already (its SHA-256 is its name, and is checked), starts it, greets it. directory: absolute; the only one it touches. Needs root there.
  * TS_ECONNECT, TS_ECOMMAND, TS_EIO, TS_ENOSPC, TS_EPROTO. Blocking. */
-int ts_agent_start(struct ts_host *h, const char *directory, struct ts_agent **ret, struct ts_err *err);
+int ts_agent_start(struct ts_host *h, const char *directory, const struct ts_agent_opts *o, struct ts_agent **ret, struct ts_err *err);
+/* From here on another patience. */
+void ts_agent_patience(struct ts_agent *a, unsigned ms);
 /* Ends it; what it had not completed goes with it. The host must still be there. */
 void ts_agent_free(struct ts_agent *a);
 TS_DEFINE_AUTO(ts_agent, ts_agent_free);

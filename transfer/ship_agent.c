@@ -50,20 +50,17 @@ int ts_agent_uninstall(struct ts_host *h, struct ts_err *err)
         return ts_host_check(h, argv, NULL, NULL, err);
 }
 
-static int start_remote(struct ts_host *h, struct ts_agent *a, struct ts_err *err)
+static int start_remote(struct ts_host *h, unsigned streams, struct ts_agent *a, struct ts_err *err)
 {
         struct ts_agent_blob blob = ts_agent_blob();
         ts_auto_free char *path = ts_fmt(AGENT_DIR "/%s", blob.sha256);
-        const char *const argv[] = { path, NULL };
         bool right = false;
 
         if (!path)
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
-        if (is_right(h, path, blob.sha256, &right, err) < 0 || (!right && install(h, path, &blob, err) < 0) ||
-            ts_host_start(h, argv, &a->proc, err) < 0)
-                return -1;
-        a->fd = ts_proc_fd(a->proc);
-        return 0;
+        return is_right(h, path, blob.sha256, &right, err) < 0 || (!right && install(h, path, &blob, err) < 0)
+                       ? -1
+                       : ts_channels_new(h, path, streams, &a->channels, &a->fd, err);
 }
 
 /* ---- here ---- */
@@ -72,7 +69,7 @@ static void *serve(void *arg)
 {
         struct ts_agent *a = arg;
 
-        (void)ts_agent_serve(a->their_fd, a->their_fd, TS_VERSION, NULL); /* what is wrong is said in a message */
+        (void)ts_agent_serve(a->their_fd, a->their_fd, TS_VERSION, "", NULL); /* what is wrong is said in a message */
         (void)close(TS_TAKE_FD(a->their_fd));
         return NULL;
 }
@@ -103,22 +100,39 @@ static int hear(struct ts_agent *a, struct ts_frame *f, enum ts_frame_type type,
         return f->type == type ? 0 : ts_frame_error(f, a->who, err);
 }
 
-static int greet(struct ts_agent *a, const char *directory, struct ts_err *err)
+/* Its HELLO also says where more channels can join it. */
+static int hear_hello(struct ts_agent *a, struct ts_frame *f, ts_deadline deadline, unsigned patience_ms, struct ts_err *err)
+{
+        struct ts_unpack u;
+        ts_auto_free char *tool = NULL, *name = NULL;
+
+        if (hear(a, f, TS_FRAME_HELLO, deadline, err) < 0)
+                return -1;
+        u = ts_unpack(f);
+        (void)ts_get_u32(&u); /* it judges ours */
+        tool = ts_get_text(&u);
+        name = ts_get_text(&u);
+        if (ts_unpack_end(&u, f, err) < 0)
+                return -1;
+        return a->channels ? ts_channels_keep(a->channels, name, patience_ms, err) : 0;
+}
+
+static int greet(struct ts_agent *a, const char *directory, unsigned patience_ms, struct ts_err *err)
 {
         ts_auto_frame f = { 0 };
         ts_deadline deadline = ts_deadline_in_ms(HELLO_MS);
 
         ts_frame_begin(&f, TS_FRAME_HELLO);
-        if (ts_put_u32(&f, TS_AGENT_VERSION, err) < 0 || ts_put_text(&f, TS_VERSION, err) < 0 ||
+        if (ts_put_u32(&f, TS_AGENT_VERSION, err) < 0 || ts_put_text(&f, TS_VERSION, err) < 0 || ts_put_text(&f, "", err) < 0 ||
             ts_frame_write(a->fd, &f, deadline, true, err) < 0)
                 return -1;
         ts_frame_begin(&f, TS_FRAME_ROOT);
         if (ts_put_text(&f, directory, err) < 0 || ts_frame_write(a->fd, &f, deadline, true, err) < 0)
                 return -1;
-        return hear(a, &f, TS_FRAME_HELLO, deadline, err) < 0 ? -1 : hear(a, &f, TS_FRAME_READY, deadline, err);
+        return hear_hello(a, &f, deadline, patience_ms, err) < 0 ? -1 : hear(a, &f, TS_FRAME_READY, deadline, err);
 }
 
-int ts_agent_start(struct ts_host *h, const char *directory, struct ts_agent **ret, struct ts_err *err)
+int ts_agent_start(struct ts_host *h, const char *directory, const struct ts_agent_opts *o, struct ts_agent **ret, struct ts_err *err)
 {
         ts_auto(ts_agent) struct ts_agent *a = calloc(1, sizeof(*a));
 
@@ -128,10 +142,17 @@ int ts_agent_start(struct ts_host *h, const char *directory, struct ts_agent **r
         a->who = ts_strdup0(ts_host_name(h));
         if (!a->who)
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
-        if ((ts_host_is_local(h) ? start_local(a, err) : start_remote(h, a, err)) < 0 || greet(a, directory, err) < 0)
+        if ((ts_host_is_local(h) ? start_local(a, err) : start_remote(h, o->streams, a, err)) < 0 ||
+            greet(a, directory, o->patience_ms, err) < 0)
                 return ts_err_prefix(err, "agent on '%s'", ts_host_name(h));
         *ret = TS_TAKE(a);
         return 0;
+}
+
+void ts_agent_patience(struct ts_agent *a, unsigned ms)
+{
+        if (a->channels)
+                ts_channels_patience(a->channels, ms);
 }
 
 void ts_agent_limit(struct ts_agent *source, struct ts_rate *r)
@@ -160,10 +181,9 @@ int ts_agent_only(struct ts_agent *source, const char *name, const char *as, str
 
 void ts_agent_free(struct ts_agent *a)
 {
-        if (a->proc)
-                ts_proc_free(a->proc);
-        else if (a->fd >= 0)
-                (void)close(a->fd);
+        ts_closep(&a->fd);
+        if (a->channels)
+                ts_channels_free(a->channels);
         if (a->has_thread)
                 (void)pthread_join(a->thread, NULL);
         if (a->their_fd >= 0)

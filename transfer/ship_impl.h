@@ -3,6 +3,7 @@
 #define TRANSHIP_TRANSFER_SHIP_IMPL_H
 
 #include "transfer/ship.h"
+#include "transfer/ship_channels.h"
 
 #include <pthread.h>
 
@@ -17,8 +18,8 @@ struct ts_agent {
         char *who; /* the host's name, for messages */
         int fd;
         struct ts_rate *rate;
-        struct ts_proc *proc; /* remote: fd is its */
-        pthread_t thread;     /* local: serves at their_fd */
+        struct ts_channels *channels; /* remote */
+        pthread_t thread;             /* local: serves at their_fd */
         bool has_thread;
         int their_fd;
 };

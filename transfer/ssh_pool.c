@@ -77,7 +77,7 @@ static bool pause_ms(struct ts_pool *p, unsigned ms)
         return poll(&stop, 1, (int)ms) > 0;
 }
 
-int ts_pool_connect(struct ts_pool *p, unsigned tries, struct ts_ssh **ret, struct ts_err *err)
+int ts_pool_connect(struct ts_pool *p, unsigned tries, int stop_fd, struct ts_ssh **ret, struct ts_err *err)
 {
         for (unsigned i = 1;; i++) {
                 struct ts_err failed = TS_ERR_INIT;
@@ -85,7 +85,7 @@ int ts_pool_connect(struct ts_pool *p, unsigned tries, struct ts_ssh **ret, stru
 
                 if (enter_handshake(p, err) < 0)
                         return -1;
-                r = ts_ssh_connect(p->conf, p->stop_fd, ret, &failed);
+                r = ts_ssh_connect(p->conf, stop_fd < 0 ? p->stop_fd : stop_fd, ret, &failed);
                 leave_handshake(p);
                 if (r == 0)
                         return 0;
@@ -158,7 +158,7 @@ static void *warm_one(void *arg)
         struct ts_ssh *s = NULL;
         ts_auto_err failed = TS_ERR_INIT;
 
-        if (ts_pool_connect(p, 1, &s, &failed) == 0)
+        if (ts_pool_connect(p, 1, -1, &s, &failed) == 0)
                 ts_pool_give(p, s);
         else
                 ts_debug("a spare session to %s: %s", p->conf->alias, ts_err_message(&failed));

@@ -10,8 +10,8 @@ struct ts_pool;
 /* conf is borrowed and must outlive the pool and its sessions. */
 int ts_pool_new(const struct ts_ssh_conf *conf, struct ts_pool **ret, struct ts_err *err);
 /* A new session. A connection that is closed before it is used is tried again, tries times in all (sshd's MaxStartups drops some at random).
- * Errors as ts_ssh_connect(). */
-int ts_pool_connect(struct ts_pool *p, unsigned tries, struct ts_ssh **ret, struct ts_err *err);
+ * stop_fd: readable when it is not wanted any more; -1: only the end of the pool says that. Errors as ts_ssh_connect(). */
+int ts_pool_connect(struct ts_pool *p, unsigned tries, int stop_fd, struct ts_ssh **ret, struct ts_err *err);
 /* An idle session that looks alive, or NULL. */
 struct ts_ssh *ts_pool_take(struct ts_pool *p);
 /* Back into the pool, or freed when there are enough. NULL is fine. */

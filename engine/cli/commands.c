@@ -22,6 +22,7 @@ static const struct ts_opt way_opts[] = {
         SETTING("max-downtime"),
         SETTING("dump"),
         SETTING("bandwidth"),
+        SETTING("streams"),
         SETTING("compress"),
         FLAG("cold", 0, cold, "stop, move and start it instead of moving its memory: for what cannot be restored live"),
         SETTING("keep-source"),
@@ -34,6 +35,7 @@ static const struct ts_opt watch_opts[] = { SETTING("verify"), SETTING("on-verif
 static const struct ts_opt patience_opts[] = {
         SETTING("connect-timeout"),
         SETTING("peer-timeout"),
+        SETTING("reconnect-timeout"),
         SETTING("checkpoint-timeout"),
         SETTING("restore-timeout"),
         SETTING("verify-timeout"),

@@ -20,12 +20,37 @@ NO_WAY = "exec:false"  # a verification that never succeeds
 
 @event(IN_PLACE, DOCKER)
 def target_cut_in_transfer(f):
+    """Connected anew at once: the container is frozen, and comes back on the target."""
     f.start()
     with f.watch():
         r = f.paused_move("transfer:half")
         f.cut(r, f.dst.host)
-        f.wait(f.resume(r), 4)
-        f.recover_and_rerun(r, "source")
+        f.wait(f.resume(r), 0)
+        f.recover_and_rerun(r, "target")
+
+
+def cut_before_the_freeze(point):
+    def _run(f):
+        size = 48 << 20
+        f.start("--volume", f"{lab.PREFIX}{f.t.number}-big:/big")
+        f.src.exec(f.name, f"head -c {size} /dev/urandom >/big/file")
+        digest = f.src.exec(f.name, "sha256sum </big/file")
+        with f.watch():
+            r = f.paused_move(point)
+            for e in (f.src, f.dst):
+                f.cut(r, e.host)
+            f.wait(f.resume(r), 0)
+            lab.check("made anew" in r.stderr or "broke" in r.stderr, "it does not say that it connected anew:", r.tail())
+            lab.check(r.report["bytes"]["volumes"] < size * 1.02, "the volume travelled more than once:", r.report["bytes"])
+            lab.same("the file", digest, f.dst.exec(f.name, "sha256sum </big/file"))
+            f.recover_and_rerun(r, "target")
+    return _run
+
+
+for _point in ("pre-copy:files", "pre-copy:rehearsal", "pre-copy:after"):
+    _run = cut_before_the_freeze(_point)
+    _run.__module__, _run.__name__, _run.__doc__ = __name__, f"cut_at_{_point.replace(':', '_')}", "Both hosts' connections break: it goes on where it was."
+    event(IN_PLACE, DOCKER, possible=(IN_PLACE, DOCKER))(_run)
 
 
 @event(SCP)

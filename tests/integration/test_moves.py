@@ -588,7 +588,7 @@ def run_sql(host, address, sql):
 # ---- choices of the user
 
 
-@case(PODMAN)
+@case(PODMAN, DOCKER)
 def shared_directory(t):
     """The dump in a directory that both hosts have; one that only looks the same is refused, and nothing was changed."""
     shared, own = f"/shared/it-dumps-{t.number}", f"/var/tmp/it-dumps-{t.number}"

@@ -11,6 +11,8 @@
 #define MIB ((size_t)1 << 20)
 #define STALL_MS (is_slow() ? 120000u : 20000u)
 
+static const struct ts_agent_opts opts = { .patience_ms = 30000 };
+
 static const char *make_dir(const char *name)
 {
         const char *dir = lab_path(name);
@@ -58,8 +60,8 @@ static void two_rounds(struct ts_host *from, struct ts_host *to)
         struct ts_ship_stats st;
         ts_auto_err err = TS_ERR_INIT;
 
-        OK(ts_agent_start(from, in, &source, &err));
-        OK(ts_agent_start(to, out, &target, &err));
+        OK(ts_agent_start(from, in, &opts, &source, &err));
+        OK(ts_agent_start(to, out, &opts, &target, &err));
         write_pattern(in, "pages-1.img", 16 * MIB, 0);
         round_of(source, target, false, &st);
         CU_ASSERT_EQUAL(st.sent, 4096);
@@ -100,8 +102,8 @@ static void ship_trees(void)
         ts_auto_err err = TS_ERR_INIT;
 
         OK(ts_host_local(&local, &err));
-        OK(ts_agent_start(local, in, &source, &err));
-        OK(ts_agent_start(remote, out, &target, &err));
+        OK(ts_agent_start(local, in, &opts, &source, &err));
+        OK(ts_agent_start(remote, out, &opts, &target, &err));
         lab_shell("mkdir $TS_SSH_DIR/tree-in/d; ln -s d $TS_SSH_DIR/tree-in/l");
         write_pattern(in, "d/file", MIB, 0);
         OK(ts_ship_begin_tree(source, target, STALL_MS, &s, &err));
@@ -133,14 +135,14 @@ static void ship_checks_its_program(void)
         ts_auto_err err = TS_ERR_INIT;
         const char *dir = make_dir("dump-in");
 
-        OK(ts_agent_start(h, dir, &a, &err));
+        OK(ts_agent_start(h, dir, &opts, &a, &err));
         ts_agent_free(TS_TAKE(a));
         lab_shell("for f in /var/lib/tranship/agent/*; do cp /bin/true $f.new && mv $f.new $f; done");
-        OK(ts_agent_start(h, dir, &a, &err));
+        OK(ts_agent_start(h, dir, &opts, &a, &err));
         lab_shell("[ $(ls /var/lib/tranship/agent | wc -l) = 1 ] && [ $(stat -c %a /var/lib/tranship/agent) = 700 ]");
         ts_agent_free(TS_TAKE(a));
-        FAILS(ts_agent_start(h, "/nowhere/at/all/\n", &a, &err), TS_EPROTO);
-        FAILS(ts_agent_start(h, "/nowhere/at/all", &a, &err), TS_EIO);
+        FAILS(ts_agent_start(h, "/nowhere/at/all/\n", &opts, &a, &err), TS_EPROTO);
+        FAILS(ts_agent_start(h, "/nowhere/at/all", &opts, &a, &err), TS_EIO);
         OK(ts_agent_uninstall(h, &err));
         lab_shell("[ ! -e /var/lib/tranship/agent ]");
         ts_host_free(h);
@@ -163,13 +165,13 @@ static void ship_killed(void)
                 ts_auto_free char *look = ts_fmt("[ -z \"$(ls -A %s)\" ]", out);
                 struct ts_ship_stats st;
 
-                OK(ts_agent_start(at[i] == 0 ? remote : local, in, &source, &err));
-                OK(ts_agent_start(at[i] == 1 ? remote : local, out, &target, &err));
+                OK(ts_agent_start(at[i] == 0 ? remote : local, in, &opts, &source, &err));
+                OK(ts_agent_start(at[i] == 1 ? remote : local, out, &opts, &target, &err));
                 OK(ts_ship_begin(source, target, NULL, STALL_MS, &s, &err));
                 write_pattern(in, "pages-1.img", 16 * MIB, 0);
                 while (ts_ship_bytes(s) == 0)
                         ts_sleep_ms(5);
-                lab_shell("pkill -KILL -f ^/var/lib/tranship/agent/");
+                lab_shell("pkill --ns $$ --nslist pid -KILL -f ^/var/lib/tranship/agent/");
                 ts_ship_end(s, true);
                 CU_ASSERT_EQUAL(ts_ship_wait(s, NULL, NULL, &st, &err), -1);
                 (void)printf("'%s' ", ts_err_message(&err));
@@ -185,6 +187,100 @@ static void ship_killed(void)
         ts_host_free(local);
 }
 
+/* Every SSH session with an agent on it dies, the agents do not. */
+static void kill_connections(void)
+{
+        lab_shell("all=$(pgrep --ns $$ --nslist pid -f ^/var/lib/tranship/agent/) && for p in $all; do q=$(ps -o ppid= -p $p) && kill "
+                  "-KILL $q || true; done");
+}
+
+/* The connections break, again and again: what had arrived stays, what was on its way comes again, and no more than that. */
+static void connections_break(struct ts_host *from, struct ts_host *to, const struct ts_agent_opts *o)
+{
+        ts_auto(ts_agent) struct ts_agent *source = NULL;
+        ts_auto(ts_agent) struct ts_agent *target = NULL;
+        ts_auto(ts_ship) struct ts_ship *s = NULL;
+        const char *in = make_dir("tree-in"), *out = make_dir("tree-out");
+        struct ts_ship_stats st;
+        ts_auto_err err = TS_ERR_INIT;
+        uint64_t sent, got, before[2], after[2];
+        size_t len = 128 * MIB;
+        unsigned broken = 0;
+
+        write_pattern(in, "file", len, 0);
+        OK(ts_agent_start(from, in, o, &source, &err));
+        OK(ts_agent_start(to, out, o, &target, &err));
+        ts_host_wire(from, &sent, &before[0]);
+        ts_host_wire(to, &before[1], &got);
+        OK(ts_ship_begin_tree(source, target, STALL_MS, &s, &err));
+        ts_ship_end(s, false);
+        for (uint64_t next = len / 8; next < len && !ts_err_is_set(&err); next += len / 4) {
+                for (unsigned i = 0; ts_ship_bytes(s) < next && i < 20000; i++)
+                        ts_sleep_ms(1);
+                kill_connections();
+                broken++;
+        }
+        OK(ts_ship_wait(s, NULL, NULL, &st, &err));
+        ts_ship_free(TS_TAKE(s));
+        CU_ASSERT_TRUE(broken >= 2);
+        CU_ASSERT_EQUAL(st.bytes_sent, len);
+        ts_host_wire(from, &sent, &after[0]);
+        ts_host_wire(to, &after[1], &got);
+        for (size_t i = 0; i < 2; i++)
+                CU_ASSERT_TRUE(after[i] - before[i] < len + 5 * 9 * MIB); /* a window a time */
+        lab_shell("echo more >$TS_SSH_DIR/tree-in/more");
+        OK(ts_ship_begin_tree(source, target, STALL_MS, &s, &err));
+        kill_connections(); /* nothing on its way but the word that begins the round */
+        ts_ship_end(s, true);
+        OK(ts_ship_wait(s, NULL, NULL, &st, &err));
+        CU_ASSERT_EQUAL(st.bytes_sent, 5);
+        same_dirs(in, out);
+}
+
+static void ship_reconnects(void)
+{
+        struct ts_host *local = NULL, *remote = lab_connect("box");
+        const struct ts_agent_opts three = { .streams = 3, .patience_ms = 30000 };
+        ts_auto_err err = TS_ERR_INIT;
+
+        OK(ts_host_local(&local, &err));
+        connections_break(local, remote, &opts);
+        connections_break(remote, local, &three);
+        OK(ts_agent_uninstall(remote, &err));
+        ts_host_free(local);
+        ts_host_free(remote);
+}
+
+/* No patience: the first connection that breaks is the end, and the agent's, too. */
+static void ship_does_not_reconnect(void)
+{
+        struct ts_host *local = NULL, *remote = lab_connect("box");
+        ts_auto(ts_agent) struct ts_agent *source = NULL;
+        ts_auto(ts_agent) struct ts_agent *target = NULL;
+        ts_auto(ts_ship) struct ts_ship *s = NULL;
+        const char *in = make_dir("tree-in"), *out = make_dir("tree-out");
+        struct ts_ship_stats st;
+        ts_auto_err err = TS_ERR_INIT;
+
+        OK(ts_host_local(&local, &err));
+        OK(ts_agent_start(local, in, &opts, &source, &err));
+        OK(ts_agent_start(remote, out, &opts, &target, &err));
+        ts_agent_patience(target, 0);
+        kill_connections();
+        OK(ts_ship_begin_tree(source, target, STALL_MS, &s, &err));
+        ts_ship_end(s, false);
+        CU_ASSERT_EQUAL(ts_ship_wait(s, NULL, NULL, &st, &err), -1);
+        (void)printf("'%s' ", ts_err_message(&err));
+        ts_err_clear(&err);
+        ts_ship_free(TS_TAKE(s));
+        ts_agent_free(TS_TAKE(source));
+        ts_agent_free(TS_TAKE(target));
+        lab_shell("pkill --ns $$ --nslist pid -KILL -f ^/var/lib/tranship/agent/ || true");
+        OK(ts_agent_uninstall(remote, &err));
+        ts_host_free(local);
+        ts_host_free(remote);
+}
+
 /* An agent that says nothing, on a host that answers: the limit holds for the wait that is under way when the dump is complete. */
 static void ship_silent(void)
 {
@@ -197,13 +293,13 @@ static void ship_silent(void)
         ts_auto_err err = TS_ERR_INIT;
 
         OK(ts_host_local(&local, &err));
-        OK(ts_agent_start(remote, in, &source, &err));
-        OK(ts_agent_start(local, out, &target, &err));
+        OK(ts_agent_start(remote, in, &opts, &source, &err));
+        OK(ts_agent_start(local, out, &opts, &target, &err));
         OK(ts_ship_begin(source, target, NULL, 2000, &s, &err));
-        lab_shell("pkill -STOP -f ^/var/lib/tranship/agent/");
+        lab_shell("pkill --ns $$ --nslist pid -STOP -f ^/var/lib/tranship/agent/");
         ts_ship_end(s, true);
         FAILS(ts_ship_wait(s, NULL, NULL, &st, &err), TS_ETIMEOUT);
-        lab_shell("pkill -KILL -f ^/var/lib/tranship/agent/");
+        lab_shell("pkill --ns $$ --nslist pid -KILL -f ^/var/lib/tranship/agent/");
         ts_ship_free(TS_TAKE(s));
         ts_agent_free(TS_TAKE(source));
         ts_agent_free(TS_TAKE(target));
@@ -212,5 +308,5 @@ static void ship_silent(void)
         ts_host_free(remote);
 }
 
-const struct test_case ship_cases[] = { CASE(ship_between), CASE(ship_trees),  CASE(ship_checks_its_program),
-                                        CASE(ship_killed),  CASE(ship_silent), CASES_END };
+const struct test_case ship_cases[] = { CASE(ship_between), CASE(ship_trees),      CASE(ship_checks_its_program), CASE(ship_killed),
+                                        CASE(ship_silent),  CASE(ship_reconnects), CASE(ship_does_not_reconnect), CASES_END };

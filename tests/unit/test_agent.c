@@ -27,7 +27,7 @@ static void *serve(void *arg)
         struct agent *a = arg;
         ts_auto_err failed = TS_ERR_INIT;
 
-        (void)ts_agent_serve(a->theirs, a->theirs, "test", &failed);
+        (void)ts_agent_serve(a->theirs, a->theirs, "test", "", &failed);
         (void)close(a->theirs);
         return NULL;
 }
@@ -44,6 +44,7 @@ static void say_hello(int fd, uint32_t version)
         ts_frame_begin(&f, TS_FRAME_HELLO);
         UNIT_OK(ts_put_u32(&f, version, &err));
         UNIT_OK(ts_put_text(&f, "test", &err));
+        UNIT_OK(ts_put_text(&f, "", &err));
         put(fd, &f);
 }
 

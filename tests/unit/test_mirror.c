@@ -95,8 +95,8 @@ static void copies_follow(void)
         ts_auto_err err = TS_ERR_INIT;
         struct stat st;
 
-        UNIT_OK(ts_mirror_start(p.host, p.copies, ID, TS_SIDE_SOURCE, &source, &err));
-        UNIT_OK(ts_mirror_start(p.host, p.copies, ID, TS_SIDE_TARGET, &target, &err)); /* two engines of one machine */
+        UNIT_OK(ts_mirror_start(p.host, p.copies, ID, TS_SIDE_SOURCE, false, &source, &err));
+        UNIT_OK(ts_mirror_start(p.host, p.copies, ID, TS_SIDE_TARGET, false, &target, &err)); /* two engines of one machine */
         add(j, source);
         UNIT_OK(ts_journal_note(j, "back\\slash \\n \"quotes\" 'single' $HOME `x` %s ü  two blanks ", &err));
         add(j, target);
@@ -126,11 +126,11 @@ static void an_old_copy_is_replaced(void)
         ts_auto_str text = TS_STR_INIT;
         ts_auto_err err = TS_ERR_INIT;
 
-        UNIT_OK(ts_mirror_start(p.host, p.copies, ID, TS_SIDE_TARGET, &m, &err));
+        UNIT_OK(ts_mirror_start(p.host, p.copies, ID, TS_SIDE_TARGET, false, &m, &err));
         add(j, m);
         UNIT_OK(ts_journal_set_stage(j, TS_STAGE_ARMED, NULL, &err));
         ts_mirror_free(m); /* it dies */
-        UNIT_OK(ts_mirror_start(p.host, p.copies, ID, TS_SIDE_TARGET, &m, &err));
+        UNIT_OK(ts_mirror_start(p.host, p.copies, ID, TS_SIDE_TARGET, false, &m, &err));
         UNIT_OK(ts_file_read(file, 4096, &text, &err));
         CU_ASSERT_PTR_NOT_NULL(strstr(ts_str_cstr(&text), "armed"));
         ts_journal_free(j);
@@ -142,6 +142,47 @@ static void an_old_copy_is_replaced(void)
         ts_mirror_free(m);
 }
 
+static int append_to_slot(void *ctx, const char *line, size_t len, struct ts_err *err)
+{
+        struct ts_mirror **slot = ctx;
+        struct ts_journal_mirror hook = ts_mirror_hook(*slot);
+
+        return hook.append(hook.ctx, line, len, err);
+}
+
+/* The connection of a copy broke: another one takes its place and has everything; but not where somebody else has taken it away. */
+static void renewed_unless_taken(void)
+{
+        AUTO_PLACE p = place_new();
+        struct ts_mirror *m = NULL;
+        ts_auto(ts_journal) struct ts_journal *j = journal(&p, ID, "web");
+        ts_auto_free char *file = ts_fmt("%s/" ID ".source", p.copies), *taken = ts_fmt("%s.taken", file);
+        ts_auto_err err = TS_ERR_INIT;
+        struct ts_journal_mirror hook;
+
+        UNIT_FAILS(ts_mirror_start(p.host, p.copies, ID, TS_SIDE_SOURCE, true, &m, &err), TS_ECOMMAND); /* there was none */
+        UNIT_OK(ts_mirror_start(p.host, p.copies, ID, TS_SIDE_SOURCE, false, &m, &err));
+        hook = (struct ts_journal_mirror){ .append = append_to_slot, .ctx = &m };
+        UNIT_OK(ts_journal_add_mirror(j, &hook, &err));
+        CU_ASSERT_FALSE(ts_journal_mirrors_broken(j));
+        CU_ASSERT_EQUAL(hook.append(hook.ctx, "rubbish\n", 8, NULL), -1); /* it ends */
+        UNIT_OK(ts_journal_note(j, "lost", &err));
+        CU_ASSERT_TRUE(ts_journal_mirrors_broken(j));
+        UNIT_FAILS(ts_journal_set_stage(j, TS_STAGE_RESTORE_SENT, NULL, &err), TS_EIO);
+        ts_mirror_free(TS_TAKE(m));
+        UNIT_OK(ts_mirror_start(p.host, p.copies, ID, TS_SIDE_SOURCE, true, &m, &err));
+        UNIT_OK(ts_journal_renew_mirror(j, hook.ctx, &err));
+        CU_ASSERT_FALSE(ts_journal_mirrors_broken(j));
+        UNIT_OK(ts_journal_set_stage(j, TS_STAGE_RESTORE_SENT, NULL, &err));
+        same(&p, ID, "source");
+        ts_mirror_free(TS_TAKE(m));
+        CU_ASSERT_EQUAL(rename(file, taken), 0);
+        UNIT_FAILS(ts_mirror_start(p.host, p.copies, ID, TS_SIDE_SOURCE, true, &m, &err), TS_ECOMMAND);
+        UNIT_OK(ts_file_write_atomic(file, "{}\n", 3, 0600, &err)); /* and writes there itself */
+        UNIT_FAILS(ts_mirror_start(p.host, p.copies, ID, TS_SIDE_SOURCE, true, &m, &err), TS_ECOMMAND);
+        CU_ASSERT_PTR_NULL(m);
+}
+
 static void cannot_start(void)
 {
         AUTO_PLACE p = place_new();
@@ -150,9 +191,9 @@ static void cannot_start(void)
         ts_auto_err err = TS_ERR_INIT;
 
         UNIT_OK(ts_file_write_atomic(file, "x", 1, 0600, &err));
-        UNIT_FAILS(ts_mirror_start(p.host, file, ID, TS_SIDE_SOURCE, &m, &err), TS_ECOMMAND);
-        UNIT_FAILS(ts_mirror_start(p.host, "/proc/none", ID, TS_SIDE_SOURCE, &m, &err), TS_ECOMMAND);
-        UNIT_FAILS(ts_mirror_start(p.host, p.copies, "../x", TS_SIDE_SOURCE, &m, &err), TS_EINTERNAL);
+        UNIT_FAILS(ts_mirror_start(p.host, file, ID, TS_SIDE_SOURCE, false, &m, &err), TS_ECOMMAND);
+        UNIT_FAILS(ts_mirror_start(p.host, "/proc/none", ID, TS_SIDE_SOURCE, false, &m, &err), TS_ECOMMAND);
+        UNIT_FAILS(ts_mirror_start(p.host, p.copies, "../x", TS_SIDE_SOURCE, false, &m, &err), TS_EINTERNAL);
         UNIT_FAILS(ts_mirror_remove(p.host, p.copies, "", TS_SIDE_SOURCE, &err), TS_EINTERNAL);
         CU_ASSERT_PTR_NULL(m);
 }
@@ -168,7 +209,7 @@ static void breaks(void)
         struct ts_journal_mirror hook;
         uint64_t from_us;
 
-        UNIT_OK(ts_mirror_start(p.host, p.copies, ID, TS_SIDE_SOURCE, &m, &err));
+        UNIT_OK(ts_mirror_start(p.host, p.copies, ID, TS_SIDE_SOURCE, false, &m, &err));
         UNIT_OK(ts_mkdir_p(in_the_way, 0700, &err));
         hook = ts_mirror_hook(m);
         (void)ts_journal_add_mirror(j, &hook, &err); /* mv moves it into the directory: GNU's says yes; then the file is not one */
@@ -191,7 +232,7 @@ static int full_disk(const struct place *p)
         if (ts_mkdir_p(p->copies, 0700, NULL) < 0 || unshare(CLONE_NEWNS) < 0 || mount("none", "/", "none", MS_REC | MS_PRIVATE, "") < 0 ||
             mount("tmpfs", p->copies, "tmpfs", 0, "size=8k") < 0)
                 return 77;
-        if (ts_mirror_start(p->host, p->copies, ID, TS_SIDE_TARGET, &m, &err) < 0)
+        if (ts_mirror_start(p->host, p->copies, ID, TS_SIDE_TARGET, false, &m, &err) < 0)
                 return 2;
         add(j, m);
         for (int i = 0; i < 100; i++)
@@ -229,7 +270,7 @@ static void make_copy(const struct place *p, const char *id, const char *name, e
         ts_auto_free char *file = ts_fmt("%s/%s.jsonl", p->journals, id);
         ts_auto_err err = TS_ERR_INIT;
 
-        UNIT_OK(ts_mirror_start(p->host, p->copies, id, side, &m, &err));
+        UNIT_OK(ts_mirror_start(p->host, p->copies, id, side, false, &m, &err));
         add(j, m);
         if (stage > TS_STAGE_BEGUN)
                 UNIT_OK(ts_journal_set_stage(j, stage, NULL, &err));
@@ -292,7 +333,7 @@ static void reading_stops_the_writer(void)
         struct ts_mirror_copies c = { 0 };
         ts_auto_err err = TS_ERR_INIT;
 
-        UNIT_OK(ts_mirror_start(p.host, p.copies, ID, TS_SIDE_SOURCE, &m, &err));
+        UNIT_OK(ts_mirror_start(p.host, p.copies, ID, TS_SIDE_SOURCE, false, &m, &err));
         add(j, m);
         UNIT_OK(ts_journal_set_stage(j, TS_STAGE_CHECKPOINTED, NULL, &err));
         CU_ASSERT_EQUAL(found(&p, "web", &c), 1);
@@ -307,10 +348,15 @@ static void reading_stops_the_writer(void)
         CU_ASSERT_EQUAL(found(&p, "web", &c), 0);
 }
 
-static CU_TestInfo tests[] = {
-        UNIT(copies_follow), UNIT(an_old_copy_is_replaced),  UNIT(cannot_start), UNIT(breaks), UNIT(disk_of_the_host_is_full),
-        UNIT(fetching),      UNIT(reading_stops_the_writer), CU_TEST_INFO_NULL
-};
+static CU_TestInfo tests[] = { UNIT(copies_follow),
+                               UNIT(an_old_copy_is_replaced),
+                               UNIT(renewed_unless_taken),
+                               UNIT(cannot_start),
+                               UNIT(breaks),
+                               UNIT(disk_of_the_host_is_full),
+                               UNIT(fetching),
+                               UNIT(reading_stops_the_writer),
+                               CU_TEST_INFO_NULL };
 
 int main(int argc, char **argv)
 {

@@ -5,7 +5,7 @@
  * An agent's directory holds dumps (WATCH, FINISH) or is a tree that is brought over as it is (SCAN), not both.
  *
  * Who sends what (fields in brackets, in order; s: text of at most 4096 bytes, d: the rest of the body):
- *   both     HELLO   [u32 version, s tool]
+ *   both     HELLO   [u32 version, s tool, s name]   where others may join the agent (join.h); "" of tranship, and of an agent in its own process
  *   to both  ROOT    [s directory]                 what the agent may touch from here on; one, named by the migration; READY when it is there
  *   to source WATCH  [s name]                      a dump is about to be made in that directory of the root (".": the root): send its pages while they are written
  *            FINISH  [u32 final]                   it is complete: send the rest
@@ -37,7 +37,7 @@
 #include "base/str.h"
 #include <stdint.h>
 
-#define TS_AGENT_VERSION 1U
+#define TS_AGENT_VERSION 2U
 #define TS_FRAME_MAX ((size_t)1 << 20) /* bytes of a body */
 #define TS_FRAME_TEXT_MAX 4096U
 

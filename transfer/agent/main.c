@@ -1,4 +1,7 @@
-/* The agent as a program: copied to a host by tranship and started over SSH, it talks on its standard input and output and ends with them. */
+/* The agent as a program: copied to a host by tranship and started over SSH, it talks on its standard input and output, and ends when nobody talks to it any more. */
+#include "base/mem.h"
+#include "transfer/agent/join.h"
+#include "transfer/agent/link.h"
 #include "transfer/agent/serve.h"
 
 #include <signal.h>
@@ -6,7 +9,25 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <unistd.h>
+
+#define PATIENCE_MS 90000U /* without a connection; longer than tranship tries to make one anew */
+#define LAST_WORDS_MS 5000U
+
+static int serve(struct ts_err *err)
+{
+        char name[TS_JOIN_NAME_MAX];
+        ts_auto(ts_link) struct ts_link *l = NULL;
+        ts_auto_fd int fd = -1;
+        int listening = ts_join_listen(name, err), rc;
+
+        if (listening < 0 || ts_link_new(&(struct ts_link_opts){ .listen_fd = listening, .patience_ms = PATIENCE_MS }, &l, &fd, err) < 0 ||
+            ts_link_add(l, STDIN_FILENO, STDOUT_FILENO, -1, err) < 0)
+                return -1;
+        rc = ts_agent_serve(fd, fd, TS_VERSION, name, err);
+        (void)close(TS_TAKE_FD(fd));
+        ts_link_end(l, LAST_WORDS_MS);
+        return rc;
+}
 
 int main(int argc, char **argv)
 {
@@ -17,6 +38,8 @@ int main(int argc, char **argv)
                 (void)puts("tranship-agent " TS_VERSION);
                 return 0;
         }
+        if (argc == 3 && !strcmp(argv[1], "join"))
+                return ts_join_main(argv[2]);
         if (argc != 1) {
                 (void)fputs("tranship-agent: started by tranship, not by hand\n", stderr);
                 return 2;
@@ -27,7 +50,7 @@ int main(int argc, char **argv)
                 files.rlim_cur = files.rlim_max;
                 (void)setrlimit(RLIMIT_NOFILE, &files);
         }
-        if (ts_agent_serve(STDIN_FILENO, STDOUT_FILENO, TS_VERSION, &err) == 0)
+        if (serve(&err) == 0)
                 return 0;
         (void)fprintf(stderr, "tranship-agent: %s\n", ts_err_message(&err));
         return 1;

@@ -30,16 +30,16 @@ struct agent {
         bool watching;
 };
 
-static int hello(struct agent *a, struct ts_frame *f, const char *tool, struct ts_err *err)
+static int hello(struct agent *a, struct ts_frame *f, const char *tool, const char *listens, struct ts_err *err)
 {
         struct ts_unpack u;
-        ts_auto_free char *theirs = NULL;
+        ts_auto_free char *theirs = NULL, *nowhere = NULL;
         uint32_t version;
         int n;
 
         ts_frame_begin(&a->reply, TS_FRAME_HELLO);
         if (ts_put_u32(&a->reply, TS_AGENT_VERSION, err) < 0 || ts_put_text(&a->reply, tool, err) < 0 ||
-            ts_frame_write(a->out, &a->reply, 0, false, err) < 0)
+            ts_put_text(&a->reply, listens, err) < 0 || ts_frame_write(a->out, &a->reply, 0, false, err) < 0)
                 return -1;
         n = ts_frame_read(a->in, f, 0, false, err);
         if (n <= 0)
@@ -47,6 +47,7 @@ static int hello(struct agent *a, struct ts_frame *f, const char *tool, struct t
         u = ts_unpack(f);
         version = ts_get_u32(&u);
         theirs = ts_get_text(&u);
+        nowhere = ts_get_text(&u);
         if (f->type != TS_FRAME_HELLO || ts_unpack_end(&u, f, err) < 0)
                 return ts_err_set(err, TS_EPROTO, "the first message is no hello");
         return version == TS_AGENT_VERSION
@@ -265,10 +266,10 @@ static int watch(struct agent *a, struct ts_err *err)
         return 1;
 }
 
-static int serve(struct agent *a, const char *tool, struct ts_err *err)
+static int serve(struct agent *a, const char *tool, const char *listens, struct ts_err *err)
 {
         ts_auto_frame f = { 0 };
-        int n = hello(a, &f, tool, err) < 0 ? -1 : 1;
+        int n = hello(a, &f, tool, listens, err) < 0 ? -1 : 1;
 
         ts_alive_set(a->out);
 
@@ -280,11 +281,11 @@ static int serve(struct agent *a, const char *tool, struct ts_err *err)
         return n;
 }
 
-int ts_agent_serve(int in_fd, int out_fd, const char *tool, struct ts_err *err)
+int ts_agent_serve(int in_fd, int out_fd, const char *tool, const char *listens, struct ts_err *err)
 {
         struct agent a = { .in = in_fd, .out = out_fd, .pack = ts_pack_new() };
         ts_auto_err failed = TS_ERR_INIT;
-        int rc = a.pack ? serve(&a, tool, &failed) : ts_err_set(&failed, TS_ENOMEM, "out of memory");
+        int rc = a.pack ? serve(&a, tool, listens, &failed) : ts_err_set(&failed, TS_ENOMEM, "out of memory");
 
         if (rc < 0) {
                 ts_auto_free char *text = ts_printable(ts_err_message(&failed), strlen(ts_err_message(&failed)), 1000);

@@ -4,7 +4,7 @@
 
 #include "base/err.h"
 
-/* Serves until in_fd ends (0), or something failed: then the other side was told with an ERROR (-1). Does not close the descriptors. tool: for HELLO. */
-int ts_agent_serve(int in_fd, int out_fd, const char *tool, struct ts_err *err);
+/* Serves until in_fd ends (0), or something failed: then the other side was told with an ERROR (-1). Does not close the descriptors. For HELLO: tool, and where others may join (join.h) or "". */
+int ts_agent_serve(int in_fd, int out_fd, const char *tool, const char *listens, struct ts_err *err);
 
 #endif

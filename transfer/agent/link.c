@@ -1,0 +1,640 @@
+/* See link.h. Decides which strand carries what, and when the stream is at its end. */
+#include "transfer/agent/link.h"
+
+#include "base/clock.h"
+#include "base/io.h"
+#include "transfer/agent/join.h"
+#include "transfer/agent/strand.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#define STRANDS_MAX 32U
+#define DROPS_MAX 64U
+#define BLOCKS_MAX 1024U      /* not taken yet, in one direction: many small ones are no way to fill a memory */
+#define PAIR_BUFFER (1 << 20) /* asked for */
+#define ACK_AFTER (TS_LINK_WINDOW / 8)
+
+struct ts_link {
+        /* Never changes */
+        bool names;
+        int listen_fd, wake_fd;
+        pthread_t thread;
+        bool has_thread;
+
+        pthread_mutex_t lock; /* for these: */
+        pthread_cond_t changed;
+        struct ts_strand *adding;
+        struct ts_link_state state;
+        uint64_t next_name;
+        unsigned patience_ms;
+        bool stop, forsaken;
+
+        /* The thread's: */
+        int fd;             /* our end of the pair */
+        bool gone;          /* the program closed its end: nobody reads */
+        bool wrong;         /* nonsense came */
+        ts_deadline lonely; /* without a strand: until then */
+        struct ts_strand *strands;
+        struct {
+                struct ts_block *first, *last; /* not taken by the other side yet, in order */
+                struct ts_block *next;         /* NULL, or no block before this one still has to be given to a strand */
+                unsigned n;
+                uint64_t end, taken; /* offsets: of what comes next; before it the other side has taken everything */
+                bool ended;
+        } out;
+        struct {
+                struct ts_block *first; /* not taken by the program yet, in order; perhaps with gaps */
+                unsigned n;
+                size_t done;          /* bytes of the first one that the program has */
+                uint64_t taken, told; /* offsets: taken by the program; told to the other side */
+                bool ended;
+        } in;
+        uint64_t drops[DROPS_MAX];  /* names of the strands lost last, */
+        size_t n_drops, told_drops; /* and how many of them were told */
+        unsigned char buf[TS_BLOCK_MAX];
+};
+
+static void wake(struct ts_link *l)
+{
+        uint64_t one = 1;
+
+        (void)!write(l->wake_fd, &one, sizeof(one));
+}
+
+static uint64_t size_of(const struct ts_block *b)
+{
+        return b->kind == TS_BLOCK_END ? 1 : b->len;
+}
+
+/* ---- out ---- */
+
+static int append(struct ts_link *l, enum ts_block_kind kind, size_t len)
+{
+        struct ts_block *b = ts_block_new(kind, l->out.end, l->buf, len);
+
+        if (!b)
+                return -1;
+        if (l->out.last)
+                l->out.last->next = b;
+        else
+                l->out.first = b;
+        l->out.last = b;
+        if (!l->out.next)
+                l->out.next = b;
+        l->out.end += size_of(b);
+        l->out.n++;
+        return 0;
+}
+
+/* What was taken goes; a block that is being sent once more stays until it went. */
+static void forget_taken(struct ts_link *l)
+{
+        struct ts_block *b;
+
+        while ((b = l->out.first) && !b->leaving && b->at + size_of(b) <= l->out.taken) {
+                l->out.first = b->next;
+                if (!b->next)
+                        l->out.last = NULL;
+                if (l->out.next == b)
+                        l->out.next = b->next;
+                l->out.n--;
+                free(b);
+        }
+}
+
+static bool wants_more(const struct ts_link *l)
+{
+        return !l->out.ended && l->out.n < BLOCKS_MAX && l->out.end - l->out.taken < TS_LINK_WINDOW;
+}
+
+/* Something was read. */
+static bool read_program(struct ts_link *l)
+{
+        ssize_t n;
+
+        if (!wants_more(l))
+                return false;
+        n = recv(l->fd, l->buf, sizeof(l->buf), MSG_DONTWAIT);
+        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+                return false;
+        if (append(l, n > 0 ? TS_BLOCK_DATA : TS_BLOCK_END, n > 0 ? (size_t)n : 0) < 0) {
+                l->wrong = true;
+                return false;
+        }
+        l->out.ended = n <= 0;
+        l->gone = l->gone || n < 0;
+        return true;
+}
+
+static struct ts_block *next_block(struct ts_link *l)
+{
+        struct ts_block *b = l->out.next;
+
+        while (b && (b->on || b->leaving))
+                b = b->next;
+        l->out.next = b ? b->next : NULL;
+        return b;
+}
+
+static struct ts_block *next_word(struct ts_link *l)
+{
+        struct ts_block *b = NULL;
+
+        if (l->told_drops < l->n_drops) {
+                b = ts_block_new(TS_BLOCK_DROP, l->drops[l->told_drops], NULL, 0);
+                l->told_drops += b != NULL;
+        } else if (l->in.taken - l->in.told >= ACK_AFTER || (l->in.taken != l->in.told && !l->in.first)) {
+                b = ts_block_new(TS_BLOCK_ACK, l->in.taken, NULL, 0);
+                if (b)
+                        l->in.told = l->in.taken;
+        }
+        return b;
+}
+
+/* One whose name is not known could be lost without a word. -1: broken. */
+static int feed(struct ts_link *l, struct ts_strand *s)
+{
+        while (s->name != TS_STRAND_UNNAMED) {
+                int n;
+
+                if (!s->leaving) {
+                        struct ts_block *b = next_word(l);
+
+                        if (!b)
+                                b = next_block(l);
+                        if (!b)
+                                return 0;
+                        ts_strand_give(s, b);
+                }
+                n = ts_strand_send(s);
+                if (n <= 0)
+                        return n;
+                forget_taken(l);
+        }
+        return 0;
+}
+
+/* ---- in ---- */
+
+/* Between two others, where it does not overlap them; the window bounds what there can be. Takes it over. */
+static int take_data(struct ts_link *l, struct ts_block *b)
+{
+        uint64_t end = l->in.taken + TS_LINK_WINDOW + TS_BLOCK_MAX + 1;
+        struct ts_block **at = &l->in.first, *before = NULL;
+
+        while (*at && (*at)->at < b->at) {
+                before = *at;
+                at = &before->next;
+        }
+        /* It came before, by a strand that was given up: blocks never change */
+        if (b->at < l->in.taken || (*at && (*at)->at == b->at) || l->in.ended) {
+                free(b);
+                return 0;
+        }
+        if (b->at > end || b->at + size_of(b) > end || l->in.n > BLOCKS_MAX || (before && before->at + size_of(before) > b->at) ||
+            (*at && b->at + size_of(b) > (*at)->at)) {
+                free(b);
+                return -1;
+        }
+        b->next = *at;
+        *at = b;
+        l->in.n++;
+        return 0;
+}
+
+static int take_word(struct ts_link *l, struct ts_strand *s, const struct ts_block *b)
+{
+        switch (b->kind) {
+        case TS_BLOCK_ACK:
+                if (b->at > l->out.end)
+                        return -1;
+                if (b->at > l->out.taken)
+                        l->out.taken = b->at;
+                forget_taken(l);
+                return 0;
+        case TS_BLOCK_OPEN:
+                if (l->names || s->name != TS_STRAND_UNNAMED || b->at == TS_STRAND_UNNAMED)
+                        return -1;
+                s->name = b->at;
+                return 0;
+        default: /* DROP */
+                if (l->names)
+                        return -1;
+                for (struct ts_strand *other = l->strands; other; other = other->next)
+                        other->broken |= other != s && other->name == b->at;
+                return 0;
+        }
+}
+
+static void drain(struct ts_link *l, struct ts_strand *s)
+{
+        struct ts_block *b = NULL;
+        int n;
+
+        while ((n = ts_strand_receive(s, &b)) == 1) {
+                if (b->kind < TS_BLOCK_ACK) {
+                        n = take_data(l, b);
+                } else {
+                        n = take_word(l, s, b);
+                        free(b);
+                }
+                if (n < 0) {
+                        n = -2;
+                        break;
+                }
+        }
+        l->wrong |= n == -2;
+        s->broken |= n < 0;
+}
+
+/* The block that comes next for the program, or NULL. */
+static struct ts_block *deliverable(const struct ts_link *l)
+{
+        return l->in.first && l->in.first->at + l->in.done == l->in.taken ? l->in.first : NULL;
+}
+
+/* Something was written. */
+static bool write_program(struct ts_link *l)
+{
+        struct ts_block *b = deliverable(l);
+        ssize_t n;
+
+        if (!b)
+                return false;
+        if (b->kind == TS_BLOCK_END) {
+                l->in.ended = true;
+                l->in.taken++;
+                (void)shutdown(l->fd, SHUT_WR);
+        } else {
+                n = l->gone ? (ssize_t)(b->len - l->in.done)
+                            : send(l->fd, b->data + l->in.done, b->len - l->in.done, MSG_DONTWAIT | MSG_NOSIGNAL);
+                if (n < 0 && (errno == EAGAIN || errno == EINTR))
+                        return false;
+                if (n < 0) {
+                        l->gone = true;
+                        return true;
+                }
+                l->in.done += (size_t)n;
+                l->in.taken += (uint64_t)n;
+                if (l->in.done < b->len)
+                        return true;
+        }
+        l->in.done = 0;
+        l->in.n--;
+        l->in.first = b->next;
+        free(b);
+        return true;
+}
+
+/* ---- strands ---- */
+
+static void count(struct ts_link *l)
+{
+        unsigned n = 0;
+
+        for (const struct ts_strand *s = l->strands; s; s = s->next)
+                n++;
+        (void)pthread_mutex_lock(&l->lock);
+        l->state.strands = n;
+        l->lonely = n || l->adding ? 0 : ts_deadline_in_ms(l->patience_ms ? l->patience_ms : 1);
+        (void)pthread_cond_broadcast(&l->changed);
+        (void)pthread_mutex_unlock(&l->lock);
+}
+
+/* Its blocks are to be given to others, and what was said on it is said again. */
+static void lose(struct ts_link *l, struct ts_strand *s)
+{
+        uint64_t again = 0;
+
+        for (struct ts_block *b = l->out.first; b; b = b->next) {
+                if (b->on != s)
+                        continue;
+                b->on = NULL;
+                b->leaving = false;
+                again += b->len;
+        }
+        l->out.next = l->out.first;
+        l->in.told = 0;
+        if (l->names) {
+                if (l->n_drops == DROPS_MAX)
+                        memmove(l->drops, l->drops + 1, --l->n_drops * sizeof(*l->drops));
+                l->drops[l->n_drops++] = s->name;
+        }
+        l->told_drops = 0;
+        ts_strand_free(s);
+        (void)pthread_mutex_lock(&l->lock);
+        l->state.lost++;
+        l->state.again += again;
+        (void)pthread_mutex_unlock(&l->lock);
+}
+
+/* Some were. */
+static bool lose_broken(struct ts_link *l)
+{
+        struct ts_strand **at = &l->strands;
+        bool some = false;
+
+        while (*at) {
+                struct ts_strand *s = *at;
+
+                if (!s->broken) {
+                        at = &s->next;
+                        continue;
+                }
+                *at = s->next;
+                lose(l, s);
+                some = true;
+        }
+        if (some) {
+                forget_taken(l);
+                count(l);
+        }
+        return some;
+}
+
+static void take_added(struct ts_link *l)
+{
+        struct ts_strand *s;
+        uint64_t nothing;
+
+        (void)!read(l->wake_fd, &nothing, sizeof(nothing));
+        (void)pthread_mutex_lock(&l->lock);
+        s = TS_TAKE(l->adding);
+        (void)pthread_mutex_unlock(&l->lock);
+        while (s) {
+                struct ts_strand *next = s->next;
+
+                if (l->names) {
+                        struct ts_block *b = ts_block_new(TS_BLOCK_OPEN, l->next_name, NULL, 0);
+
+                        s->name = l->next_name++;
+                        if (b)
+                                ts_strand_give(s, b);
+                        l->wrong |= !b;
+                }
+                s->next = l->strands;
+                l->strands = s;
+                s = next;
+        }
+        count(l);
+}
+
+static void let_in(struct ts_link *l)
+{
+        int fds[2], conn;
+
+        if (ts_join_accept(l->listen_fd, fds, &conn) == 0)
+                (void)ts_link_add(l, fds[0], fds[1], conn, NULL);
+}
+
+/* ---- the thread ---- */
+
+static bool work(struct ts_link *l)
+{
+        bool moved = false;
+
+        for (struct ts_strand *s = l->strands; s; s = s->next)
+                drain(l, s);
+        while (write_program(l))
+                moved = true;
+        while (read_program(l))
+                moved = true;
+        for (struct ts_strand *s = l->strands; s; s = s->next)
+                s->broken |= !s->broken && feed(l, s) < 0;
+        return lose_broken(l) || moved;
+}
+
+/* Both sides have ended the stream, all of it was taken, and the other side was told so. */
+static bool is_finished(const struct ts_link *l)
+{
+        bool told = l->in.told == l->in.taken;
+
+        for (const struct ts_strand *s = l->strands; s; s = s->next)
+                told &= !s->leaving;
+        return l->in.ended && l->out.ended && l->out.taken == l->out.end && told;
+}
+
+static bool is_over(struct ts_link *l)
+{
+        bool alone = !l->strands, stop;
+        uint64_t moved = l->in.taken + l->out.taken;
+
+        (void)pthread_mutex_lock(&l->lock);
+        alone &= !l->adding;
+        stop = l->stop || (alone && (l->forsaken || (l->lonely && ts_deadline_passed(l->lonely))));
+        l->state.moved = moved;
+        if (l->state.ending != (l->in.ended || l->out.ended))
+                (void)pthread_cond_broadcast(&l->changed);
+        l->state.ending = l->in.ended || l->out.ended;
+        (void)pthread_mutex_unlock(&l->lock);
+        return stop || l->wrong || is_finished(l) || (alone && l->in.ended && l->out.ended);
+}
+
+static void await(struct ts_link *l)
+{
+        struct pollfd p[3 + 2 * STRANDS_MAX];
+        nfds_t n = 3;
+        bool deliver = deliverable(l) != NULL;
+
+        p[0] = (struct pollfd){ .fd = l->wake_fd, .events = POLLIN };
+        p[1] = (struct pollfd){ .fd = l->listen_fd, .events = POLLIN };
+        p[2] = (struct pollfd){ .fd = l->fd, .events = (short)((wants_more(l) ? POLLIN : 0) | (deliver ? POLLOUT : 0)) };
+        if (!p[2].events)
+                p[2].fd = -1; /* it would only say POLLHUP, again and again */
+        for (const struct ts_strand *s = l->strands; s && n + 2 <= TS_ARRAY_LEN(p); s = s->next) {
+                p[n++] = (struct pollfd){ .fd = s->in, .events = POLLIN };
+                p[n++] = (struct pollfd){ .fd = s->leaving ? s->out : -1, .events = POLLOUT };
+        }
+        if (poll(p, n, l->strands ? -1 : ts_deadline_poll_ms(l->lonely, -1)) <= 0)
+                return;
+        if (p[0].revents)
+                take_added(l);
+        if (p[1].revents)
+                let_in(l);
+}
+
+static void *run(void *arg)
+{
+        struct ts_link *l = arg;
+
+        count(l);
+        while (!is_over(l)) {
+                if (!work(l))
+                        await(l);
+        }
+        (void)shutdown(l->fd, SHUT_RDWR);
+        (void)close(TS_TAKE_FD(l->fd));
+        for (struct ts_strand *s = l->strands; s; s = s->next)
+                s->broken = true;
+        (void)lose_broken(l);
+        (void)pthread_mutex_lock(&l->lock);
+        l->state.over = true;
+        (void)pthread_cond_broadcast(&l->changed);
+        (void)pthread_mutex_unlock(&l->lock);
+        return NULL;
+}
+
+/* ---- the outside ---- */
+
+static int start(struct ts_link *l, int *ret_fd, struct ts_err *err)
+{
+        int pair[2], size = PAIR_BUFFER, e;
+        sigset_t all, old;
+
+        if (l->wake_fd < 0)
+                return ts_err_set(err, TS_EINTERNAL, "no descriptors for another stream");
+        if (ts_socketpair(pair, err) < 0)
+                return -1;
+        for (int i = 0; i < 2; i++)
+                (void)setsockopt(pair[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+        l->fd = pair[1];
+        sigfillset(&all); /* signals are for the main thread */
+        (void)pthread_sigmask(SIG_SETMASK, &all, &old);
+        e = pthread_create(&l->thread, NULL, run, l);
+        (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
+        l->has_thread = e == 0;
+        if (e) {
+                (void)close(pair[0]);
+                return ts_err_errno(err, e, "cannot start a thread");
+        }
+        *ret_fd = pair[0];
+        return 0;
+}
+
+int ts_link_new(const struct ts_link_opts *o, struct ts_link **ret, int *ret_fd, struct ts_err *err)
+{
+        ts_auto(ts_link) struct ts_link *l = calloc(1, sizeof(*l));
+        pthread_condattr_t monotonic;
+
+        if (!l) {
+                ts_closep(&o->listen_fd);
+                return ts_err_set(err, TS_ENOMEM, "out of memory");
+        }
+        l->names = o->names;
+        l->listen_fd = o->listen_fd;
+        l->patience_ms = o->patience_ms;
+        l->fd = -1;
+        l->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        (void)pthread_mutex_init(&l->lock, NULL);
+        (void)pthread_condattr_init(&monotonic);
+        (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+        (void)pthread_cond_init(&l->changed, &monotonic);
+        (void)pthread_condattr_destroy(&monotonic);
+        if (start(l, ret_fd, err) < 0)
+                return -1;
+        *ret = TS_TAKE(l);
+        return 0;
+}
+
+int ts_link_add(struct ts_link *l, int in, int out, int held, struct ts_err *err)
+{
+        struct ts_strand *s = ts_strand_new(in, out, held);
+        unsigned n = 0;
+        bool taken;
+
+        if (!s)
+                return ts_err_set(err, TS_ENOMEM, "out of memory");
+        (void)pthread_mutex_lock(&l->lock);
+        for (const struct ts_strand *other = l->adding; other; other = other->next)
+                n++;
+        taken = !l->state.over && l->state.strands + n < STRANDS_MAX;
+        if (taken) {
+                s->next = l->adding;
+                l->adding = s;
+        }
+        (void)pthread_mutex_unlock(&l->lock);
+        if (!taken) {
+                ts_strand_free(s);
+                return ts_err_set(err, TS_ECANCELED, "the stream is over, or has strands enough");
+        }
+        wake(l);
+        return 0;
+}
+
+void ts_link_patience(struct ts_link *l, unsigned ms)
+{
+        (void)pthread_mutex_lock(&l->lock);
+        l->patience_ms = ms;
+        (void)pthread_mutex_unlock(&l->lock);
+        wake(l);
+}
+
+void ts_link_forsake(struct ts_link *l, bool forsaken)
+{
+        (void)pthread_mutex_lock(&l->lock);
+        l->forsaken = forsaken;
+        (void)pthread_mutex_unlock(&l->lock);
+        wake(l);
+}
+
+/* lock is held. */
+static bool wait_for_change(struct ts_link *l, const struct timespec *until)
+{
+        return pthread_cond_timedwait(&l->changed, &l->lock, until) == 0;
+}
+
+static struct timespec in_ms(unsigned ms)
+{
+        struct timespec t;
+
+        (void)clock_gettime(CLOCK_MONOTONIC, &t);
+        t.tv_sec += ms / 1000;
+        t.tv_nsec += (long)(ms % 1000) * 1000000;
+        t.tv_sec += t.tv_nsec / 1000000000;
+        t.tv_nsec %= 1000000000;
+        return t;
+}
+
+void ts_link_watch(struct ts_link *l, unsigned ms, struct ts_link_state *state)
+{
+        struct timespec until = in_ms(ms);
+
+        (void)pthread_mutex_lock(&l->lock);
+        while (!l->state.over && l->state.strands == state->strands && l->state.ending == state->ending && wait_for_change(l, &until))
+                ;
+        *state = l->state;
+        (void)pthread_mutex_unlock(&l->lock);
+}
+
+void ts_link_end(struct ts_link *l, unsigned linger_ms)
+{
+        struct timespec until = in_ms(linger_ms);
+
+        (void)pthread_mutex_lock(&l->lock);
+        while (!l->state.over && l->state.strands && wait_for_change(l, &until))
+                ;
+        (void)pthread_mutex_unlock(&l->lock);
+}
+
+void ts_link_free(struct ts_link *l)
+{
+        (void)pthread_mutex_lock(&l->lock);
+        l->stop = true;
+        (void)pthread_mutex_unlock(&l->lock);
+        wake(l);
+        if (l->has_thread)
+                (void)pthread_join(l->thread, NULL);
+        ts_closep(&l->fd);
+        ts_closep(&l->wake_fd);
+        ts_closep(&l->listen_fd);
+        while (l->adding) {
+                struct ts_strand *s = l->adding;
+
+                l->adding = s->next;
+                ts_strand_free(s);
+        }
+        for (struct ts_block *b; (b = l->out.first); free(b))
+                l->out.first = b->next;
+        for (struct ts_block *b; (b = l->in.first); free(b))
+                l->in.first = b->next;
+        (void)pthread_cond_destroy(&l->changed);
+        (void)pthread_mutex_destroy(&l->lock);
+        free(l);
+}

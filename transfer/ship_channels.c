@@ -1,0 +1,236 @@
+/* See ship_channels.h. Decides when a channel is replaced, and when that is given up. */
+#include "transfer/ship_channels.h"
+
+#include "base/io.h"
+#include "base/log.h"
+#include "transfer/agent/join.h"
+#include "transfer/agent/link.h"
+#include "transfer/host_impl.h"
+#include "transfer/streams.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+#define CHANNELS_MAX 16U
+#define NOW ((ts_deadline)1) /* has always passed */
+#define END_MS 1000          /* for saying good-bye */
+#define AGAIN_MS 200U        /* between tries; doubled up to: */
+#define AGAIN_MAX_MS 3000U
+#define IDLE_BYTES (1U << 20) /* less than that in a measurement says nothing about the link */
+
+struct ts_channels {
+        struct ts_host *host;
+        const char *who; /* borrowed */
+        char *program, *name;
+        struct ts_link *link;
+        int stop_fd; /* event */
+        pthread_t keeper;
+        bool has_keeper;
+        /* The keeper's, once there is one: */
+        struct ts_proc *procs[CHANNELS_MAX]; /* [0]: the agent itself */
+        bool gone;                           /* the agent is */
+        unsigned lost;                       /* that were told */
+        unsigned found;                      /* of them, so many have another one instead, … */
+        uint64_t found_us;                   /* … since then */
+        bool trying;                         /* that it is unreachable was told */
+        struct ts_streams streams;
+        unsigned wanted;
+};
+
+/* The process's descriptor becomes a strand. */
+static int add(struct ts_channels *c, struct ts_proc *p, struct ts_err *err)
+{
+        int fd = TS_TAKE_FD(p->fd);
+
+        return ts_link_add(c->link, fd, fd, -1, err);
+}
+
+static int start(struct ts_channels *c, struct ts_err *err)
+{
+        const char *const argv[] = { c->program, NULL };
+
+        return ts_host_start(c->host, argv, &c->procs[0], err) < 0 ? -1 : add(c, c->procs[0], err);
+}
+
+int ts_channels_new(struct ts_host *h, const char *program, unsigned streams, struct ts_channels **ret, int *ret_fd, struct ts_err *err)
+{
+        ts_auto(ts_channels) struct ts_channels *c = calloc(1, sizeof(*c));
+        int fd = -1;
+
+        if (!c)
+                return ts_err_set(err, TS_ENOMEM, "out of memory");
+        c->host = h;
+        c->who = ts_host_name(h);
+        c->program = ts_strdup0(program);
+        c->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        c->wanted = streams && streams < CHANNELS_MAX ? streams : streams ? CHANNELS_MAX : 1;
+        c->streams.max = streams ? 1 : TS_STREAMS_AUTO_MAX;
+        if (!c->program || c->stop_fd < 0)
+                return ts_err_set(err, TS_ENOMEM, "no memory or descriptors for another agent");
+        if (ts_link_new(&(struct ts_link_opts){ .names = true, .listen_fd = -1, .patience_ms = UINT32_MAX }, &c->link, &fd, err) < 0)
+                return -1;
+        if (start(c, err) < 0) {
+                ts_closep(&fd);
+                return -1;
+        }
+        ts_link_forsake(c->link, true); /* until the agent has said where it listens */
+        *ret = TS_TAKE(c);
+        *ret_fd = fd;
+        return 0;
+}
+
+/* ---- the keeper ---- */
+
+/* Processes that have ended. What the agent itself ended with, and that nobody is there to join, is final; a connection that broke is not. */
+static void reap(struct ts_channels *c)
+{
+        for (unsigned i = 0; i < CHANNELS_MAX; i++) {
+                ts_auto_err failed = TS_ERR_INIT;
+                int status = -1;
+
+                if (!c->procs[i])
+                        continue;
+                if (ts_proc_wait(c->procs[i], NOW, &status, &failed) < 0 && failed.code == TS_ETIMEOUT)
+                        continue;
+                ts_debug("agent on '%s', channel %u: %s, status %d", c->who, i, ts_err_is_set(&failed) ? ts_err_message(&failed) : "ended",
+                         status);
+                c->gone |= !ts_err_is_set(&failed) && (i == 0 || status == TS_JOIN_GONE);
+                ts_proc_free(TS_TAKE(c->procs[i]));
+        }
+}
+
+static bool stopped(const struct ts_channels *c, unsigned ms)
+{
+        struct pollfd p = { .fd = c->stop_fd, .events = POLLIN };
+
+        return poll(&p, 1, (int)ms) > 0;
+}
+
+static int join_agent(struct ts_channels *c, struct ts_err *err)
+{
+        const char *const argv[] = { c->program, "join", c->name, NULL };
+        const struct ts_start_opts o = { .err_max = TS_STDERR_TAIL, .fresh = true, .stop_fd = c->stop_fd };
+        unsigned i = 0;
+
+        while (i < CHANNELS_MAX && (i == 0 || c->procs[i])) /* 0 is not for this */
+                i++;
+        if (i == CHANNELS_MAX)
+                return ts_err_set(err, TS_ELIMIT, "channels enough");
+        return c->host->ops->start(c->host, argv, &o, &c->procs[i], err) < 0 ? -1 : add(c, c->procs[i], err);
+}
+
+static void measure(struct ts_channels *c, const struct ts_link_state *then, const struct ts_link_state *now, uint64_t us)
+{
+        uint64_t bytes = now->moved - then->moved;
+        unsigned n = ts_streams_look(&c->streams, now->strands, bytes, us, bytes < IDLE_BYTES);
+
+        if (n > c->wanted && now->strands == c->wanted)
+                c->wanted = n;
+}
+
+/* Only once it has lasted for a moment: an agent that died is looked for, too, and is none to connect to. */
+static void tell_found(struct ts_channels *c, const struct ts_link_state *st, uint64_t now_us)
+{
+        if (st->lost == c->lost || st->strands < c->wanted)
+                return;
+        if (c->found != st->lost) {
+                c->found = st->lost;
+                c->found_us = now_us;
+        } else if (now_us - c->found_us > (uint64_t)TS_STREAMS_LOOK_MS * 900) {
+                ts_log(TS_LOG_WARNING, "a connection to '%s' was lost and made anew", c->who);
+                c->lost = st->lost;
+                c->trying = false;
+        }
+}
+
+static void tell_trying(struct ts_channels *c, const struct ts_err *failed, bool last)
+{
+        ts_log(last && !c->trying ? TS_LOG_WARNING : TS_LOG_DEBUG, "the connection to '%s' was lost; trying again: %s", c->who,
+               ts_err_message(failed));
+        c->trying |= last;
+}
+
+static void *keep(void *arg)
+{
+        struct ts_channels *c = arg;
+        struct ts_link_state then = { 0 }, st = { .strands = 1 };
+        uint64_t then_us = ts_now_us();
+        unsigned again_ms = AGAIN_MS;
+
+        while (!st.over && !st.ending && !c->gone && !stopped(c, 0)) {
+                ts_auto_err failed = TS_ERR_INIT;
+                uint64_t now_us;
+
+                ts_link_watch(c->link, TS_STREAMS_LOOK_MS, &st);
+                reap(c);
+                now_us = ts_now_us();
+                tell_found(c, &st, now_us);
+                if (st.strands == c->wanted && now_us - then_us >= (uint64_t)TS_STREAMS_LOOK_MS * 1000)
+                        measure(c, &then, &st, now_us - then_us);
+                then = st;
+                then_us = now_us;
+                if (st.over || st.ending || c->gone || st.strands >= c->wanted)
+                        continue;
+                if (join_agent(c, &failed) == 0) {
+                        ts_debug("agent on '%s': %u of %u channels", c->who, st.strands + 1, c->wanted);
+                        again_ms = AGAIN_MS;
+                        continue;
+                }
+                if (stopped(c, 0))
+                        break;
+                tell_trying(c, &failed, st.strands == 0);
+                (void)stopped(c, again_ms);
+                again_ms = again_ms * 2 < AGAIN_MAX_MS ? again_ms * 2 : AGAIN_MAX_MS;
+        }
+        ts_link_forsake(c->link, true);
+        return NULL;
+}
+
+int ts_channels_keep(struct ts_channels *c, const char *name, unsigned patience_ms, struct ts_err *err)
+{
+        sigset_t all, old;
+        int e;
+
+        if (!ts_name_valid(name, TS_JOIN_NAME_MAX - 1))
+                return ts_err_set(err, TS_EPROTO, "it listens under no name");
+        c->name = ts_strdup0(name);
+        if (!c->name)
+                return ts_err_set(err, TS_ENOMEM, "out of memory");
+        ts_link_patience(c->link, patience_ms);
+        ts_link_forsake(c->link, false);
+        sigfillset(&all); /* signals are for the main thread */
+        (void)pthread_sigmask(SIG_SETMASK, &all, &old);
+        e = pthread_create(&c->keeper, NULL, keep, c);
+        (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
+        c->has_keeper = e == 0;
+        return e ? ts_err_errno(err, e, "cannot start a thread") : 0;
+}
+
+void ts_channels_patience(struct ts_channels *c, unsigned patience_ms)
+{
+        ts_link_patience(c->link, patience_ms);
+}
+
+void ts_channels_free(struct ts_channels *c)
+{
+        uint64_t one = 1;
+
+        if (c->stop_fd >= 0)
+                (void)!write(c->stop_fd, &one, sizeof(one));
+        if (c->has_keeper)
+                (void)pthread_join(c->keeper, NULL);
+        if (c->link) {
+                ts_link_end(c->link, END_MS);
+                ts_link_free(c->link);
+        }
+        for (unsigned i = 0; i < CHANNELS_MAX; i++)
+                if (c->procs[i])
+                        ts_proc_free(c->procs[i]);
+        ts_closep(&c->stop_fd);
+        free(c->program);
+        free(c->name);
+        free(c);
+}
