@@ -397,6 +397,7 @@ static int flow_run(struct ts_flow *f, int *ret_fd, struct ts_err *err)
                 (void)close(pair[0]);
                 return ts_err_errno(err, e, "cannot start a thread");
         }
+        (void)pthread_setname_np(f->thread, "ssh"); /* for ps and profiles, as the other names are */
         f->started = true;
         *ret_fd = pair[0];
         return 0;

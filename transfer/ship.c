@@ -179,6 +179,7 @@ static int begin(struct ts_agent *source, struct ts_agent *target, const struct 
         e = pthread_create(&s->thread, NULL, run, s);
         if (e)
                 return ts_err_errno(err, e, "cannot start a thread");
+        (void)pthread_setname_np(s->thread, "ship");
         s->has_thread = true;
         *ret = TS_TAKE(s);
         return 0;

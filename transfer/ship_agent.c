@@ -84,6 +84,8 @@ static int start_local(struct ts_agent *a, struct ts_err *err)
         a->their_fd = fds[1];
         e = pthread_create(&a->thread, NULL, serve, a);
         a->has_thread = e == 0;
+        if (!e)
+                (void)pthread_setname_np(a->thread, "agent");
         return e ? ts_err_errno(err, e, "cannot start a thread") : 0;
 }
 

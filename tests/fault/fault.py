@@ -10,7 +10,7 @@ import lab
 
 COUNT = "i=0; while :; do echo $i; i=$((i+1)); sleep 0.1; done"
 STATES = {0: "target", 5: "target", 1: "source", 2: "source", 3: "source", 4: "source"}  # who has it, by exit status
-FULL = bool(os.environ.get("TRANSHIP_FAULT_FULL"))
+FULL = lab.FULL
 ALL = tuple(lab.PATHS)
 
 

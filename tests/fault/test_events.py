@@ -175,7 +175,7 @@ def late_dump(f):
         f.recover_and_rerun(r, "source")
 
 
-@event(SCP, IN_PLACE, DOCKER)
+@event(IN_PLACE, DOCKER)
 def late_restore(f):
     """The same with the restore's: the target stays as it is."""
     f.start()
@@ -322,7 +322,7 @@ def source_engine_restarted_after_the_freeze(f):
 # ---- the target cannot
 
 
-@event(SCP, IN_PLACE, DOCKER)
+@event(IN_PLACE, DOCKER)
 def image_missing(f):
     """It travels; and goes again with a move that does not succeed."""
     f.start()
@@ -628,7 +628,7 @@ for _name, _points in {"restart-policy-back": ("arm:after", "transfer:before"), 
     event(IN_PLACE, DOCKER)(_run)
 
 
-@event(SCP, IN_PLACE, DOCKER)
+@event(IN_PLACE, DOCKER)
 def killed_again_and_again_on_the_way_back(f):
     f.start()
     with f.watch():
@@ -639,7 +639,7 @@ def killed_again_and_again_on_the_way_back(f):
         f.recover_and_rerun(r, "source")
 
 
-@event(SCP, IN_PLACE, DOCKER)
+@event(IN_PLACE, DOCKER)
 def killed_again_and_again_on_the_way_forth(f):
     f.start()
     with f.watch():

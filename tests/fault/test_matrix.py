@@ -36,7 +36,7 @@ def one(phase, point, action):
     return run
 
 
-ALIKE = {"term": ("pre-copy", "transfer"), "hup": ("prepare", "transfer")}  # the signals take one path: by default the others only here
+ALIKE = {"int": ("pre-copy", "checkpoint", "transfer", "restore"), "term": ("pre-copy", "transfer"), "hup": ("prepare", "transfer")}  # the signals take one path: by default the others only here
 
 
 def wanted(path, phase, action):

@@ -30,6 +30,7 @@ BINARY = os.environ.get("TRANSHIP", str(REPO / "build/dev/tranship"))
 STATE = "/run/tranship-lab"
 LAN_NETNS = "/run/netns/tranship-lan"
 SOCKETS = {"podman": "/run/podman/podman.sock", "docker": "/run/docker.sock"}
+FULL = bool(os.environ.get("TRANSHIP_TESTS_FULL"))  # every case on every path
 PREFIX = "it-"  # of everything a test makes on an engine: what is left over is found by it
 PATHS = {  # the ways a container travels: engine, options of tranship
     "podman-scp": ("podman", ("--transfer", "scp")),

@@ -129,7 +129,7 @@ def counter(t):
     check_report(t, r, name)
 
 
-@case(PODMAN, DOCKER, timeout=300)
+@case(*((PODMAN, DOCKER) if lab.FULL else (PODMAN,)), timeout=300)
 def there_and_back_five_times(t):
     name = start_counter(t)
     here, there = t.src, t.dst
@@ -770,7 +770,7 @@ def local_engines(t):
     same("volume", "kept\n", t.src.exec(name, "cat /data/file"))
 
 
-@case(PODMAN, DOCKER, timeout=240)
+@case(*((PODMAN, DOCKER) if lab.FULL else (DOCKER,)), timeout=240)
 def direct_streamlocal(t):
     """Built where libssh2 forwards sockets (Debian 13): both engines are reached without a helper process."""
     host = t.hosts[0]

@@ -504,6 +504,7 @@ static int start(struct ts_link *l, int *ret_fd, struct ts_err *err)
                 (void)close(pair[0]);
                 return ts_err_errno(err, e, "cannot start a thread");
         }
+        (void)pthread_setname_np(l->thread, "link");
         *ret_fd = pair[0];
         return 0;
 }
