@@ -15,6 +15,7 @@ struct ts_http {
         struct ts_conn conn;
         char error_text[CURL_ERROR_SIZE];
         /* the request under way */
+        CURLcode rc;
         struct ts_header header;
         struct ts_http_answer *answer;
         size_t max_body;
@@ -299,7 +300,7 @@ static int request_headers(const struct ts_http_request *r, struct curl_slist **
         return r->method == TS_POST ? ts_curl_header(ret, r->json ? "Content-Type: application/json" : "Content-Type:", err) : 0;
 }
 
-static int perform(struct ts_http *h, const struct ts_http_request *r, struct curl_slist *headers, struct ts_http_answer *ret,
+static int perform(struct ts_http *h, const struct ts_http_request *r, struct curl_slist *headers, bool fresh, struct ts_http_answer *ret,
                    struct ts_err *err)
 {
         CURLcode rc;
@@ -311,13 +312,15 @@ static int perform(struct ts_http *h, const struct ts_http_request *r, struct cu
         curl_easy_reset(h->easy); /* connections stay */
         ts_curl_setup(h->easy, &h->conn, r->target, headers, h->error_text);
         set_method(h->easy, r);
+        if (fresh)
+                (void)curl_easy_setopt(h->easy, CURLOPT_FRESH_CONNECT, 1L);
         (void)curl_easy_setopt(h->easy, CURLOPT_MAXCONNECTS, 1L);
         (void)curl_easy_setopt(h->easy, CURLOPT_TIMEOUT_MS, (long)(r->timeout_ms ? r->timeout_ms : TS_API_TIMEOUT_MS));
         (void)curl_easy_setopt(h->easy, CURLOPT_HEADERFUNCTION, on_header);
         (void)curl_easy_setopt(h->easy, CURLOPT_HEADERDATA, h);
         (void)curl_easy_setopt(h->easy, CURLOPT_WRITEFUNCTION, on_body);
         (void)curl_easy_setopt(h->easy, CURLOPT_WRITEDATA, h);
-        rc = curl_easy_perform(h->easy);
+        h->rc = rc = curl_easy_perform(h->easy);
         h->answer = NULL;
         if (ts_err_is_set(&h->err)) {
                 if (err && !ts_err_is_set(err))
@@ -332,10 +335,10 @@ static int perform(struct ts_http *h, const struct ts_http_request *r, struct cu
         return 0;
 }
 
-/* A question may be asked again where the connection that was kept for it turned out to be dead. Anything else may have been heard. */
+/* A question may be asked again where the connection turned out to be dead: one that was kept, or dialled ahead of time. Anything else may have been heard; and where none can be made, another try makes none. */
 static bool may_repeat(const struct ts_http *h, const struct ts_http_request *r, const struct ts_err *failed)
 {
-        return r->method == TS_GET && failed->code == TS_ECONNECT && h->header.bytes == 0;
+        return r->method == TS_GET && failed->code == TS_ECONNECT && h->header.bytes == 0 && h->rc != CURLE_COULDNT_CONNECT;
 }
 
 int ts_http_do(struct ts_http *h, const struct ts_http_request *r, struct ts_http_answer *ret, struct ts_err *err)
@@ -345,10 +348,10 @@ int ts_http_do(struct ts_http *h, const struct ts_http_request *r, struct ts_htt
         int rc;
         if (request_headers(r, &headers, err) < 0)
                 return -1;
-        rc = perform(h, r, headers, ret, &failed);
+        rc = perform(h, r, headers, false, ret, &failed);
         if (rc < 0 && may_repeat(h, r, &failed)) {
                 ts_err_clear(&failed);
-                rc = perform(h, r, headers, ret, &failed);
+                rc = perform(h, r, headers, true, ret, &failed);
         }
         curl_slist_free_all(headers);
         if (rc < 0 && err && !ts_err_is_set(err))

@@ -338,6 +338,8 @@ int ts_end_start_service(struct ts_mig *m, struct ts_end *e, struct ts_err *err)
 
         if (ts_journal_intent(m->j, TS_RES_SERVICE, e->side, socket, NULL, NULL, &n, err) < 0)
                 return -1;
+        free(TS_TAKE(e->service_id));
+        free(TS_TAKE(e->service));
         if (ts_host_check(e->host, argv, NULL, &e->service_id, err) < 0)
                 return ts_err_prefix(err, "private Podman service on '%s'", e->ep->label);
         if (ts_journal_res_id(m->j, n, e->service_id, err) < 0 || ts_journal_res_state(m->j, n, TS_RES_MADE, err) < 0)

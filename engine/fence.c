@@ -44,9 +44,10 @@ static const char end_processes_script[] =
 
 #define DOCKER_RUNTIME_STATE "/run/docker/runtime-%s/moby"
 
+/* The latest: one that a rehearsal was lost with is ended, and another one was begun (precopy.c). */
 static const char *service_of(const struct ts_mig *m, enum ts_side side)
 {
-        for (size_t i = 0; i < ts_journal_res_count(m->j); i++) {
+        for (size_t i = ts_journal_res_count(m->j); i-- > 0;) {
                 const struct ts_res *r = ts_journal_res(m->j, i);
 
                 if (r->kind == TS_RES_SERVICE && r->side == side)

@@ -69,8 +69,8 @@ static int make_dir(struct ts_mig *m, const char *parent, struct ts_err *err)
 static const char seen_script[] = "[ \"$(cat -- \"$1/seen\")\" = \"$2\" ]";
 /* $1 what Podman's restore reads, $2 where it lies */
 static const char replace_script[] = "rm -rf --one-file-system -- \"$1\" && ln -s -- \"$2\" \"$1\"";
-/* $1 Docker's directory of a container's checkpoints, $2 where they are to lie: not if there are some */
-static const char link_empty_script[] = "[ ! -d \"$1\" ] || [ -L \"$1\" ] || rmdir -- \"$1\" && ln -s -- \"$2\" \"$1\"";
+/* $1 Docker's directory of a container's checkpoints, $2 where they are to lie: not if there are some, or a person's link */
+static const char link_empty_script[] = "[ ! -d \"$1\" ] || rmdir -- \"$1\" || exit 2; ln -sT -- \"$2\" \"$1\"";
 
 /* Docker writes to and reads from `checkpoints` beside the container; that becomes a link. */
 static int link_checkpoints(struct ts_mig *m, enum ts_side side, const char *bundle, struct ts_err *err)
@@ -78,14 +78,17 @@ static int link_checkpoints(struct ts_mig *m, enum ts_side side, const char *bun
         struct ts_end *e = ts_mig_end(m, side);
         ts_auto_free char *path = ts_fmt("%s/checkpoints", ts_or(bundle, ""));
         const char *const argv[] = { "/bin/sh", "-c", link_empty_script, "sh", path, m->dump_dir, NULL };
+        ts_auto_run r = { 0 };
         unsigned n = 0;
 
         if (!path || path[0] != '/')
                 return ts_err_set(err, TS_EENGINE, "the engine does not say where the container's directory is");
-        if (ts_journal_intent(m->j, TS_RES_LINK, side, path, NULL, "absent", &n, err) < 0)
+        if (ts_journal_intent(m->j, TS_RES_LINK, side, path, m->dump_dir, "absent", &n, err) < 0 || ts_host_run(e->host, argv, NULL, &r, err) < 0)
                 return -1;
-        if (ts_host_check(e->host, argv, NULL, NULL, NULL) < 0)
+        if (r.status == 2)
                 return ts_err_set(err, TS_EREFUSED, "the container has checkpoints of its own on the %s, in '%s': remove them first", ts_side_str(side), path);
+        if (r.status != 0)
+                return ts_err_set(err, TS_ECOMMAND, "cannot make '%s' on the %s a link", path, ts_side_str(side));
         return ts_journal_res_state(m->j, n, TS_RES_MADE, err);
 }
 

@@ -217,6 +217,7 @@ int ts_inventory(struct ts_mig *m, char **ret, struct ts_err *err); /* identifie
 extern const struct ts_run_opts ts_slow_run; /* for commands that remove or move much */
 void ts_sweep_containerd(struct ts_mig *m, struct ts_end *e); /* Docker: temporary copies of our dump, before its directory goes */
 bool ts_undo_pending(const struct ts_journal *j);             /* something the journal lists is neither taken back nor kept */
+int ts_unlink_checkpoints(struct ts_mig *m, struct ts_end *e, const struct ts_res *r, struct ts_err *err); /* a TS_RES_LINK */
 int ts_undo_all(struct ts_mig *m);                             /* number of resources that could not be taken back (they are leftovers) */
 /* Observes, decides, acts, until it is over. Gives the outcome. */
 enum ts_outcome ts_settle(struct ts_mig *m, struct ts_err *ret_why);

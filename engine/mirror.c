@@ -11,23 +11,27 @@
 #define KEEP_MAX 64
 #define ANSWER_MAX 64
 #define SHORT_ID 12
+#define AGAIN ".again" /* … while the one whose connection broke is written anew */
 #define TAKEN ".taken" /* the end of a copy's name when another machine recovers from it */
 
-/* $1: the file; $2: "first", or "again": ours is to be there already, and not to have been taken. Lines that begin with a brace are added; `sync` makes them safe, puts a first batch in the place of an older copy, and is answered. Everything else, and every failure, ends it. One line:
- * shells disagree about newlines in quoted arguments. A host without sync(1) for single files syncs everything.
+/* $1: the file; $2: "first", or "again". Lines that begin with a brace are added; `sync` makes them safe, puts a first batch in the place of an older copy, and is answered. Everything else, and every
+ * failure, ends it. One line: shells disagree about newlines in quoted arguments. A host without sync(1) for single files syncs everything.
  *
  * Whoever recovers from another machine takes the file away before reading it. So this looks, after every batch, whether the name still leads to what it writes: if not, a slow first machine does not get
- * its "ok" for restore-sent, and what was read there is what it had. */
+ * its "ok" for restore-sent, and what was read there is what it had. "again", after a connection broke, therefore first takes our copy away itself: a rename happens once, for one of the two; whoever comes
+ * too late finds nothing, the other machine until the new copy is whole, this one for good. What it took may be the other machine's own by then: then what that one took first is still there. */
 static const char script[] =
         "umask 077; f=$1; d=${f%/*}; c=$f.new; "
-        "[ \"$2\" = first ] || { [ -e \"$f\" ] && [ ! -e \"$f" TAKEN
-        "\" ]; } || { echo 'another machine has taken the migration over' >&2; exit 3; }; "
+        "taken() { echo 'another machine has taken the migration over' >&2; exit 3; }; "
+        "if [ \"$2\" != first ]; then mv -- \"$f\" \"$f" AGAIN "\" 2>/dev/null || taken; "
+        "[ ! -e \"$f" TAKEN "\" ] || { mv -f -- \"$f" AGAIN "\" \"$f\"; taken; }; fi; "
         "mkdir -p \"$d\" && exec 3>\"$c\" || exit 1; echo ready; "
         "while IFS= read -r l; do case $l in "
         "'{'*) printf '%s\\n' \"$l\" >&3 || exit 1;; "
         "sync) { sync \"$c\" || sync; } 2>/dev/null || exit 1; "
-        "if [ \"$c\" != \"$f\" ]; then mv -f \"$c\" \"$f\" && { sync \"$d\" || sync; } 2>/dev/null || exit 1; c=$f; fi; "
-        "[ /proc/self/fd/3 -ef \"$f\" ] || { echo 'another machine has taken the migration over' >&2; exit 3; }; echo ok;; "
+        "if [ \"$c\" != \"$f\" ]; then mv -f \"$c\" \"$f\" && { sync \"$d\" || sync; } 2>/dev/null || exit 1; c=$f; rm -f \"$f" AGAIN
+        "\"; fi; "
+        "[ /proc/self/fd/3 -ef \"$f\" ] || taken; echo ok;; "
         "*) exit 2;; esac; done";
 
 struct ts_mirror {
@@ -127,10 +131,10 @@ void ts_mirror_free(struct ts_mirror *m)
 int ts_mirror_remove(struct ts_host *h, const char *dir, const char *id, enum ts_side side, struct ts_err *err)
 {
         ts_auto_free char *path = copy_path(dir, id, side), *unfinished = path ? ts_fmt("%s.new", path) : NULL,
-                          *taken = path ? ts_fmt("%s" TAKEN, path) : NULL;
-        const char *const argv[] = { "rm", "-f", "--", path, unfinished, taken, NULL };
+                          *taken = path ? ts_fmt("%s" TAKEN, path) : NULL, *again = path ? ts_fmt("%s" AGAIN, path) : NULL;
+        const char *const argv[] = { "rm", "-f", "--", path, unfinished, taken, again, NULL };
 
-        if (!path || !unfinished || !taken)
+        if (!path || !unfinished || !taken || !again)
                 return ts_err_set(err, TS_EINTERNAL, "cannot name the copy of the journal");
         return ts_host_check(h, argv, NULL, NULL, err);
 }

@@ -17,7 +17,7 @@
 #define TS_MIRROR_TIMEOUT_MS 5000 /* for the answer to each record */
 
 struct ts_mirror;
-/* Starts the script for the migration `id`. dir NULL: TS_MIRROR_DIR. again: after a connection broke, in the place of a copy that this process has written; a machine that has taken it meanwhile keeps it: TS_ECOMMAND. Blocks until it is ready: TS_ECOMMAND (not permitted, disk full …), TS_ECONNECT, TS_ETIMEOUT. h must outlive the mirror. */
+/* Starts the script for the migration `id`. dir NULL: TS_MIRROR_DIR. again: after a connection broke, in the place of the copy that this process has written, unless another machine has taken it: TS_ECOMMAND. Blocks until it is ready: TS_ECOMMAND (not permitted, disk full …), TS_ECONNECT, TS_ETIMEOUT. h must outlive the mirror. */
 int ts_mirror_start(struct ts_host *h, const char *dir, const char *id, enum ts_side side, bool again, struct ts_mirror **ret, struct ts_err *err);
 /* What ts_journal_add_mirror() wants; valid while m is. */
 struct ts_journal_mirror ts_mirror_hook(struct ts_mirror *m);

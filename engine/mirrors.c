@@ -4,16 +4,12 @@
 #include "engine/mirror.h"
 #include <stdlib.h>
 
-#define SLOTS 16 /* as many as the journal takes: copies begun, ended ones included */
-
 struct slot {
         struct ts_mirror *mirror; /* NULL: not begun, or ended */
-        enum ts_side side;
+        bool known;               /* to the journal: there was one, and is to be again (mirror.h) */
 };
 struct ts_mirrors {
-        struct slot slots[SLOTS];
-        unsigned n;
-        bool begun[2]; /* by side: there was one, so that it is to be there again (mirror.h) */
+        struct slot slots[2]; /* by side */
 };
 
 static int append(void *ctx, const char *line, size_t len, struct ts_err *err)
@@ -29,36 +25,21 @@ static int append(void *ctx, const char *line, size_t len, struct ts_err *err)
 
 static int begin(struct ts_mig *m, struct ts_end *e, struct ts_err *err)
 {
-        struct ts_journal_mirror hook = { .append = append };
-        struct slot *s;
-
-        if (m->mirrors->n == SLOTS)
-                return ts_err_set(err, TS_ELIMIT, "its connection broke too often");
-        s = &m->mirrors->slots[m->mirrors->n++];
-        s->side = e->side;
-        hook.ctx = s;
-        if (ts_mirror_start(e->host, NULL, m->id, e->side, m->mirrors->begun[e->side], &s->mirror, err) < 0 ||
-            ts_journal_add_mirror(m->j, &hook, err) < 0)
-                return -1;
-        m->mirrors->begun[e->side] = true;
-        return 0;
-}
-
-/* In the place of one whose connection broke. */
-static int mend(struct ts_mig *m, struct slot *s, struct ts_err *err)
-{
-        struct ts_end *e = ts_mig_end(m, s->side);
+        struct slot *s = &m->mirrors->slots[e->side];
+        struct ts_journal_mirror hook = { .append = append, .ctx = s };
 
         ts_mirror_free(TS_TAKE(s->mirror));
-        if (!e->host || !m->mirrors->begun[s->side])
-                return ts_err_set(err, TS_ECONNECT, "the connection of this copy of the journal ended");
-        return ts_mirror_start(e->host, NULL, m->id, s->side, /* again= */ true, &s->mirror, err) < 0
-                       ? -1
-                       : ts_journal_renew_mirror(m->j, s, err);
+        if (ts_mirror_start(e->host, NULL, m->id, e->side, /* again= */ s->known, &s->mirror, err) < 0)
+                return -1;
+        if (s->known)
+                return ts_journal_renew_mirror(m->j, s, err);
+        s->known = ts_journal_add_mirror(m->j, &hook, err) == 0;
+        return s->known ? 0 : -1;
 }
 
 int ts_stage_everywhere(struct ts_mig *m, enum ts_stage stage, struct ts_err *err)
 {
+        struct ts_end *ends[] = { &m->src, &m->dst };
         ts_auto_err first = TS_ERR_INIT;
 
         if (ts_journal_set_stage(m->j, stage, NULL, &first) == 0)
@@ -67,10 +48,10 @@ int ts_stage_everywhere(struct ts_mig *m, enum ts_stage stage, struct ts_err *er
                 ts_err_move(err, &first);
                 return -1;
         }
-        for (unsigned i = 0; i < m->mirrors->n; i++) {
-                struct slot *s = &m->mirrors->slots[i];
+        for (size_t i = 0; i < TS_ARRAY_LEN(ends); i++) {
+                const struct slot *s = &m->mirrors->slots[ends[i]->side];
 
-                if ((!s->mirror || ts_mirror_error(s->mirror)) && mend(m, s, err) < 0)
+                if (s->known && (!s->mirror || ts_mirror_error(s->mirror)) && ends[i]->host && begin(m, ends[i], err) < 0)
                         return ts_err_prefix(err, "the stage '%s' is not in every copy of the journal", ts_stage_str(stage));
         }
         return ts_journal_set_stage(m->j, stage, NULL, err);
@@ -96,9 +77,8 @@ void ts_mirrors_start(struct ts_mig *m)
 
 void ts_mirror_end(struct ts_mig *m, enum ts_side side)
 {
-        for (unsigned i = 0; m->mirrors && i < m->mirrors->n; i++)
-                if (m->mirrors->slots[i].side == side)
-                        ts_mirror_free(TS_TAKE(m->mirrors->slots[i].mirror));
+        if (m->mirrors)
+                ts_mirror_free(TS_TAKE(m->mirrors->slots[side].mirror));
 }
 
 void ts_mirrors_remove(struct ts_mig *m)
@@ -116,7 +96,7 @@ void ts_mirrors_remove(struct ts_mig *m)
 
 void ts_mirrors_free(struct ts_mirrors *x)
 {
-        for (unsigned i = 0; x && i < x->n; i++)
+        for (size_t i = 0; x && i < TS_ARRAY_LEN(x->slots); i++)
                 ts_mirror_free(x->slots[i].mirror);
         free(x);
 }

@@ -177,7 +177,15 @@ void ts_places_close(struct ts_mig *m)
                 struct ts_place *p = &m->places[i];
 
                 if (p->ship)
-                        ts_ship_free(p->ship);
+                        ts_ship_free(TS_TAKE(p->ship));
+                if (p->source)
+                        ts_agent_stop(p->source);
+                if (p->target)
+                        ts_agent_stop(p->target);
+        }
+        for (size_t i = 0; i < m->n_places; i++) {
+                struct ts_place *p = &m->places[i];
+
                 if (p->source)
                         ts_agent_free(p->source);
                 if (p->target)

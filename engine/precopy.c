@@ -50,7 +50,8 @@ static int drop_images(struct ts_mig *m, const char *name, unsigned resource, st
         return rc < 0 ? ts_err_prefix(err, "images of a rehearsal") : ts_journal_res_state(m->j, resource, TS_RES_UNDONE, err);
 }
 
-static int dump(struct ts_mig *m, const char *name, struct ts_round *round, struct ts_err *err)
+/* *ret_sent: the engine was asked. */
+static int dump(struct ts_mig *m, const char *name, struct ts_round *round, bool *ret_sent, struct ts_err *err)
 {
         struct ts_checkpoint opts = ts_checkpoint_options(m);
         ts_auto(ts_call) struct ts_call *call = NULL;
@@ -58,8 +59,11 @@ static int dump(struct ts_mig *m, const char *name, struct ts_round *round, stru
 
         opts.name = name;
         opts.leave_running = true;
-        if (ts_dump_ship(m, m->engine == TS_DOCKER ? name : "checkpoint", err) < 0 ||
-            ts_api_checkpoint(m->src.api, m->c->id, &opts, &call, err) < 0 || ts_fault("pre-copy", "rehearsal", err) < 0)
+        *ret_sent = false;
+        if (ts_dump_ship(m, m->engine == TS_DOCKER ? name : "checkpoint", err) < 0)
+                return -1;
+        *ret_sent = true;
+        if (ts_api_checkpoint(m->src.api, m->c->id, &opts, &call, err) < 0 || ts_fault("pre-copy", "rehearsal", err) < 0)
                 return -1;
         if (ts_call_finish(call, NULL, NULL, &result, NULL, err) < 0)
                 return ts_err_prefix(err, "a rehearsal of the checkpoint");
@@ -75,14 +79,17 @@ static int outlive(struct ts_mig *m, const char *name, unsigned resource, struct
 {
         bool forbidden = false;
 
-        ts_mig_warn(m, "the connection to the source broke during a rehearsal, which is given up");
+        ts_mig_warn(m, "the answer to a rehearsal was lost: it is given up");
         if (ts_quiesce_rehearsal(m, name, &forbidden, err) < 0)
                 return -1;
         if (m->engine == TS_PODMAN && ts_end_start_service(m, &m->src, err) < 0) /* the one before was ended */
                 return -1;
         if (ts_same_generation(m, err) < 0 || ts_dump_drop(m, err) < 0)
                 return -1;
-        return forbidden ? 0 : drop_images(m, name, resource, err);
+        if (!forbidden)
+                return drop_images(m, name, resource, err);
+        ts_mig_note(m, "an empty checkpoint '%s' stays with the container: a request for it may still be on its way, and is refused so", name);
+        return ts_journal_res_state(m->j, resource, TS_RES_KEPT, err);
 }
 
 /* 1: the dump was refused for a reason that passes, such as a connection that was just being made. */
@@ -94,17 +101,18 @@ static int rehearse(struct ts_mig *m, struct ts_rounds *rounds, struct ts_err *e
         uint64_t memory = m->r->bytes.memory;
         ts_auto_err why = TS_ERR_INIT;
         unsigned n = 0;
+        bool sent;
         int rc;
 
         if (!name)
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
         if (ts_rearm(m, err) < 0 || ts_journal_intent(m->j, TS_RES_CHECKPOINT, TS_SIDE_SOURCE, name, m->c->id, NULL, &n, err) < 0)
                 return -1;
-        rc = dump(m, name, &round, &why);
+        rc = dump(m, name, &round, &sent, &why);
         if ((rc == 0 || ts_refused(&why)) &&
             ts_journal_res_state(m->j, n, TS_RES_MADE, err) < 0) /* answered: nothing of it is still to come */
                 return -1;
-        if (rc < 0 && why.code == TS_ECONNECT && m->o->reconnect_timeout_ms && m->n_places && (m->engine == TS_DOCKER || m->src.service))
+        if (rc < 0 && sent && why.code == TS_ECONNECT && m->o->reconnect_timeout_ms && m->n_places && (m->engine == TS_DOCKER || m->src.service))
                 return outlive(m, name, n, err) < 0 ? -1 : 1;
         if (rc < 0) {
                 bool passes = ts_dump_may_pass_later(m, &why);

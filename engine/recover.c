@@ -215,6 +215,8 @@ static void drop_dump_dir(struct ts_mig *m)
                 const char *const argv[] = { "rm", "-rf", "--one-file-system", "--", r->name, NULL };
                 ts_auto_err err = TS_ERR_INIT;
 
+                if (r->kind == TS_RES_LINK && r->side == TS_SIDE_SOURCE && ts_unlink_checkpoints(m, &m->src, r, &err) < 0)
+                        ts_mig_leftover(m, "link '%s' on the source: %s", r->name, ts_err_message(&err));
                 if (r->kind == TS_RES_DUMP_DIR && strstr(r->name, m->id) && ts_host_check(m->src.host, argv, &ts_slow_run, NULL, &err) < 0)
                         ts_mig_leftover(m, "directory '%s' on the source: %s", r->name, ts_err_message(&err));
         }

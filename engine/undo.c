@@ -242,13 +242,15 @@ static int undo_path(struct ts_mig *m, struct ts_end *e, const struct ts_res *r,
         return ts_host_check(e->host, argv, &ts_slow_run, NULL, err);
 }
 
-/* $1 link, $2 "": or a checkpoint that must stay forbidden (fence.c): empty, in the directory that the engine makes there again. */
-static const char unlink_script[] = "if [ -L \"$1\" ]; then rm -- \"$1\" || exit 1; [ -z \"$2\" ] || mkdir -p -m 0700 -- \"$1/$2\"; fi";
+/* $1 link, if it still leads to $2; $3 "": or a checkpoint that must stay forbidden (fence.c), with its mark, in the directory that takes the link's place. */
+static const char unlink_script[] = "[ -L \"$1\" ] && [ \"$(readlink -- \"$1\")\" = \"$2\" ] || exit 0; "
+                                    "[ -z \"$3\" ] || { mkdir -p -m 0700 -- \"$1.new/$3\" && : >\"$1.new/$3/tranship-none\"; } || exit 1; "
+                                    "rm -- \"$1\" && { [ -z \"$3\" ] || mv -T -- \"$1.new\" \"$1\"; }";
 
-static int undo_link(struct ts_mig *m, struct ts_end *e, const struct ts_res *r, struct ts_err *err)
+int ts_unlink_checkpoints(struct ts_mig *m, struct ts_end *e, const struct ts_res *r, struct ts_err *err)
 {
         bool forbidden = r->side == TS_SIDE_SOURCE && m->dump_forbidden;
-        const char *const argv[] = { "/bin/sh", "-c", unlink_script, "sh", r->name, forbidden ? ts_or(m->checkpoint, "") : "", NULL };
+        const char *const argv[] = { "/bin/sh", "-c", unlink_script, "sh", r->name, ts_or(r->id, ""), forbidden ? ts_or(m->checkpoint, "") : "", NULL };
 
         return ts_host_check(e->host, argv, NULL, NULL, err);
 }
@@ -271,7 +273,7 @@ static const struct {
         [TS_RES_PATH] = { undo_path, true, false },
         [TS_RES_RECORD] = { undo_record, false, false },
         [TS_RES_DUMP_DIR] = { undo_staging, false, false },
-        [TS_RES_LINK] = { undo_link, false, false },
+        [TS_RES_LINK] = { ts_unlink_checkpoints, false, false },
         [TS_RES_DOOR] = { undo_door, false, false },
 };
 

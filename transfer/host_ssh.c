@@ -72,12 +72,12 @@ static int open_channel(struct ts_ssh *s, channel_open_fn *open, const void *arg
         return rc == LIBSSH2_ERROR_EAGAIN ? -1 : ts_ssh_fail(s, rc, "opening a channel", err);
 }
 
-/* A session with a channel on it. spare (may be NULL) is taken: if it turns out to be lost, a new session is connected, once. */
-static int session_with_channel(struct ssh_host *h, struct ts_ssh *spare, struct ts_ssh **ret_s, LIBSSH2_CHANNEL **ret_ch,
+/* A session with a channel on it. spare (may be NULL) is taken: if it turns out to be lost, a new session is connected, once, unless it is a new one itself. */
+static int session_with_channel(struct ssh_host *h, struct ts_ssh *spare, bool is_new, struct ts_ssh **ret_s, LIBSSH2_CHANNEL **ret_ch,
                                 struct ts_err *err)
 {
         ts_auto(ts_ssh) struct ts_ssh *s = spare;
-        bool fresh = !spare, lost;
+        bool fresh = !spare || is_new, lost;
 
         for (;;) {
                 struct ts_err failed = TS_ERR_INIT;
@@ -203,7 +203,7 @@ static int start_flow(struct ssh_host *h, struct ssh_proc *p, const char *line, 
                 s = TS_TAKE(h->control);
         else if (!s)
                 s = ts_pool_take(h->pool);
-        if (session_with_channel(h, TS_TAKE(s), &s, &ch, err) < 0)
+        if (session_with_channel(h, TS_TAKE(s), o->fresh, &s, &ch, err) < 0)
                 return -1;
         if (exec_command(s, ch, line, err) < 0) /* from here on it may have been started: no second try */
                 return -1;
@@ -352,7 +352,7 @@ static int ssh_dial(struct ts_host *base, const char *path, const char *const fa
         if (r == 0) {
                 struct ts_ssh *spare = TS_TAKE(s);
 
-                if (session_with_channel(h, spare, &s, &ch, err) < 0 || exec_command(s, ch, line, err) < 0)
+                if (session_with_channel(h, spare, false, &s, &ch, err) < 0 || exec_command(s, ch, line, err) < 0)
                         return -1;
         }
         return start_tunnel(h, TS_TAKE(s), ch, ret_fd, err);

@@ -21,6 +21,8 @@ struct ts_agent_opts {
 int ts_agent_start(struct ts_host *h, const char *directory, const struct ts_agent_opts *o, struct ts_agent **ret, struct ts_err *err);
 /* From here on another patience. */
 void ts_agent_patience(struct ts_agent *a, unsigned ms);
+/* Begins to end it, without waiting: several that end at once take the time of one. */
+void ts_agent_stop(struct ts_agent *a);
 /* Ends it; what it had not completed goes with it. The host must still be there. */
 void ts_agent_free(struct ts_agent *a);
 TS_DEFINE_AUTO(ts_agent, ts_agent_free);

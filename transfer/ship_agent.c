@@ -181,9 +181,17 @@ int ts_agent_only(struct ts_agent *source, const char *name, const char *as, str
                        : 0;
 }
 
-void ts_agent_free(struct ts_agent *a)
+void ts_agent_stop(struct ts_agent *a)
 {
         ts_closep(&a->fd);
+        a->fd = -1;
+        if (a->channels)
+                ts_channels_stop(a->channels);
+}
+
+void ts_agent_free(struct ts_agent *a)
+{
+        ts_agent_stop(a);
         if (a->channels)
                 ts_channels_free(a->channels);
         if (a->has_thread)

@@ -14,10 +14,12 @@
 #include <string.h>
 #include <sys/eventfd.h>
 
-#define CHANNELS_MAX 16U
-#define NOW ((ts_deadline)1) /* has always passed */
-#define END_MS 1000          /* for saying good-bye */
-#define AGAIN_MS 200U        /* between tries; doubled up to: */
+#define STREAMS_MAX 16U
+#define CHANNELS_MAX (STREAMS_MAX + 1) /* the first one's place is not used again */
+#define LASTING_US 1000000U            /* a channel that lives so long is a good one */
+#define NOW ((ts_deadline)1)           /* has always passed */
+#define END_MS 1000                    /* for saying good-bye */
+#define AGAIN_MS 200U                  /* between tries; doubled up to: */
 #define AGAIN_MAX_MS 3000U
 #define IDLE_BYTES (1U << 20) /* less than that in a measurement says nothing about the link */
 
@@ -26,7 +28,8 @@ struct ts_channels {
         const char *who; /* borrowed */
         char *program, *name;
         struct ts_link *link;
-        int stop_fd; /* event */
+        int stop_fd;          /* event */
+        ts_deadline stopping; /* 0: not yet */
         pthread_t keeper;
         bool has_keeper;
         /* The keeper's, once there is one: */
@@ -38,6 +41,9 @@ struct ts_channels {
         bool trying;                         /* that it is unreachable was told */
         struct ts_streams streams;
         unsigned wanted;
+        bool automatic;
+        unsigned again_ms;  /* how long the next try waits, where the last one */
+        uint64_t joined_us; /* then brought nothing that lasted */
 };
 
 /* The process's descriptor becomes a strand. */
@@ -66,7 +72,8 @@ int ts_channels_new(struct ts_host *h, const char *program, unsigned streams, st
         c->who = ts_host_name(h);
         c->program = ts_strdup0(program);
         c->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-        c->wanted = streams && streams < CHANNELS_MAX ? streams : streams ? CHANNELS_MAX : 1;
+        c->wanted = streams > STREAMS_MAX ? STREAMS_MAX : streams ? streams : 1;
+        c->automatic = !streams;
         c->streams.max = streams ? 1 : TS_STREAMS_AUTO_MAX;
         if (!c->program || c->stop_fd < 0)
                 return ts_err_set(err, TS_ENOMEM, "no memory or descriptors for another agent");
@@ -97,7 +104,7 @@ static void reap(struct ts_channels *c)
                         continue;
                 ts_debug("agent on '%s', channel %u: %s, status %d", c->who, i, ts_err_is_set(&failed) ? ts_err_message(&failed) : "ended",
                          status);
-                c->gone |= !ts_err_is_set(&failed) && (i == 0 || status == TS_JOIN_GONE);
+                c->gone |= !ts_err_is_set(&failed) && (i == 0 || status == TS_JOIN_GONE || status == 126 || status == 127);
                 ts_proc_free(TS_TAKE(c->procs[i]));
         }
 }
@@ -113,9 +120,9 @@ static int join_agent(struct ts_channels *c, struct ts_err *err)
 {
         const char *const argv[] = { c->program, "join", c->name, NULL };
         const struct ts_start_opts o = { .err_max = TS_STDERR_TAIL, .fresh = true, .stop_fd = c->stop_fd };
-        unsigned i = 0;
+        unsigned i = 1;
 
-        while (i < CHANNELS_MAX && (i == 0 || c->procs[i])) /* 0 is not for this */
+        while (i < CHANNELS_MAX && c->procs[i])
                 i++;
         if (i == CHANNELS_MAX)
                 return ts_err_set(err, TS_ELIMIT, "channels enough");
@@ -153,15 +160,39 @@ static void tell_trying(struct ts_channels *c, const struct ts_err *failed, bool
         c->trying |= last;
 }
 
+/* One more channel, after a pause where the last ones did not last. */
+static void add_one(struct ts_channels *c, const struct ts_link_state *st)
+{
+        bool again = c->joined_us && ts_now_us() - c->joined_us < LASTING_US;
+        ts_auto_err failed = TS_ERR_INIT;
+        int rc;
+
+        if (!again)
+                c->again_ms = AGAIN_MS;
+        if (again && stopped(c, c->again_ms))
+                return;
+        rc = join_agent(c, &failed);
+        c->joined_us = ts_now_us();
+        if (again || rc < 0)
+                c->again_ms = c->again_ms * 2 < AGAIN_MAX_MS ? c->again_ms * 2 : AGAIN_MAX_MS;
+        if (rc == 0) {
+                ts_debug("agent on '%s': %u of %u channels", c->who, st->strands + 1, c->wanted);
+        } else if (c->automatic && st->strands) { /* the host does not want more */
+                ts_debug("agent on '%s': %u channels are enough: %s", c->who, st->strands, ts_err_message(&failed));
+                c->wanted = st->strands;
+                c->streams.max = st->strands;
+        } else if (!stopped(c, 0)) {
+                tell_trying(c, &failed, st->strands == 0);
+        }
+}
+
 static void *keep(void *arg)
 {
         struct ts_channels *c = arg;
         struct ts_link_state then = { 0 }, st = { .strands = 1 };
         uint64_t then_us = ts_now_us();
-        unsigned again_ms = AGAIN_MS;
 
         while (!st.over && !st.ending && !c->gone && !stopped(c, 0)) {
-                ts_auto_err failed = TS_ERR_INIT;
                 uint64_t now_us;
 
                 ts_link_watch(c->link, TS_STREAMS_LOOK_MS, &st);
@@ -172,18 +203,8 @@ static void *keep(void *arg)
                         measure(c, &then, &st, now_us - then_us);
                 then = st;
                 then_us = now_us;
-                if (st.over || st.ending || c->gone || st.strands >= c->wanted)
-                        continue;
-                if (join_agent(c, &failed) == 0) {
-                        ts_debug("agent on '%s': %u of %u channels", c->who, st.strands + 1, c->wanted);
-                        again_ms = AGAIN_MS;
-                        continue;
-                }
-                if (stopped(c, 0))
-                        break;
-                tell_trying(c, &failed, st.strands == 0);
-                (void)stopped(c, again_ms);
-                again_ms = again_ms * 2 < AGAIN_MAX_MS ? again_ms * 2 : AGAIN_MAX_MS;
+                if (!st.over && !st.ending && !c->gone && st.strands < c->wanted)
+                        add_one(c, &st);
         }
         ts_link_forsake(c->link, true);
         return NULL;
@@ -214,16 +235,26 @@ void ts_channels_patience(struct ts_channels *c, unsigned patience_ms)
         ts_link_patience(c->link, patience_ms);
 }
 
-void ts_channels_free(struct ts_channels *c)
+void ts_channels_stop(struct ts_channels *c)
 {
         uint64_t one = 1;
 
+        if (c->stopping)
+                return;
+        c->stopping = ts_deadline_in_ms(END_MS);
         if (c->stop_fd >= 0)
                 (void)!write(c->stop_fd, &one, sizeof(one));
+        if (c->link)
+                ts_link_closing(c->link);
+}
+
+void ts_channels_free(struct ts_channels *c)
+{
+        ts_channels_stop(c);
         if (c->has_keeper)
                 (void)pthread_join(c->keeper, NULL);
         if (c->link) {
-                ts_link_end(c->link, END_MS);
+                ts_link_end(c->link, (unsigned)ts_deadline_poll_ms(c->stopping, END_MS));
                 ts_link_free(c->link);
         }
         for (unsigned i = 0; i < CHANNELS_MAX; i++)

@@ -11,7 +11,9 @@ int ts_channels_new(struct ts_host *h, const char *program, unsigned streams, st
 /* The agent listens under that name: from here on a channel that is lost is replaced, for so long. The name comes from the other side: TS_EPROTO. */
 int ts_channels_keep(struct ts_channels *c, const char *name, unsigned patience_ms, struct ts_err *err);
 void ts_channels_patience(struct ts_channels *c, unsigned patience_ms);
-/* Ends the stream, and the program; the descriptor must be closed. */
+/* The descriptor was closed: begins to end the stream and the program; does not wait. */
+void ts_channels_stop(struct ts_channels *c);
+/* Waits a second at most, from ts_channels_stop() on. */
 void ts_channels_free(struct ts_channels *c);
 TS_DEFINE_AUTO(ts_channels, ts_channels_free);
 

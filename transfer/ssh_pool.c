@@ -9,6 +9,7 @@
 
 #define IDLE_MAX 16
 #define HANDSHAKES_MAX 4 /* sshd drops unauthenticated connections beyond MaxStartups, 10 by default */
+#define HANDSHAKE_LOOK_MS 20
 #define CONNECT_AGAIN_MS 300
 #define WARM_MAX 32
 
@@ -16,8 +17,7 @@ struct ts_pool {
         const struct ts_ssh_conf *conf;
         int stop_fd; /* event */
 
-        pthread_mutex_t lock; /* for all below */
-        pthread_cond_t changed;
+        pthread_mutex_t lock;          /* for all below */
         struct ts_ssh *idle[IDLE_MAX]; /* the latest last */
         size_t n_idle;
         unsigned handshakes;
@@ -34,7 +34,6 @@ int ts_pool_new(const struct ts_ssh_conf *conf, struct ts_pool **ret, struct ts_
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
         p->conf = conf;
         (void)pthread_mutex_init(&p->lock, NULL);
-        (void)pthread_cond_init(&p->changed, NULL);
         p->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         if (p->stop_fd < 0) {
                 ts_pool_free(p);
@@ -46,14 +45,25 @@ int ts_pool_new(const struct ts_ssh_conf *conf, struct ts_pool **ret, struct ts_
 
 /* ---- connecting ---- */
 
-static int enter_handshake(struct ts_pool *p, struct ts_err *err)
+static bool is_stopped(int stop_fd, unsigned ms)
 {
+        struct pollfd stop = { .fd = stop_fd, .events = POLLIN };
+
+        return poll(&stop, 1, (int)ms) > 0;
+}
+
+static int enter_handshake(struct ts_pool *p, int stop_fd, struct ts_err *err)
+{
+        bool stopped = false;
         int r = 0;
 
         (void)pthread_mutex_lock(&p->lock);
-        while (p->handshakes >= HANDSHAKES_MAX && !p->closing) /* each of them has its deadlines */
-                (void)pthread_cond_wait(&p->changed, &p->lock);
-        if (p->closing)
+        while (p->handshakes >= HANDSHAKES_MAX && !p->closing && !stopped) { /* each of them has its deadlines */
+                (void)pthread_mutex_unlock(&p->lock);
+                stopped = is_stopped(stop_fd, HANDSHAKE_LOOK_MS);
+                (void)pthread_mutex_lock(&p->lock);
+        }
+        if (p->closing || stopped)
                 r = ts_err_set(err, TS_ECANCELED, "the connection to '%s' is being closed", p->conf->alias);
         else
                 p->handshakes++;
@@ -65,31 +75,24 @@ static void leave_handshake(struct ts_pool *p)
 {
         (void)pthread_mutex_lock(&p->lock);
         p->handshakes--;
-        (void)pthread_cond_signal(&p->changed);
         (void)pthread_mutex_unlock(&p->lock);
-}
-
-/* Stopped meanwhile? */
-static bool pause_ms(struct ts_pool *p, unsigned ms)
-{
-        struct pollfd stop = { .fd = p->stop_fd, .events = POLLIN };
-
-        return poll(&stop, 1, (int)ms) > 0;
 }
 
 int ts_pool_connect(struct ts_pool *p, unsigned tries, int stop_fd, struct ts_ssh **ret, struct ts_err *err)
 {
+        if (stop_fd < 0)
+                stop_fd = p->stop_fd;
         for (unsigned i = 1;; i++) {
                 struct ts_err failed = TS_ERR_INIT;
                 int r;
 
-                if (enter_handshake(p, err) < 0)
+                if (enter_handshake(p, stop_fd, err) < 0)
                         return -1;
-                r = ts_ssh_connect(p->conf, stop_fd < 0 ? p->stop_fd : stop_fd, ret, &failed);
+                r = ts_ssh_connect(p->conf, stop_fd, ret, &failed);
                 leave_handshake(p);
                 if (r == 0)
                         return 0;
-                if (failed.code != TS_ECONNECT || i >= tries || pause_ms(p, CONNECT_AGAIN_MS * i)) {
+                if (failed.code != TS_ECONNECT || i >= tries || is_stopped(stop_fd, CONNECT_AGAIN_MS * i)) {
                         ts_err_move(err, &failed);
                         return -1;
                 }
@@ -189,7 +192,6 @@ void ts_pool_stop(struct ts_pool *p)
 
         (void)pthread_mutex_lock(&p->lock);
         p->closing = true;
-        (void)pthread_cond_broadcast(&p->changed);
         (void)pthread_mutex_unlock(&p->lock);
         (void)!write(p->stop_fd, &one, sizeof(one));
 }
@@ -204,6 +206,5 @@ void ts_pool_free(struct ts_pool *p)
         if (p->stop_fd >= 0)
                 (void)close(p->stop_fd);
         (void)pthread_mutex_destroy(&p->lock);
-        (void)pthread_cond_destroy(&p->changed);
         free(p);
 }

@@ -247,6 +247,24 @@ static void nobody_joins(void)
         end_pair(&p);
 }
 
+/* Strands that come and go without carrying anything are no reason to go on waiting. */
+static void flapping_is_no_life(void)
+{
+        struct pair p;
+        struct ts_link_state st = { .strands = UINT32_MAX };
+
+        connect_pair(&p, 300);
+        (void)!write(p.fd_a, "something", 9);
+        for (unsigned i = 0; i < 100 && !st.over; i++) {
+                add_wire(&p, 1, false);
+                ts_sleep_ms(30);
+                st.strands = UINT32_MAX;
+                ts_link_watch(p.a, 0, &st);
+        }
+        CU_ASSERT_TRUE(st.over);
+        end_pair(&p);
+}
+
 static void forsaken(void)
 {
         struct pair p;
@@ -352,7 +370,7 @@ static void too_many_pieces(void)
 
 static void joined(void)
 {
-        char name[TS_JOIN_NAME_MAX];
+        char name[TS_JOIN_NAME_MAX], other[TS_JOIN_NAME_MAX];
         int in[2], out[2], fds[2], conn, listening, status;
         ts_auto_err err = TS_ERR_INIT;
         pid_t pid;
@@ -380,7 +398,14 @@ static void joined(void)
         CU_ASSERT_EQUAL(waitpid(pid, &status, 0), pid);
         CU_ASSERT_EQUAL(status, 0);
         (void)close(listening);
+        CU_ASSERT_EQUAL(ts_join_main(name), TS_JOIN_GONE); /* as if it had been killed */
+        listening = ts_join_listen(other, &err);           /* which sweeps */
+        CU_ASSERT_TRUE_FATAL(listening >= 0);
         CU_ASSERT_EQUAL(ts_join_main(name), TS_JOIN_GONE);
+        (void)close(listening);
+        ts_join_forget(other);
+        CU_ASSERT_EQUAL(ts_join_main(other), TS_JOIN_GONE);
+        CU_ASSERT_EQUAL(ts_join_main("join-../x"), 2);
         CU_ASSERT_EQUAL(ts_join_main("somebody-else"), 2);
         for (size_t i = 0; i < 2; i++) {
                 (void)close(in[i]);
@@ -389,8 +414,7 @@ static void joined(void)
         }
 }
 
-static CU_TestInfo tests[] = {
-        UNIT(one_strand),      UNIT(several_strands), UNIT(strands_that_break), UNIT(nobody_joins), UNIT(forsaken),
-        UNIT(one_side_leaves), UNIT(nonsense),        UNIT(too_many_pieces),    UNIT(joined),       CU_TEST_INFO_NULL
-};
+static CU_TestInfo tests[] = { UNIT(one_strand),          UNIT(several_strands), UNIT(strands_that_break), UNIT(nobody_joins),
+                               UNIT(flapping_is_no_life), UNIT(forsaken),        UNIT(one_side_leaves),    UNIT(nonsense),
+                               UNIT(too_many_pieces),     UNIT(joined),          CU_TEST_INFO_NULL };
 UNIT_MAIN("link", tests)

@@ -3,47 +3,103 @@
 
 #include "base/mem.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stddef.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/un.h>
 
-#define PREFIX "tranship-agent-"
+#define PREFIX "join-"
 
-static socklen_t address_of(const char *name, struct sockaddr_un *ret)
+/* Of that name in the directory of this program. false: it has none, or it is too long. */
+static bool address_of(const char *name, struct sockaddr_un *ret)
 {
-        size_t len = strlen(name);
+        char exe[sizeof(ret->sun_path)];
+        ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+        char *slash;
 
+        if (n <= 0 || (size_t)n >= sizeof(exe) - 1)
+                return false;
+        exe[n] = '\0';
+        slash = strrchr(exe, '/');
+        if (!slash)
+                return false;
+        *slash = '\0';
         *ret = (struct sockaddr_un){ .sun_family = AF_UNIX };
-        if (len > TS_JOIN_NAME_MAX)
-                len = TS_JOIN_NAME_MAX;
-        memcpy(ret->sun_path + 1, name, len); /* the first byte stays 0 */
-        return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + len);
+        return (size_t)snprintf(ret->sun_path, sizeof(ret->sun_path), "%s/%s", exe, name) < sizeof(ret->sun_path);
+}
+
+static int reach(const struct sockaddr_un *a)
+{
+        int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+        if (fd >= 0 && connect(fd, (const struct sockaddr *)a, sizeof(*a)) == 0)
+                return fd;
+        ts_closep(&fd);
+        return -1;
+}
+
+/* Those at which nobody listens. */
+static void sweep(void)
+{
+        struct sockaddr_un a;
+        const struct dirent *e;
+        DIR *d;
+
+        if (!address_of("", &a))
+                return;
+        d = opendir(a.sun_path);
+        while (d && (e = readdir(d))) {
+                int fd;
+
+                if (strncmp(e->d_name, PREFIX, strlen(PREFIX)) != 0 || !address_of(e->d_name, &a))
+                        continue;
+                fd = reach(&a);
+                if (fd < 0 && errno == ECONNREFUSED)
+                        (void)unlink(a.sun_path);
+                ts_closep(&fd);
+        }
+        if (d)
+                (void)closedir(d);
 }
 
 int ts_join_listen(char ret_name[TS_JOIN_NAME_MAX], struct ts_err *err)
 {
         struct sockaddr_un a;
-        socklen_t len;
+        mode_t mask;
         uint64_t r[2];
-        int fd;
+        int fd, rc;
 
+        sweep();
         if (getrandom(r, sizeof(r), 0) != (ssize_t)sizeof(r))
                 return ts_err_errno(err, errno, "no random numbers");
         (void)snprintf(ret_name, TS_JOIN_NAME_MAX, PREFIX "%016llx%016llx", (unsigned long long)r[0], (unsigned long long)r[1]);
-        len = address_of(ret_name, &a);
+        if (!address_of(ret_name, &a))
+                return ts_err_set(err, TS_EIO, "the program's path is too long for a socket beside it");
         fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        if (fd >= 0 && bind(fd, (struct sockaddr *)&a, len) == 0 && listen(fd, 16) == 0)
+        mask = umask(0177);
+        rc = fd < 0 ? -1 : bind(fd, (const struct sockaddr *)&a, sizeof(a));
+        (void)umask(mask);
+        if (rc == 0 && listen(fd, 16) == 0)
                 return fd;
-        ts_err_errno(err, errno, "cannot listen");
+        ts_err_errno(err, errno, "cannot listen at '%s'", a.sun_path);
         ts_closep(&fd);
         return -1;
+}
+
+void ts_join_forget(const char *name)
+{
+        struct sockaddr_un a;
+
+        if (address_of(name, &a))
+                (void)unlink(a.sun_path);
 }
 
 static int is_allowed(int conn)
@@ -110,15 +166,15 @@ static int hand_over(int conn)
 int ts_join_main(const char *name)
 {
         struct sockaddr_un a;
-        socklen_t len = address_of(name, &a);
-        ts_auto_fd int conn = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        ts_auto_fd int conn = -1;
         char byte;
         int nothing;
 
-        if (conn < 0 || strncmp(name, PREFIX, strlen(PREFIX)) != 0)
+        if (strncmp(name, PREFIX, strlen(PREFIX)) != 0 || strchr(name, '/') || !address_of(name, &a))
                 return 2;
-        if (connect(conn, (struct sockaddr *)&a, len) < 0)
-                return errno == ECONNREFUSED ? TS_JOIN_GONE : 1;
+        conn = reach(&a);
+        if (conn < 0)
+                return errno == ECONNREFUSED || errno == ENOENT ? TS_JOIN_GONE : 1;
         if (hand_over(conn) < 0)
                 return 1;
         /* They are the agent's alone now: their ends must be seen when it closes them, not when this does */

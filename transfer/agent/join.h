@@ -1,5 +1,5 @@
 /* How another strand reaches an agent that runs already: a second copy of the program, started over another SSH channel, hands its standard input and output over and waits until they are not needed
- * any more. The meeting place is a socket without a file (abstract, unix(7)), so that nothing is left behind; only the same user is let in, and its name cannot be guessed. */
+ * any more. The meeting place is a socket beside the program, in a directory that only root enters: one without a file would be open to whoever shares the network with the host, root in a container too. */
 #ifndef TRANSHIP_TRANSFER_AGENT_JOIN_H
 #define TRANSHIP_TRANSFER_AGENT_JOIN_H
 
@@ -8,8 +8,9 @@
 #define TS_JOIN_NAME_MAX 64U
 #define TS_JOIN_GONE 4 /* exit status: nobody listens under that name */
 
-/* Caller closes. TS_EIO. */
+/* Caller closes it, and says good-bye with ts_join_forget(). What agents that were killed left there goes. TS_EIO. */
 int ts_join_listen(char ret_name[TS_JOIN_NAME_MAX], struct ts_err *err);
+void ts_join_forget(const char *name);
 /* What came: its standard input and output, and the connection, which the other program waits at. -1: nobody, or somebody who may not. Waits a second at most. */
 int ts_join_accept(int listen_fd, int ret_fds[2], int *ret_conn);
 /* The second copy: its exit status. */

@@ -19,6 +19,7 @@
 #define DROPS_MAX 64U
 #define BLOCKS_MAX 1024U      /* not taken yet, in one direction: many small ones are no way to fill a memory */
 #define PAIR_BUFFER (1 << 20) /* asked for */
+#define LASTING_US 5000000U   /* a strand that lived so long was a good one */
 #define ACK_AFTER (TS_LINK_WINDOW / 8)
 
 struct ts_link {
@@ -40,7 +41,8 @@ struct ts_link {
         int fd;             /* our end of the pair */
         bool gone;          /* the program closed its end: nobody reads */
         bool wrong;         /* nonsense came */
-        ts_deadline lonely; /* without a strand: until then */
+        ts_deadline lonely; /* without a strand: until then. Strands that break before they carried anything do not put it off */
+        uint64_t lonely_at; /* bytes moved by then */
         struct ts_strand *strands;
         struct {
                 struct ts_block *first, *last; /* not taken by the other side yet, in order */
@@ -254,10 +256,10 @@ static void drain(struct ts_link *l, struct ts_strand *s)
         s->broken |= n < 0;
 }
 
-/* The block that comes next for the program, or NULL. */
+/* The block that comes next for the program, or NULL. Without a strand it gets nothing: what works for somebody who is gone would be in the way of who comes next. */
 static struct ts_block *deliverable(const struct ts_link *l)
 {
-        return l->in.first && l->in.first->at + l->in.done == l->in.taken ? l->in.first : NULL;
+        return l->strands && l->in.first && l->in.first->at + l->in.done == l->in.taken ? l->in.first : NULL;
 }
 
 /* Something was written. */
@@ -303,7 +305,15 @@ static void count(struct ts_link *l)
                 n++;
         (void)pthread_mutex_lock(&l->lock);
         l->state.strands = n;
-        l->lonely = n || l->adding ? 0 : ts_deadline_in_ms(l->patience_ms ? l->patience_ms : 1);
+        if (l->in.taken + l->out.taken > l->lonely_at)
+                l->lonely = 0;
+        if (n == 0 && !l->adding) {
+                ts_deadline until = ts_deadline_in_ms(l->patience_ms ? l->patience_ms : 1);
+
+                if (!l->lonely || until < l->lonely)
+                        l->lonely = until;
+                l->lonely_at = l->in.taken + l->out.taken;
+        }
         (void)pthread_cond_broadcast(&l->changed);
         (void)pthread_mutex_unlock(&l->lock);
 }
@@ -313,6 +323,8 @@ static void lose(struct ts_link *l, struct ts_strand *s)
 {
         uint64_t again = 0;
 
+        if (ts_now_us() - s->since_us > LASTING_US)
+                l->lonely = 0;
         for (struct ts_block *b = l->out.first; b; b = b->next) {
                 if (b->on != s)
                         continue;
@@ -379,6 +391,7 @@ static void take_added(struct ts_link *l)
                                 ts_strand_give(s, b);
                         l->wrong |= !b;
                 }
+                s->since_us = ts_now_us();
                 s->next = l->strands;
                 l->strands = s;
                 s = next;
@@ -430,9 +443,10 @@ static bool is_over(struct ts_link *l)
         alone &= !l->adding;
         stop = l->stop || (alone && (l->forsaken || (l->lonely && ts_deadline_passed(l->lonely))));
         l->state.moved = moved;
-        if (l->state.ending != (l->in.ended || l->out.ended))
+        if (!l->state.ending && (l->in.ended || l->out.ended)) {
+                l->state.ending = true;
                 (void)pthread_cond_broadcast(&l->changed);
-        l->state.ending = l->in.ended || l->out.ended;
+        }
         (void)pthread_mutex_unlock(&l->lock);
         return stop || l->wrong || is_finished(l) || (alone && l->in.ended && l->out.ended);
 }
@@ -601,6 +615,14 @@ void ts_link_watch(struct ts_link *l, unsigned ms, struct ts_link_state *state)
         while (!l->state.over && l->state.strands == state->strands && l->state.ending == state->ending && wait_for_change(l, &until))
                 ;
         *state = l->state;
+        (void)pthread_mutex_unlock(&l->lock);
+}
+
+void ts_link_closing(struct ts_link *l)
+{
+        (void)pthread_mutex_lock(&l->lock);
+        l->state.ending = true;
+        (void)pthread_cond_broadcast(&l->changed);
         (void)pthread_mutex_unlock(&l->lock);
 }
 

@@ -25,6 +25,7 @@ struct ts_link_opts {
 int ts_link_new(const struct ts_link_opts *o, struct ts_link **ret, int *ret_fd, struct ts_err *err);
 /* Waits, linger_ms at most and not without a strand, until both sides have ended the stream and nothing is on its way; the caller's end must be closed. */
 void ts_link_end(struct ts_link *l, unsigned linger_ms);
+void ts_link_closing(struct ts_link *l); /* the caller's end is about to be closed, for those who ts_link_watch(); any thread */
 /* At once. */
 void ts_link_free(struct ts_link *l);
 TS_DEFINE_AUTO(ts_link, ts_link_free);

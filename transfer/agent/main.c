@@ -18,14 +18,17 @@ static int serve(struct ts_err *err)
         char name[TS_JOIN_NAME_MAX];
         ts_auto(ts_link) struct ts_link *l = NULL;
         ts_auto_fd int fd = -1;
-        int listening = ts_join_listen(name, err), rc;
+        int listening = ts_join_listen(name, err), rc = -1;
 
-        if (listening < 0 || ts_link_new(&(struct ts_link_opts){ .listen_fd = listening, .patience_ms = PATIENCE_MS }, &l, &fd, err) < 0 ||
-            ts_link_add(l, STDIN_FILENO, STDOUT_FILENO, -1, err) < 0)
+        if (listening < 0)
                 return -1;
-        rc = ts_agent_serve(fd, fd, TS_VERSION, name, err);
-        (void)close(TS_TAKE_FD(fd));
-        ts_link_end(l, LAST_WORDS_MS);
+        if (ts_link_new(&(struct ts_link_opts){ .listen_fd = listening, .patience_ms = PATIENCE_MS }, &l, &fd, err) == 0 &&
+            ts_link_add(l, STDIN_FILENO, STDOUT_FILENO, -1, err) == 0) {
+                rc = ts_agent_serve(fd, fd, TS_VERSION, name, err);
+                (void)close(TS_TAKE_FD(fd));
+                ts_link_end(l, LAST_WORDS_MS);
+        }
+        ts_join_forget(name);
         return rc;
 }
 

@@ -34,7 +34,8 @@ struct ts_strand {
         int in, out;
         int held; /* a descriptor that is closed with it, or -1 */
         bool out_is_socket;
-        bool broken; /* the owner's mark */
+        bool broken;       /* the owner's mark */
+        uint64_t since_us; /* the owner's, too */
         /* out */
         struct ts_block *leaving; /* borrowed, but for those of a kind from TS_BLOCK_ACK on */
         size_t left;              /* bytes of it that went, head included */
