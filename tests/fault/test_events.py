@@ -47,10 +47,10 @@ def cut_before_the_freeze(point):
     return _run
 
 
-for _point in ("pre-copy:files", "pre-copy:rehearsal", "pre-copy:after"):
+for _point, _paths in (("pre-copy:files", (IN_PLACE,)), ("pre-copy:rehearsal", (IN_PLACE, DOCKER)), ("pre-copy:after", (DOCKER,))):
     _run = cut_before_the_freeze(_point)
     _run.__module__, _run.__name__, _run.__doc__ = __name__, f"cut_at_{_point.replace(':', '_')}", "Both hosts' connections break: it goes on where it was."
-    event(IN_PLACE, DOCKER, possible=(IN_PLACE, DOCKER))(_run)
+    event(*_paths, possible=(IN_PLACE, DOCKER))(_run)
 
 
 @event(SCP)
@@ -113,7 +113,7 @@ def target_cut_after_last_chunk(f):
         f.recover_and_rerun(r)
 
 
-@event(SCP, IN_PLACE, DOCKER)
+@event(IN_PLACE, DOCKER)
 def answer_lost(f):
     """The restore went on to its end, its answer did not come: forward."""
     f.start()
@@ -142,7 +142,7 @@ def target_unreachable(f):
         f.recover_and_rerun(r)
 
 
-@event(IN_PLACE, DOCKER, hosts=True)
+@event(IN_PLACE, hosts=True)
 def target_is_dead(f):
     """The same, and the target never comes back (here: it does later, with nothing running): a person's word is needed, and enough."""
     f.start()
@@ -175,7 +175,7 @@ def late_dump(f):
         f.recover_and_rerun(r, "source")
 
 
-@event(IN_PLACE, DOCKER)
+@event(IN_PLACE)
 def late_restore(f):
     """The same with the restore's: the target stays as it is."""
     f.start()
@@ -224,7 +224,7 @@ def stuck_restore(f, *options):
         f.recover_and_rerun(r, "source")
 
 
-@event(IN_PLACE, DOCKER, hosts=True)
+@event(IN_PLACE, hosts=True)
 def tranship_gives_up_on_a_restore(f):
     stuck_restore(f, "--restore-timeout", "5s")
 
@@ -625,10 +625,10 @@ def restart_policy(*points):
 for _name, _points in {"restart-policy-back": ("arm:after", "transfer:before"), "restart-policy-forth": ("cleanup:before",)}.items():
     _run = restart_policy(*_points)
     _run.__name__, _run.__module__ = _name, __name__
-    event(IN_PLACE, DOCKER)(_run)
+    event(DOCKER if "forth" in _name else IN_PLACE)(_run)
 
 
-@event(IN_PLACE, DOCKER)
+@event(IN_PLACE)
 def killed_again_and_again_on_the_way_back(f):
     f.start()
     with f.watch():
@@ -639,7 +639,7 @@ def killed_again_and_again_on_the_way_back(f):
         f.recover_and_rerun(r, "source")
 
 
-@event(IN_PLACE, DOCKER)
+@event(DOCKER)
 def killed_again_and_again_on_the_way_forth(f):
     f.start()
     with f.watch():
@@ -690,15 +690,17 @@ def elsewhere(*points):
 for _name, _points in {"recovered-elsewhere-back": ("prepare:after", "transfer:before", "restore:before"), "recovered-elsewhere-forth": ("restore:after",)}.items():
     _run = elsewhere(*_points)
     _run.__name__, _run.__module__ = _name, __name__
-    event(IN_PLACE, DOCKER)(_run)
+    event(*((IN_PLACE, DOCKER) if "forth" in _name else (IN_PLACE,)))(_run)
 
 
-def overtaken(point):
+def overtaken(point, cut):
     def run(f):
         """The first machine was only slow: it goes on after another one has recovered."""
         f.start()
         with f.watch():
             r = f.paused_move(point)
+            for e in (f.src, f.dst) if cut else ():
+                f.cut(r, e.host)
             other = recover_elsewhere(f, f.elsewhere())
             lab.check(other.status in (0, 4, 5), "exit of recover elsewhere:", other.status, other.tail())
             owner = f.owner()
@@ -709,10 +711,11 @@ def overtaken(point):
     return run
 
 
-for _point in ("transfer:before", "restore:journalled", "restore:after"):
-    _run = overtaken(_point)
-    _run.__name__, _run.__module__ = "overtaken-" + _point.replace(":", "-"), __name__
-    event(IN_PLACE, DOCKER)(_run)
+for _point, _cut, _paths in (("transfer:before", False, (IN_PLACE,)), ("restore:journalled", False, (DOCKER,)), ("restore:after", False, (IN_PLACE, DOCKER)),
+                             ("checkpoint:before", True, (IN_PLACE, DOCKER)), ("transfer:half", True, (IN_PLACE, DOCKER))):
+    _run = overtaken(_point, _cut)
+    _run.__name__, _run.__module__ = "overtaken-" + _point.replace(":", "-") + ("-and-cut" if _cut else ""), __name__
+    event(*_paths)(_run)
 
 
 @event(IN_PLACE, DOCKER)

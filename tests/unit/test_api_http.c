@@ -120,6 +120,41 @@ static void post_is_never_repeated(void)
         CU_ASSERT_EQUAL(atomic_load(&s.requests), 1);
 }
 
+static void serve_nothing(struct server *s, int fd, int nth)
+{
+        char head[4096];
+        (void)nth;
+        (void)server_read_head(s, fd, head, sizeof(head));
+}
+
+/* The first connection was dead all along: dialled ahead of time, say. */
+static void serve_but_on_the_first(struct server *s, int fd, int nth)
+{
+        if (nth > 0)
+                serve_one(s, fd, nth);
+        else
+                serve_nothing(s, fd, nth);
+}
+
+static void a_question_is_asked_twice_at_most(void)
+{
+        struct server s = { .serve = serve_but_on_the_first }, silent = { .serve = serve_nothing };
+        struct ts_http *h = http_of(&s);
+        ts_auto_http_answer a = TS_HTTP_ANSWER_INIT;
+        UNIT_OK(ask(h, TS_GET, NULL, 0, &a));
+        CU_ASSERT_EQUAL(a.status, 200);
+        ts_http_free(h);
+        server_join(&s);
+        CU_ASSERT_EQUAL(atomic_load(&s.dials), 2);
+        h = http_of(&silent);
+        UNIT_FAILS(ask(h, TS_DELETE, NULL, 0, &a), TS_ECONNECT);
+        CU_ASSERT_EQUAL(atomic_load(&silent.requests), 1);
+        UNIT_FAILS(ask(h, TS_GET, NULL, 0, &a), TS_ECONNECT);
+        CU_ASSERT_EQUAL(atomic_load(&silent.requests), 3);
+        ts_http_free(h);
+        server_join(&silent);
+}
+
 /* Whatever the test says, then the end of the connection. */
 static void serve_text(struct server *s, int fd, int nth)
 {
@@ -755,6 +790,7 @@ static CU_TestInfo tests[] = {
         UNIT(connections_are_used_again_but_for_post),
         UNIT(dead_idle_connection_is_replaced),
         UNIT(post_is_never_repeated),
+        UNIT(a_question_is_asked_twice_at_most),
         UNIT(bad_answers_are_errors),
         UNIT(huge_answers_are_refused),
         UNIT(silence_times_out),
