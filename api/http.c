@@ -154,8 +154,7 @@ bool ts_header_line(struct ts_header *h, const char *line, size_t len)
         if (h->bytes > TS_HTTP_MAX_HEADER)
                 return false;
         if (len >= 12 && memcmp(line, "HTTP/1.", 7) == 0 && line[8] == ' ') {
-                h->status =
-                        (line[9] - '0') * 100 + (line[10] - '0') * 10 + (line[11] - '0'); /* libcurl has seen to it that these are digits */
+                h->status = (line[9] - '0') * 100 + (line[10] - '0') * 10 + (line[11] - '0'); /* libcurl has seen to it that these are digits */
         } else if (h->status >= 200 && (len == 0 || *line == '\r' || *line == '\n')) {
                 h->complete = true;
         }
@@ -175,8 +174,7 @@ static const struct meaning meanings[] = {
         { CURLE_RECV_ERROR, TS_ECONNECT, "lost the connection to the engine" },
         { CURLE_SEND_ERROR, TS_ECONNECT, "lost the connection to the engine" },
         { CURLE_WEIRD_SERVER_REPLY, TS_EPROTO, "the engine's answer is not HTTP" },
-        { CURLE_UNSUPPORTED_PROTOCOL, TS_EPROTO,
-          "the engine's answer is not HTTP" }, /* HTTP/0.9, as libcurl calls anything without a status line */
+        { CURLE_UNSUPPORTED_PROTOCOL, TS_EPROTO, "the engine's answer is not HTTP" }, /* HTTP/0.9, as libcurl calls anything without a status line */
         { CURLE_BAD_CONTENT_ENCODING, TS_EPROTO, "the engine's answer cannot be decoded" },
         { CURLE_OUT_OF_MEMORY, TS_ENOMEM, "out of memory" },
 };
@@ -303,7 +301,6 @@ static int request_headers(const struct ts_http_request *r, struct curl_slist **
 static int perform(struct ts_http *h, const struct ts_http_request *r, struct curl_slist *headers, bool fresh, struct ts_http_answer *ret,
                    struct ts_err *err)
 {
-        CURLcode rc;
         h->header = (struct ts_header){ 0 };
         h->answer = ret;
         h->max_body = r->max_body ? r->max_body : TS_HTTP_MAX_BODY;
@@ -320,15 +317,15 @@ static int perform(struct ts_http *h, const struct ts_http_request *r, struct cu
         (void)curl_easy_setopt(h->easy, CURLOPT_HEADERDATA, h);
         (void)curl_easy_setopt(h->easy, CURLOPT_WRITEFUNCTION, on_body);
         (void)curl_easy_setopt(h->easy, CURLOPT_WRITEDATA, h);
-        h->rc = rc = curl_easy_perform(h->easy);
+        h->rc = curl_easy_perform(h->easy);
         h->answer = NULL;
         if (ts_err_is_set(&h->err)) {
                 if (err && !ts_err_is_set(err))
                         ts_err_move(err, &h->err);
                 return -1;
         }
-        if (rc != CURLE_OK)
-                return ts_curl_error(rc, &h->conn, h->error_text, err);
+        if (h->rc != CURLE_OK)
+                return ts_curl_error(h->rc, &h->conn, h->error_text, err);
         if (!h->header.complete) /* libcurl 7.88 takes an end within the header for its end */
                 return ts_curl_error(CURLE_GOT_NOTHING, &h->conn, h->error_text, err);
         ret->status = h->header.status;
@@ -390,8 +387,7 @@ int ts_http_refusal(int status, const char *body, size_t len, const char *engine
 int ts_url_add(struct ts_str *url, const char *text, const char *keep, struct ts_err *err)
 {
         for (const char *p = text; *p; p++) {
-                bool plain = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') || strchr("-._~", *p) ||
-                             strchr(keep, *p);
+                bool plain = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') || strchr("-._~", *p) || strchr(keep, *p);
                 if ((plain ? ts_str_add(url, p, 1, err) : ts_str_addf(url, err, "%%%02X", (unsigned)(unsigned char)*p)) < 0)
                         return -1;
         }

@@ -30,7 +30,7 @@ enum ts_res_kind {
         TS_RES_RENAME,     /* id: container, before: old name, name: new name */
         TS_RES_PATH,       /* a directory or file on a host that was absent before (a copied bind mount) */
         TS_RES_RECORD,     /* Podman's own record of the container, written into its bundle; name: the bundle */
-        TS_RES_DUMP_DIR,   /* directory in memory that the source's images are written to; name */
+        TS_RES_DUMP_DIR,   /* directory, in memory or shared, that the source's images are written to; name */
         TS_RES_LINK,       /* in the place of an engine's directory of checkpoints; name: its path, id: where it leads */
         TS_RES_DOOR,       /* packet filter table on a host that holds back what comes for the container; name */
         TS_RES_KIND_MAX

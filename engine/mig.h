@@ -75,7 +75,7 @@ struct ts_mig {
         char *dst_id;                 /* container on the target: known before restore */
         char *checkpoint;             /* Docker: name of the final dump */
         char *bundle;                 /* the source container's directory: Podman's bundle (checkpoint/, dump.log), Docker's containers/ID */
-        char *dump_dir;               /* Podman: where the source's images are made, in memory or shared, or NULL: in the bundle */
+        char *dump_dir;               /* where the source's images are made, in memory (Podman) or shared, or NULL: in the bundle */
         char *target_bundle;          /* the same on the target, or NULL: not known */
         char *policy;                 /* the source's restart policy as journalled: "always", "on-failure:3" */
         bool committed;

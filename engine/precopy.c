@@ -180,8 +180,8 @@ static int send_rounds(struct ts_mig *m, struct ts_err *err)
                         ts_sleep_ms(20 * (refused + 1));
                 if (rc > 0 && ++refused == REFUSED_MAX) {
                         if (rounds.max_downtime_us)
-                                return refuse(m, &rounds, "no rehearsal was possible, a connection was just being made each time", err);
-                        ts_mig_warn(m, "a rehearsal was given up: a connection was just being made each time; more memory is sent while "
+                                return refuse(m, &rounds, "no rehearsal was possible, each time a connection was just being made, or broke", err);
+                        ts_mig_warn(m, "rehearsals were given up: each time a connection was just being made, or broke; more memory is sent while "
                                        "the container is frozen");
                         break;
                 }

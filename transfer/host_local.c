@@ -3,6 +3,7 @@
 
 #include "base/io.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "transfer/spawn.h"
 
 #include <errno.h>
@@ -191,15 +192,8 @@ static int spawn_child(struct local_proc *p, const char *const argv[], struct ts
 
 static int start_watching(struct local_proc *p, struct ts_err *err)
 {
-        sigset_t all, old;
-        int e;
-
-        sigfillset(&all);
-        (void)pthread_sigmask(SIG_SETMASK, &all, &old);
-        e = pthread_create(&p->thread, NULL, watch, p);
-        (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
-        p->started = e == 0;
-        return e ? ts_err_errno(err, e, "cannot start a thread") : 0;
+        p->started = ts_thread_start(&p->thread, "watch", watch, p, err) == 0;
+        return p->started ? 0 : -1;
 }
 
 static int local_start(struct ts_host *h, const char *const argv[], const struct ts_start_opts *o, struct ts_proc **ret, struct ts_err *err)

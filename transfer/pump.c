@@ -4,6 +4,7 @@
 
 #include "base/io.h"
 #include "base/log.h"
+#include "base/thread.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -377,8 +378,6 @@ static struct ts_flow *flow_new(struct ts_ssh *s, LIBSSH2_CHANNEL *ch, const str
 static int flow_run(struct ts_flow *f, int *ret_fd, struct ts_err *err)
 {
         int pair[2], size = PAIR_BUFFER;
-        sigset_t all, old;
-        int e;
 
         if (f->stop_fd < 0 || f->done_fd < 0 || !f->up.buf || !f->down.buf)
                 return ts_err_set(err, TS_ENOMEM, "no memory or descriptors for another flow");
@@ -388,16 +387,10 @@ static int flow_run(struct ts_flow *f, int *ret_fd, struct ts_err *err)
                 (void)setsockopt(pair[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
         f->fd = pair[1];
         f->s->stop_fd = f->stop_fd;
-        /* Signals are for the main thread. */
-        sigfillset(&all);
-        (void)pthread_sigmask(SIG_SETMASK, &all, &old);
-        e = pthread_create(&f->thread, NULL, flow_main, f);
-        (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
-        if (e) {
+        if (ts_thread_start(&f->thread, "ssh", flow_main, f, err) < 0) {
                 (void)close(pair[0]);
-                return ts_err_errno(err, e, "cannot start a thread");
+                return -1;
         }
-        (void)pthread_setname_np(f->thread, "ssh"); /* for ps and profiles, as the other names are */
         f->started = true;
         *ret_fd = pair[0];
         return 0;

@@ -2,6 +2,7 @@
 #include "transfer/ship_impl.h"
 
 #include "base/io.h"
+#include "base/thread.h"
 #include "transfer/agent/frame.h"
 
 #include <errno.h>
@@ -166,7 +167,6 @@ static int begin(struct ts_agent *source, struct ts_agent *target, const struct 
                  struct ts_err *err)
 {
         ts_auto(ts_ship) struct ts_ship *s = calloc(1, sizeof(*s));
-        int e;
 
         if (!s)
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
@@ -176,10 +176,8 @@ static int begin(struct ts_agent *source, struct ts_agent *target, const struct 
         s->stall_ms = stall_ms;
         if (first && ts_frame_write(source->fd, first, ts_deadline_in_ms(stall_ms), true, err) < 0)
                 return ts_err_prefix(err, "agent on '%s'", source->who);
-        e = pthread_create(&s->thread, NULL, run, s);
-        if (e)
-                return ts_err_errno(err, e, "cannot start a thread");
-        (void)pthread_setname_np(s->thread, "ship");
+        if (ts_thread_start(&s->thread, "ship", run, s, err) < 0)
+                return -1;
         s->has_thread = true;
         *ret = TS_TAKE(s);
         return 0;

@@ -2,6 +2,7 @@
 #include "transfer/ship_impl.h"
 
 #include "base/io.h"
+#include "base/thread.h"
 #include "transfer/agent/frame.h"
 #include "transfer/agent/serve.h"
 
@@ -76,17 +77,14 @@ static void *serve(void *arg)
 
 static int start_local(struct ts_agent *a, struct ts_err *err)
 {
-        int fds[2], e;
+        int fds[2];
 
         if (ts_socketpair(fds, err) < 0)
                 return -1;
         a->fd = fds[0];
         a->their_fd = fds[1];
-        e = pthread_create(&a->thread, NULL, serve, a);
-        a->has_thread = e == 0;
-        if (!e)
-                (void)pthread_setname_np(a->thread, "agent");
-        return e ? ts_err_errno(err, e, "cannot start a thread") : 0;
+        a->has_thread = ts_thread_start(&a->thread, "agent", serve, a, err) == 0;
+        return a->has_thread ? 0 : -1;
 }
 
 /* ---- both ---- */

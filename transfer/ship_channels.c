@@ -3,6 +3,7 @@
 
 #include "base/io.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "transfer/agent/join.h"
 #include "transfer/agent/link.h"
 #include "transfer/host_impl.h"
@@ -10,7 +11,6 @@
 
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
 
@@ -42,8 +42,10 @@ struct ts_channels {
         struct ts_streams streams;
         unsigned wanted;
         bool automatic;
-        unsigned again_ms;  /* how long the next try waits, where the last one */
-        uint64_t joined_us; /* then brought nothing that lasted */
+        unsigned again_ms;    /* how long the next try waits if the last one brought nothing that lasted: */
+        uint64_t joined_us;   /* it was then, … */
+        unsigned joined_lost; /* … when so many had been lost */
+        bool join_failed;
 };
 
 /* The process's descriptor becomes a strand. */
@@ -160,27 +162,23 @@ static void tell_trying(struct ts_channels *c, const struct ts_err *failed, bool
         c->trying |= last;
 }
 
-/* One more channel, after a pause where the last ones did not last. */
+/* One more channel, after a pause where the last one did not last. */
 static void add_one(struct ts_channels *c, const struct ts_link_state *st)
 {
-        bool again = c->joined_us && ts_now_us() - c->joined_us < LASTING_US;
+        bool again = c->join_failed || (st->lost > c->joined_lost && c->joined_us && ts_now_us() - c->joined_us < LASTING_US);
         ts_auto_err failed = TS_ERR_INIT;
-        int rc;
 
-        if (!again)
-                c->again_ms = AGAIN_MS;
+        c->again_ms = !again ? AGAIN_MS : c->again_ms * 2 < AGAIN_MAX_MS ? c->again_ms * 2 : AGAIN_MAX_MS;
         if (again && stopped(c, c->again_ms))
                 return;
-        rc = join_agent(c, &failed);
+        c->join_failed = join_agent(c, &failed) < 0;
         c->joined_us = ts_now_us();
-        if (again || rc < 0)
-                c->again_ms = c->again_ms * 2 < AGAIN_MAX_MS ? c->again_ms * 2 : AGAIN_MAX_MS;
-        if (rc == 0) {
+        c->joined_lost = st->lost;
+        if (!c->join_failed) {
                 ts_debug("agent on '%s': %u of %u channels", c->who, st->strands + 1, c->wanted);
         } else if (c->automatic && st->strands) { /* the host does not want more */
                 ts_debug("agent on '%s': %u channels are enough: %s", c->who, st->strands, ts_err_message(&failed));
-                c->wanted = st->strands;
-                c->streams.max = st->strands;
+                c->wanted = c->streams.max = st->strands;
         } else if (!stopped(c, 0)) {
                 tell_trying(c, &failed, st->strands == 0);
         }
@@ -212,9 +210,6 @@ static void *keep(void *arg)
 
 int ts_channels_keep(struct ts_channels *c, const char *name, unsigned patience_ms, struct ts_err *err)
 {
-        sigset_t all, old;
-        int e;
-
         if (!ts_name_valid(name, TS_JOIN_NAME_MAX - 1))
                 return ts_err_set(err, TS_EPROTO, "it listens under no name");
         c->name = ts_strdup0(name);
@@ -222,12 +217,8 @@ int ts_channels_keep(struct ts_channels *c, const char *name, unsigned patience_
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
         ts_link_patience(c->link, patience_ms);
         ts_link_forsake(c->link, false);
-        sigfillset(&all); /* signals are for the main thread */
-        (void)pthread_sigmask(SIG_SETMASK, &all, &old);
-        e = pthread_create(&c->keeper, NULL, keep, c);
-        (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
-        c->has_keeper = e == 0;
-        return e ? ts_err_errno(err, e, "cannot start a thread") : 0;
+        c->has_keeper = ts_thread_start(&c->keeper, "keeper", keep, c, err) == 0;
+        return c->has_keeper ? 0 : -1;
 }
 
 void ts_channels_patience(struct ts_channels *c, unsigned patience_ms)

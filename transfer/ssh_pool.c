@@ -2,9 +2,9 @@
 #include "transfer/ssh_pool.h"
 
 #include "base/log.h"
+#include "base/thread.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <sys/eventfd.h>
 
 #define IDLE_MAX 16
@@ -170,18 +170,12 @@ static void *warm_one(void *arg)
 
 void ts_pool_warm(struct ts_pool *p, unsigned n)
 {
-        sigset_t all, old;
-
-        /* Signals are for the main thread. */
-        sigfillset(&all);
-        (void)pthread_sigmask(SIG_SETMASK, &all, &old);
         (void)pthread_mutex_lock(&p->lock);
         for (unsigned i = 0; i < n && p->n_warmers < WARM_MAX; i++) {
-                if (pthread_create(&p->warmers[p->n_warmers], NULL, warm_one, p) == 0)
+                if (ts_thread_start(&p->warmers[p->n_warmers], "warm", warm_one, p, NULL) == 0)
                         p->n_warmers++;
         }
         (void)pthread_mutex_unlock(&p->lock);
-        (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
 
 /* ---- the end ---- */

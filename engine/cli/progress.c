@@ -5,12 +5,12 @@
 #include "base/clock.h"
 #include "base/io.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "engine/cli/outbuf.h"
 #include "engine/cli/progress_draw.h"
 #include "engine/cli/term.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -316,23 +316,17 @@ static void after_log(void)
 static int start_thread(struct ts_progress *p, struct ts_err *err)
 {
         pthread_condattr_t attr;
-        sigset_t all, old;
-        int rc;
 
         (void)pthread_mutex_init(&p->lock, NULL);
         (void)pthread_condattr_init(&attr);
         (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
         (void)pthread_cond_init(&p->wake, &attr);
         (void)pthread_condattr_destroy(&attr);
-        (void)sigfillset(&all); /* signals belong to the thread that waits for the engines */
-        (void)pthread_sigmask(SIG_SETMASK, &all, &old);
-        rc = pthread_create(&p->thread, NULL, run, p);
-        (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
-        if (rc == 0)
+        if (ts_thread_start(&p->thread, "progress", run, p, err) == 0)
                 return 0;
         (void)pthread_cond_destroy(&p->wake);
         (void)pthread_mutex_destroy(&p->lock);
-        return ts_err_errno(err, rc, "cannot start a thread");
+        return -1;
 }
 
 int ts_progress_start(const struct ts_progress_opts *o, struct ts_progress **ret, struct ts_err *err)

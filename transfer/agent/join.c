@@ -1,7 +1,9 @@
 /* See join.h. Decides who may join. */
 #include "transfer/agent/join.h"
 
+#include "base/io.h"
 #include "base/mem.h"
+#include "base/str.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -17,6 +19,7 @@
 #include <sys/un.h>
 
 #define PREFIX "join-"
+#define NOT_YET "." /* before a name at which nobody listens yet: others would sweep it away */
 
 /* Of that name in the directory of this program. false: it has none, or it is too long. */
 static bool address_of(const char *name, struct sockaddr_un *ret)
@@ -36,9 +39,10 @@ static bool address_of(const char *name, struct sockaddr_un *ret)
         return (size_t)snprintf(ret->sun_path, sizeof(ret->sun_path), "%s/%s", exe, name) < sizeof(ret->sun_path);
 }
 
+/* Does not wait: the other one may have been stopped. Non-blocking. */
 static int reach(const struct sockaddr_un *a)
 {
-        int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
         if (fd >= 0 && connect(fd, (const struct sockaddr *)a, sizeof(*a)) == 0)
                 return fd;
@@ -70,27 +74,39 @@ static void sweep(void)
                 (void)closedir(d);
 }
 
+/* At that address only once it listens. */
+static int listen_at(int fd, const char *name, struct ts_err *err)
+{
+        ts_auto_free char *hidden = ts_fmt(NOT_YET "%s", name);
+        struct sockaddr_un a, first;
+        mode_t mask;
+        int rc;
+
+        if (!hidden || !address_of(name, &a) || !address_of(hidden, &first))
+                return ts_err_set(err, TS_EIO, "the program's path is too long for a socket beside it");
+        mask = umask(0177);
+        rc = bind(fd, (const struct sockaddr *)&first, sizeof(first));
+        (void)umask(mask);
+        return rc == 0 && listen(fd, 16) == 0 && rename(first.sun_path, a.sun_path) == 0
+                       ? 0
+                       : ts_err_errno(err, errno, "cannot listen at '%s'", a.sun_path);
+}
+
 int ts_join_listen(char ret_name[TS_JOIN_NAME_MAX], struct ts_err *err)
 {
-        struct sockaddr_un a;
-        mode_t mask;
         uint64_t r[2];
-        int fd, rc;
+        int fd;
 
         sweep();
         if (getrandom(r, sizeof(r), 0) != (ssize_t)sizeof(r))
                 return ts_err_errno(err, errno, "no random numbers");
         (void)snprintf(ret_name, TS_JOIN_NAME_MAX, PREFIX "%016llx%016llx", (unsigned long long)r[0], (unsigned long long)r[1]);
-        if (!address_of(ret_name, &a))
-                return ts_err_set(err, TS_EIO, "the program's path is too long for a socket beside it");
         fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        mask = umask(0177);
-        rc = fd < 0 ? -1 : bind(fd, (const struct sockaddr *)&a, sizeof(a));
-        (void)umask(mask);
-        if (rc == 0 && listen(fd, 16) == 0)
+        if (fd < 0)
+                return ts_err_errno(err, errno, "no socket");
+        if (listen_at(fd, ret_name, err) == 0)
                 return fd;
-        ts_err_errno(err, errno, "cannot listen at '%s'", a.sun_path);
-        ts_closep(&fd);
+        (void)close(fd);
         return -1;
 }
 
@@ -175,7 +191,7 @@ int ts_join_main(const char *name)
         conn = reach(&a);
         if (conn < 0)
                 return errno == ECONNREFUSED || errno == ENOENT ? TS_JOIN_GONE : 1;
-        if (hand_over(conn) < 0)
+        if (hand_over(conn) < 0 || ts_set_nonblock(conn, false, NULL) < 0)
                 return 1;
         /* They are the agent's alone now: their ends must be seen when it closes them, not when this does */
         nothing = open("/dev/null", O_RDWR | O_CLOEXEC);

@@ -3,13 +3,13 @@
 
 #include "base/clock.h"
 #include "base/io.h"
+#include "base/thread.h"
 #include "transfer/agent/join.h"
 #include "transfer/agent/strand.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -24,7 +24,7 @@
 
 struct ts_link {
         /* Never changes */
-        bool names;
+        bool names, closes_both;
         int listen_fd, wake_fd;
         pthread_t thread;
         bool has_thread;
@@ -56,7 +56,7 @@ struct ts_link {
                 unsigned n;
                 size_t done;          /* bytes of the first one that the program has */
                 uint64_t taken, told; /* offsets: taken by the program; told to the other side */
-                bool ended;
+                bool end_came, ended; /* the program was told */
         } in;
         uint64_t drops[DROPS_MAX];  /* names of the strands lost last, */
         size_t n_drops, told_drops; /* and how many of them were told */
@@ -207,6 +207,7 @@ static int take_data(struct ts_link *l, struct ts_block *b)
         }
         b->next = *at;
         *at = b;
+        l->in.end_came |= b->kind == TS_BLOCK_END;
         l->in.n++;
         return 0;
 }
@@ -256,10 +257,10 @@ static void drain(struct ts_link *l, struct ts_strand *s)
         s->broken |= n < 0;
 }
 
-/* The block that comes next for the program, or NULL. Without a strand it gets nothing: what works for somebody who is gone would be in the way of who comes next. */
+/* The block that comes next for the program, or NULL. An agent without a strand gets nothing: what works for somebody who is gone would be in the way of who comes next. */
 static struct ts_block *deliverable(const struct ts_link *l)
 {
-        return l->strands && l->in.first && l->in.first->at + l->in.done == l->in.taken ? l->in.first : NULL;
+        return (l->strands || l->names) && l->in.first && l->in.first->at + l->in.done == l->in.taken ? l->in.first : NULL;
 }
 
 /* Something was written. */
@@ -321,8 +322,6 @@ static void count(struct ts_link *l)
 /* Its blocks are to be given to others, and what was said on it is said again. */
 static void lose(struct ts_link *l, struct ts_strand *s)
 {
-        uint64_t again = 0;
-
         if (ts_now_us() - s->since_us > LASTING_US)
                 l->lonely = 0;
         for (struct ts_block *b = l->out.first; b; b = b->next) {
@@ -330,7 +329,6 @@ static void lose(struct ts_link *l, struct ts_strand *s)
                         continue;
                 b->on = NULL;
                 b->leaving = false;
-                again += b->len;
         }
         l->out.next = l->out.first;
         l->in.told = 0;
@@ -343,7 +341,6 @@ static void lose(struct ts_link *l, struct ts_strand *s)
         ts_strand_free(s);
         (void)pthread_mutex_lock(&l->lock);
         l->state.lost++;
-        l->state.again += again;
         (void)pthread_mutex_unlock(&l->lock);
 }
 
@@ -448,7 +445,9 @@ static bool is_over(struct ts_link *l)
                 (void)pthread_cond_broadcast(&l->changed);
         }
         (void)pthread_mutex_unlock(&l->lock);
-        return stop || l->wrong || is_finished(l) || (alone && l->in.ended && l->out.ended);
+        if (alone) /* then the other side needs no more than to be told, or not even that */
+                stop |= l->closes_both ? l->in.end_came : l->in.ended && l->out.ended && l->out.taken == l->out.end;
+        return stop || l->wrong || is_finished(l);
 }
 
 static void await(struct ts_link *l)
@@ -499,8 +498,7 @@ static void *run(void *arg)
 
 static int start(struct ts_link *l, int *ret_fd, struct ts_err *err)
 {
-        int pair[2], size = PAIR_BUFFER, e;
-        sigset_t all, old;
+        int pair[2], size = PAIR_BUFFER;
 
         if (l->wake_fd < 0)
                 return ts_err_set(err, TS_EINTERNAL, "no descriptors for another stream");
@@ -509,16 +507,11 @@ static int start(struct ts_link *l, int *ret_fd, struct ts_err *err)
         for (int i = 0; i < 2; i++)
                 (void)setsockopt(pair[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
         l->fd = pair[1];
-        sigfillset(&all); /* signals are for the main thread */
-        (void)pthread_sigmask(SIG_SETMASK, &all, &old);
-        e = pthread_create(&l->thread, NULL, run, l);
-        (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
-        l->has_thread = e == 0;
-        if (e) {
+        if (ts_thread_start(&l->thread, "link", run, l, err) < 0) {
                 (void)close(pair[0]);
-                return ts_err_errno(err, e, "cannot start a thread");
+                return -1;
         }
-        (void)pthread_setname_np(l->thread, "link");
+        l->has_thread = true;
         *ret_fd = pair[0];
         return 0;
 }
@@ -533,6 +526,7 @@ int ts_link_new(const struct ts_link_opts *o, struct ts_link **ret, int *ret_fd,
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
         }
         l->names = o->names;
+        l->closes_both = o->closes_both;
         l->listen_fd = o->listen_fd;
         l->patience_ms = o->patience_ms;
         l->fd = -1;

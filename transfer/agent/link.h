@@ -18,6 +18,7 @@
 struct ts_link;
 struct ts_link_opts {
         bool names;           /* adds and names the strands */
+        bool closes_both;     /* the other side ends both directions at once: after its end nothing is worth waiting for a strand */
         int listen_fd;        /* strands come from here; -1: none do. The link's from then on, also on failure */
         unsigned patience_ms; /* so long without a strand is the end */
 };
@@ -40,7 +41,7 @@ void ts_link_forsake(struct ts_link *l, bool forsaken);
 struct ts_link_state {
         unsigned strands, lost; /* alive; broken so far */
         bool over, ending;      /* ending: one side has closed the stream */
-        uint64_t moved, again;  /* bytes taken by either program; bytes that were sent once more */
+        uint64_t moved;         /* bytes taken by either program */
 };
 /* Waits until the number of strands or `ending` is another one than *state says or it is over, at most ms; then fills state. */
 void ts_link_watch(struct ts_link *l, unsigned ms, struct ts_link_state *state);

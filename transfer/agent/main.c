@@ -22,7 +22,8 @@ static int serve(struct ts_err *err)
 
         if (listening < 0)
                 return -1;
-        if (ts_link_new(&(struct ts_link_opts){ .listen_fd = listening, .patience_ms = PATIENCE_MS }, &l, &fd, err) == 0 &&
+        if (ts_link_new(&(struct ts_link_opts){ .closes_both = true, .listen_fd = listening, .patience_ms = PATIENCE_MS }, &l, &fd, err) ==
+                    0 &&
             ts_link_add(l, STDIN_FILENO, STDOUT_FILENO, -1, err) == 0) {
                 rc = ts_agent_serve(fd, fd, TS_VERSION, name, err);
                 (void)close(TS_TAKE_FD(fd));
