@@ -149,6 +149,7 @@ struct ts_checkpoint {
         const char *name;     /* Docker: checkpoint ID */
         const char *dir;      /* Docker: CheckpointDir, or NULL for the container's own */
         bool export_archive;  /* Podman: the answer's body is a tar archive */
+        bool pre_checkpoint;  /* Podman: memory only, of a container that goes on; with_previous then goes on from there */
         bool keep, leave_running, with_previous, tcp_established, file_locks, ignore_rootfs, print_stats; /* Podman; Docker knows only leave_running */
         unsigned timeout_ms;  /* for the final answer; 0 = none */
 };

@@ -150,6 +150,7 @@ static int podman_checkpoint(struct ts_api *a, const char *id, const struct ts_c
                 { "export", o->export_archive },
                 { "keep", o->keep },
                 { "leaveRunning", o->leave_running },
+                { "preCheckpoint", o->pre_checkpoint },
                 { "withPrevious", o->with_previous },
                 { "tcpEstablished", o->tcp_established },
                 { "fileLocks", o->file_locks },

@@ -14,7 +14,7 @@ static const char *const transfer_choices[] = { "auto", "scp", "stream", "shared
 static const char *const strategy_choices[] = { "auto", "archive", "in-place", NULL };
 static const char *const compress_choices[] = { "off", "auto", "on", NULL };
 static const char *const dump_choices[] = { "auto", "memory", "disk", NULL };
-static const char *const precopy_choices[] = { "all", "files", "none", NULL };
+static const char *const precopy_choices[] = { "all", "rehearsal", "files", "none", NULL };
 static const char *const verify_failure_choices[] = { "rollback", "keep", NULL };
 static const char *const when_choices[] = { "auto", "always", "never", NULL };
 static const char *const volume_choices[] = { "replace", "shared", NULL };
@@ -32,7 +32,7 @@ static const struct ts_setting settings[] = {
         { .key = "strategy", .type = TS_SET_ENUM, .fallback = "auto", .choices = strategy_choices, .arg = "HOW",
           .help = "how state leaves the source: the engine's own archive, or its storage directly (in-place)" },
         { .key = "precopy", .type = TS_SET_ENUM, .fallback = "all", .choices = precopy_choices, .arg = "WHAT",
-          .help = "what travels while the container runs: files and memory (which freezes it for moments), files, nothing" },
+          .help = "what travels before the freeze: files and memory, the same without pre-dumps (rehearsal), files, nothing" },
         { .key = "compress", .type = TS_SET_ENUM, .fallback = "off", .choices = compress_choices, .arg = "WHEN",
           .help = "pack memory and files with zstd on their way, in place: off, where the link is slower than that (auto), on" },
         { .key = "bandwidth", .type = TS_SET_SIZE, .fallback = "0", .min = 0, .max = 1ULL << 40, .arg = "RATE",

@@ -75,6 +75,7 @@ struct ts_checkpoint ts_checkpoint_options(const struct ts_mig *m)
                 .name = m->checkpoint,
                 .export_archive = m->strategy == TS_ARCHIVE,
                 .keep = true,
+                .with_previous = m->previous,
                 .tcp_established = true,
                 .file_locks = true,
                 .print_stats = m->strategy != TS_ARCHIVE,
@@ -130,6 +131,7 @@ static int dump(struct ts_mig *m, struct ts_err *err)
                         return -1;
                 }
                 ts_call_free(TS_TAKE(m->dump));
+                m->previous = false; /* the refused one has begun the tracking anew */
                 m->r->frozen_from_us = 0;
                 ts_prober_hold(m->prober, true); /* a hundred connections a second of our own: one of them meets every dump */
                 ts_sleep_ms(20 * tries);

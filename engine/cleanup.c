@@ -107,7 +107,8 @@ static void drop_imported_images(struct ts_mig *m)
         ts_auto(ts_container) struct ts_container *there = NULL;
         ts_auto_err err = TS_ERR_INIT;
 
-        if (ts_api_inspect(m->dst.api, m->dst_id, &there, &err) < 0 || ts_images_remove(&m->dst, ts_or(there->bundle_dir, ""), &err) < 0)
+        if (ts_api_inspect(m->dst.api, m->dst_id, &there, &err) < 0 || ts_images_remove(&m->dst, ts_or(there->bundle_dir, ""), &err) < 0 ||
+            (ts_predump_was_made(m) && ts_predump_remove(&m->dst, ts_or(there->bundle_dir, ""), &err) < 0))
                 ts_mig_leftover(m, "checkpoint of the moved container on the target: %s", ts_err_message(&err));
 }
 

@@ -120,4 +120,5 @@ void ts_mig_clear(struct ts_mig *m)
         free(TS_TAKE(m->dump_dir));
         free(TS_TAKE(m->target_bundle));
         free(TS_TAKE(m->policy));
+        free(TS_TAKE(m->predump_log));
 }

@@ -94,6 +94,9 @@ struct ts_mig {
         struct ts_rate *rate;         /* of everything that agents send, or NULL */
         struct ts_place *places;      /* directories under way (places.c) */
         size_t n_places;
+        bool tracked;                 /* the source's kernel tells what was written since a dump: pre-dumps instead of rehearsals */
+        char *predump_log;            /* which dump's log there was right after it, or NULL */
+        bool previous;                /* the last pre-dump is on the target, and the next dump goes on from it */
         unsigned n_rehearsals; /* tried */
 
         unsigned dump_resource;       /* in the journal, of the last dump */
@@ -170,6 +173,18 @@ int ts_places_begin(struct ts_mig *m, bool final, struct ts_err *err);
 int ts_places_wait(struct ts_mig *m, struct ts_err *err);
 void ts_places_hurry(struct ts_mig *m); /* the container is about to be frozen: a connection that breaks is not waited for as long */
 void ts_places_close(struct ts_mig *m); /* what was not completed on the target goes */
+
+
+/* ---- pre-dumps (predump.c) ---- */
+bool ts_predump_possible(struct ts_mig *m);
+char *ts_predump_name(const struct ts_mig *m); /* where the engine writes one; caller frees, NULL out of memory */
+char *ts_predump_dir(const struct ts_mig *m);  /* where that really lies */
+int ts_predump_clear(struct ts_mig *m, struct ts_err *err); /* an empty place for the next one */
+bool ts_predump_was_made(const struct ts_mig *m); /* or may have been */
+/* After one was answered; and before the last dump: if another dump was made since, which would have begun the tracking anew, nothing goes on from ours. */
+void ts_predump_remember(struct ts_mig *m);
+void ts_predump_look_again(struct ts_mig *m);
+int ts_predump_remove(struct ts_end *e, const char *bundle, struct ts_err *err);
 
 /* ---- Podman's images on the source (images.c) ---- */
 int ts_images_place(struct ts_mig *m, struct ts_err *err); /* in memory, where there is room: fills dump_dir, journalled */

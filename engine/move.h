@@ -14,7 +14,7 @@
 enum ts_transfer { TS_TRANSFER_STREAM, TS_TRANSFER_SCP };
 /* In the order of the settings' choices. */
 enum ts_dump { TS_DUMP_AUTO, TS_DUMP_MEMORY, TS_DUMP_DISK };
-enum ts_precopy { TS_PRECOPY_ALL, TS_PRECOPY_FILES, TS_PRECOPY_NONE };
+enum ts_precopy { TS_PRECOPY_ALL, TS_PRECOPY_REHEARSAL, TS_PRECOPY_FILES, TS_PRECOPY_NONE };
 enum ts_on_verify_failure { TS_VERIFY_ROLLBACK, TS_VERIFY_KEEP };
 
 /* All borrowed; plain data filled from the configuration in force. Zero means the default where one is named. */

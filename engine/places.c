@@ -45,13 +45,30 @@ static int add(struct ts_mig *m, enum kind kind, const char *what, char *from, c
         return m->o->compress ? ts_agent_pack(p->source, m->o->compress, err) : 0;
 }
 
+/* Pre-dumps: a place for them on both sides. */
+static int add_earlier(struct ts_mig *m, const struct ts_container *there, struct ts_err *err)
+{
+        ts_auto_free char *name = ts_predump_name(m), *to = ts_fmt("%s/pre-checkpoint", there->bundle_dir);
+        unsigned n = 0;
+
+        if (!name || !to)
+                return ts_err_set(err, TS_ENOMEM, "out of memory");
+        if (ts_journal_intent(m->j, TS_RES_CHECKPOINT, TS_SIDE_SOURCE, name, m->c->id, "absent", &n, err) < 0 || ts_predump_clear(m, err) < 0 ||
+            ts_journal_res_state(m->j, n, TS_RES_MADE, err) < 0)
+                return -1;
+        return make_dir(&m->dst, to, err) < 0 ? -1 : ts_ship_base(m->places->target, "pre-checkpoint", err);
+}
+
 static int add_dump(struct ts_mig *m, const struct ts_container *there, struct ts_err *err)
 {
         bool podman = m->engine == TS_PODMAN;
 
-        return add(m, DUMP, "dump", podman ? ts_strdup0(ts_or(m->dump_dir, m->bundle)) : ts_fmt("%s/checkpoints", m->bundle),
-                   podman ? ts_fmt("%s/checkpoint", there->bundle_dir) : ts_fmt("%s/checkpoints/%s", there->bundle_dir, m->checkpoint),
-                   &m->r->bytes.memory, err);
+        if (add(m, DUMP, "dump", podman ? ts_strdup0(ts_or(m->dump_dir, m->bundle)) : ts_fmt("%s/checkpoints", m->bundle),
+                podman ? ts_fmt("%s/checkpoint", there->bundle_dir) : ts_fmt("%s/checkpoints/%s", there->bundle_dir, m->checkpoint),
+                &m->r->bytes.memory, err) < 0)
+                return -1;
+        m->tracked = ts_predump_possible(m);
+        return m->tracked ? add_earlier(m, there, err) : 0;
 }
 
 /* What lies below another directory that travels, here and there, travels with it. */
@@ -255,7 +272,7 @@ int ts_dump_drop(struct ts_mig *m, struct ts_err *err)
 
         if (!m->n_places || m->places[0].kind != DUMP || !m->places[0].ship)
                 return 0;
-        ts_ship_end(m->places[0].ship, false);
+        ts_ship_end(m->places[0].ship, TS_SHIP_PAGES);
         return wait_for(m, &m->places[0], &sent, err);
 }
 
@@ -281,7 +298,7 @@ int ts_places_begin(struct ts_mig *m, bool final, struct ts_err *err)
                 if (p->kind == TREE && ts_ship_begin_tree(p->source, p->target, STALL_MS, &p->ship, err) < 0)
                         return ts_err_prefix(err, "%s '%s'", p->what, p->from);
                 if (p->ship)
-                        ts_ship_end(p->ship, final);
+                        ts_ship_end(p->ship, final ? TS_SHIP_FINAL : m->tracked ? TS_SHIP_EARLIER : TS_SHIP_PAGES);
         }
         return 0;
 }

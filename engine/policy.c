@@ -44,8 +44,8 @@ int ts_choose_strategy(struct ts_mig *m, struct ts_err *err)
                 ts_mig_note(m, "strategy archive: --transfer scp was asked for");
         if (m->o->bandwidth && m->strategy == TS_ARCHIVE)
                 return ts_err_set(err, TS_EUSAGE, "--bandwidth is for moves in place: an engine sends its archive as fast as it can");
-        if (m->o->max_downtime_ms && (m->strategy != TS_IN_PLACE || m->o->precopy != TS_PRECOPY_ALL || m->o->shared_dir))
-                return ts_err_set(err, TS_EUSAGE, "--max-downtime needs rehearsals, which only --strategy in-place with --precopy all has, and not with a shared directory");
+        if (m->o->max_downtime_ms && (m->strategy != TS_IN_PLACE || m->o->precopy > TS_PRECOPY_REHEARSAL || m->o->shared_dir))
+                return ts_err_set(err, TS_EUSAGE, "--max-downtime needs memory to travel before, which only --strategy in-place with --precopy all or rehearsal does, and not with a shared directory");
         if (m->o->shared_dir && (strstr(m->o->shared_dir, "/../") || strchr(m->o->shared_dir, '\n')))
                 return ts_err_set(err, TS_EUSAGE, "--transfer shared:DIR wants a path without '..'");
         if (m->o->shared_dir && m->strategy != TS_IN_PLACE)

@@ -1,5 +1,6 @@
 /* pre-copy: everything that can be brought over while the container runs. First the files, in one go; then memory, by rehearsals: checkpoints that leave the container running, whose pages stay on the
  * target as what the last dump is compared with. Their images are deleted on the source as soon as they were sent, and are never complete on the target: nothing can be restored from them (SAFETY rule 11).
+ * Where the kernel tells what was written since (predump.c) by pre-dumps instead, which freeze the container for less, and leave less for the last dump to write. Nothing can be restored from one alone.
  * When to stop is decided in rounds.c. */
 #include "base/io.h"
 #include "engine/mig.h"
@@ -43,9 +44,34 @@ static int settle_files(struct ts_mig *m, struct ts_err *err)
 
 /* ---- memory ---- */
 
+/* Docker's have a name, Podman's a directory. */
+static char *name_dump(struct ts_mig *m)
+{
+        m->n_rehearsals++;
+        if (m->engine == TS_DOCKER)
+                return ts_fmt("%s-r%u", m->checkpoint, m->n_rehearsals);
+        return m->tracked ? ts_predump_name(m) : ts_fmt("%s/checkpoint", m->bundle);
+}
+
+static struct ts_checkpoint options(const struct ts_mig *m, const char *name)
+{
+        struct ts_checkpoint o = ts_checkpoint_options(m);
+
+        if (m->tracked)
+                return (struct ts_checkpoint){ .pre_checkpoint = true, .leave_running = true, .print_stats = true, .timeout_ms = o.timeout_ms };
+        o.name = name;
+        o.leave_running = true;
+        return o;
+}
+
+static int make_way(struct ts_mig *m, struct ts_err *err)
+{
+        return ts_rearm(m, err) < 0 || (m->tracked && ts_predump_clear(m, err) < 0) ? -1 : 0;
+}
+
 static int drop_images(struct ts_mig *m, const char *name, unsigned resource, struct ts_err *err)
 {
-        int rc = m->engine == TS_DOCKER ? ts_api_checkpoint_delete(m->src.api, m->c->id, name, err) : ts_images_clear(m, err);
+        int rc = m->engine == TS_DOCKER ? ts_api_checkpoint_delete(m->src.api, m->c->id, name, err) : m->tracked ? ts_predump_clear(m, err) : ts_images_clear(m, err);
 
         return rc < 0 ? ts_err_prefix(err, "images of a rehearsal") : ts_journal_res_state(m->j, resource, TS_RES_UNDONE, err);
 }
@@ -53,22 +79,23 @@ static int drop_images(struct ts_mig *m, const char *name, unsigned resource, st
 /* *ret_sent: the engine was asked. */
 static int dump(struct ts_mig *m, const char *name, struct ts_round *round, bool *ret_sent, struct ts_err *err)
 {
-        struct ts_checkpoint opts = ts_checkpoint_options(m);
+        struct ts_checkpoint opts = options(m, name);
         ts_auto(ts_call) struct ts_call *call = NULL;
         struct ts_call_result result = { 0 };
 
-        opts.name = name;
-        opts.leave_running = true;
         *ret_sent = false;
-        if (ts_dump_ship(m, m->engine == TS_DOCKER ? name : "checkpoint", err) < 0)
+        if (ts_dump_ship(m, m->engine == TS_DOCKER ? name : m->tracked ? "pre-checkpoint" : "checkpoint", err) < 0)
                 return -1;
         *ret_sent = true;
         if (ts_api_checkpoint(m->src.api, m->c->id, &opts, &call, err) < 0 || ts_fault("pre-copy", "rehearsal", err) < 0)
                 return -1;
         if (ts_call_finish(call, NULL, NULL, &result, NULL, err) < 0)
-                return ts_err_prefix(err, "a rehearsal of the checkpoint");
+                return ts_err_prefix(err, m->tracked ? "a pre-dump" : "a rehearsal of the checkpoint");
         round->begin_us = ts_call_sent_us(call);
         round->dump_us = ts_now_us() - round->begin_us;
+        if (m->tracked)
+                ts_predump_remember(m);
+        round->write_us = m->tracked && result.dump.valid ? result.dump.memwrite_us : 0;
         ts_report_frozen(m->r, result.dump.valid ? result.dump.frozen_us : round->dump_us);
         ts_call_result_clear(&result);
         return 0;
@@ -92,12 +119,21 @@ static int outlive(struct ts_mig *m, const char *name, unsigned resource, struct
         return ts_journal_res_state(m->j, resource, TS_RES_KEPT, err);
 }
 
+/* The engine makes no pre-dump of this container. The ones before are of no use either: it has begun the tracking anew. */
+static int rehearse_instead(struct ts_mig *m, struct ts_rounds *rounds, unsigned resource, const struct ts_err *why, struct ts_err *err)
+{
+        ts_mig_note(m, "rehearsals instead of pre-dumps: %s", ts_err_message(why));
+        if (ts_dump_drop(m, err) < 0 || drop_images(m, "", resource, err) < 0)
+                return -1;
+        m->tracked = rounds->tracked = false;
+        return 0;
+}
+
 /* 1: the dump was refused for a reason that passes, such as a connection that was just being made. */
 static int rehearse(struct ts_mig *m, struct ts_rounds *rounds, struct ts_err *err)
 {
         struct ts_round round = { 0 };
-        ts_auto_free char *docker = ts_fmt("%s-r%u", m->checkpoint, ++m->n_rehearsals), *podman = ts_fmt("%s/checkpoint", m->bundle);
-        const char *name = m->engine == TS_DOCKER ? docker : podman;
+        ts_auto_free char *name = name_dump(m);
         uint64_t memory = m->r->bytes.memory;
         ts_auto_err why = TS_ERR_INIT;
         unsigned n = 0;
@@ -106,12 +142,16 @@ static int rehearse(struct ts_mig *m, struct ts_rounds *rounds, struct ts_err *e
 
         if (!name)
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
-        if (ts_rearm(m, err) < 0 || ts_journal_intent(m->j, TS_RES_CHECKPOINT, TS_SIDE_SOURCE, name, m->c->id, NULL, &n, err) < 0)
+        if (make_way(m, err) < 0 || ts_journal_intent(m->j, TS_RES_CHECKPOINT, TS_SIDE_SOURCE, name, m->c->id, NULL, &n, err) < 0)
                 return -1;
         rc = dump(m, name, &round, &sent, &why);
         if ((rc == 0 || ts_refused(&why)) &&
             ts_journal_res_state(m->j, n, TS_RES_MADE, err) < 0) /* answered: nothing of it is still to come */
                 return -1;
+        if (rc < 0 && m->tracked) /* nothing may go on from the ones before */
+                rounds->n = 0;
+        if (rc < 0 && m->tracked && ts_refused(&why))
+                return rehearse_instead(m, rounds, n, &why, err);
         if (rc < 0 && sent && why.code == TS_ECONNECT && m->o->reconnect_timeout_ms && m->n_places && (m->engine == TS_DOCKER || m->src.service))
                 return outlive(m, name, n, err) < 0 ? -1 : 1;
         if (rc < 0) {
@@ -124,7 +164,7 @@ static int rehearse(struct ts_mig *m, struct ts_rounds *rounds, struct ts_err *e
                 }
                 return ts_dump_drop(m, err) < 0 || drop_images(m, name, n, err) < 0 ? -1 : 1;
         }
-        if (ts_places_begin(m, /* final= */ false, err) < 0 || ts_places_wait(m, err) < 0 || drop_images(m, name, n, err) < 0)
+        if (ts_places_begin(m, /* final= */ false, err) < 0 || ts_places_wait(m, err) < 0 || (!m->tracked && drop_images(m, name, n, err) < 0))
                 return -1;
         round.sent_us = ts_now_us() - round.begin_us;
         /* The kernel writes out a file system when an overlay on it is unmounted, as the engine does at the end of a checkpoint: what this round left would be waited for with the container frozen. Only faster:
@@ -160,7 +200,7 @@ static int refuse(struct ts_mig *m, const struct ts_rounds *rounds, const char *
 
 static int send_rounds(struct ts_mig *m, struct ts_err *err)
 {
-        struct ts_rounds rounds = { .memory_bytes = m->memory_bytes, .max_downtime_us = (uint64_t)m->o->max_downtime_ms * 1000 };
+        struct ts_rounds rounds = { .tracked = m->tracked, .memory_bytes = m->memory_bytes, .max_downtime_us = (uint64_t)m->o->max_downtime_ms * 1000 };
         const char *why = "";
         unsigned refused = 0;
 
@@ -187,6 +227,7 @@ static int send_rounds(struct ts_mig *m, struct ts_err *err)
                 }
         }
         tell(m, &rounds);
+        m->previous = m->tracked && rounds.n > 0;
         return 0;
 }
 
@@ -202,5 +243,5 @@ int ts_phase_precopy(struct ts_mig *m, struct ts_err *err)
 {
         if (ts_same_generation(m, err) < 0 || settle_files(m, err) < 0)
                 return -1;
-        return m->strategy == TS_COLD || m->o->shared_dir || m->o->precopy != TS_PRECOPY_ALL ? 0 : send_memory(m, err);
+        return m->strategy == TS_COLD || m->o->shared_dir || m->o->precopy > TS_PRECOPY_REHEARSAL ? 0 : send_memory(m, err);
 }

@@ -129,7 +129,7 @@ static void need_podman(const struct ts_preflight *p, struct needs *all, uint64_
 /* Images on both sides, beside those of the rehearsal before, which the agents hold until the end; on the target also what an update sets aside. Docker's last dump is counted with its other copies. */
 static void need_in_place(const struct ts_preflight *p, struct needs *all, uint64_t dump)
 {
-        unsigned base = p->m->o->precopy == TS_PRECOPY_ALL, own = p->m->engine == TS_PODMAN, copies = base + own;
+        unsigned base = p->m->o->precopy <= TS_PRECOPY_REHEARSAL, own = p->m->engine == TS_PODMAN, copies = base + own;
 
         need(all, &p->src, ts_or(p->src.e->info->graph_root, "/"))->late += copies * dump;
         need(all, &p->dst, ts_or(p->dst.e->info->graph_root, "/"))->late += copies * dump;

@@ -226,6 +226,7 @@ static void drop_dump_dir(struct ts_mig *m)
 static int cold_start(struct ts_mig *m, struct ts_err *err)
 {
         ts_auto(ts_container) struct ts_container *now = NULL;
+        ts_auto_err failed = TS_ERR_INIT;
 
         if (!ts_json_bool(ts_journal_detail(m->j, TS_STAGE_ROLLED_BACK), "lost", false))
                 return ts_err_set(err, TS_EREFUSED, "migration %s did not lose the container's memory: there is nothing to start afresh", m->id);
@@ -237,6 +238,8 @@ static int cold_start(struct ts_mig *m, struct ts_err *err)
         if (ts_api_start(m->src.api, now->id, err) < 0)
                 return -1;
         drop_dump_dir(m);
+        if (ts_predump_was_made(m) && ts_predump_remove(&m->src, m->bundle, &failed) < 0)
+                ts_mig_leftover(m, "pre-dump of the source in '%s': %s", m->bundle, ts_err_message(&failed));
         return m->policy ? ts_set_policy(m->src.api, now->id, m->policy, err) : 0;
 }
 

@@ -5,6 +5,7 @@
 #define LONG_ROUND_US 2000000ULL             /* a first round that took longer left a part behind that is worth a second one */
 #define SHRINK_PERCENT 70                    /* the next round has to leave so much less behind */
 #define OVERHEAD_US 100000ULL                /* looking, journalling, verifying */
+#define PREDUMP_PART 10                      /* a pre-dump freezes for no more than such a part of it (seen: a thirtieth) */
 #define DUMP_FIXED_US 150000ULL              /* a dump of nothing, and … */
 #define DUMP_BYTES_PER_S ((uint64_t)1 << 30) /* … what an engine writes at best: for a forecast when nothing was measured */
 
@@ -19,6 +20,18 @@ static uint64_t link_rate(const struct ts_rounds *r)
                 best = rate > best ? rate : best;
         }
         return best;
+}
+
+/* For so long a pre-dump wrote while the container ran. */
+static uint64_t written(const struct ts_round *v)
+{
+        return v->write_us < v->dump_us ? v->write_us : v->dump_us;
+}
+
+/* How long the round itself froze the container. */
+static uint64_t freeze_of(const struct ts_rounds *r, const struct ts_round *v)
+{
+        return r->tracked ? v->dump_us - written(v) : v->dump_us;
 }
 
 /* How much of the memory changes in a time. After one round nobody knows: all of it may. */
@@ -39,6 +52,17 @@ static uint64_t time_for(uint64_t bytes, uint64_t rate)
         return rate ? (uint64_t)((double)bytes * 1e6 / (double)rate) : 0;
 }
 
+/* What a dump with the container frozen takes. One after a pre-dump leaves out the writing of what has not changed. */
+static uint64_t dump_of(const struct ts_rounds *r, uint64_t changed)
+{
+        const struct ts_round *last = &r->v[r->n - 1];
+        uint64_t all = r->v[0].bytes;
+
+        if (!r->tracked || all == 0 || changed >= all)
+                return last->dump_us;
+        return last->dump_us - (uint64_t)((double)written(last) * (double)(all - changed) / (double)all);
+}
+
 struct ts_forecast ts_rounds_forecast(const struct ts_rounds *r)
 {
         struct ts_forecast f = { .known = r->n > 0 };
@@ -48,17 +72,19 @@ struct ts_forecast ts_rounds_forecast(const struct ts_rounds *r)
                 f.dump_us = DUMP_FIXED_US + time_for(r->memory_bytes, DUMP_BYTES_PER_S);
         } else {
                 f.bytes = changed_in(r, r->v[r->n - 1].duration_us);
-                f.dump_us = r->v[r->n - 1].dump_us;
+                f.dump_us = dump_of(r, f.bytes);
                 f.transfer_us = time_for(f.bytes, link_rate(r));
         }
-        f.restore_us = f.dump_us; /* reads what the dump wrote */
+        f.restore_us = r->n ? r->v[r->n - 1].dump_us : f.dump_us; /* reads what the dump wrote */
         f.downtime_us = f.dump_us + f.transfer_us + f.restore_us + OVERHEAD_US;
         return f;
 }
 
 static enum ts_round_choice choose_first(const struct ts_rounds *r, const char **ret_why)
 {
-        if (r->max_downtime_us && ts_rounds_forecast(r).dump_us > r->max_downtime_us) {
+        uint64_t freeze = ts_rounds_forecast(r).dump_us / (r->tracked ? PREDUMP_PART : 1);
+
+        if (r->max_downtime_us && freeze > r->max_downtime_us) {
                 *ret_why = "a dump of so much memory alone takes longer than allowed";
                 return TS_ROUND_REFUSE;
         }
@@ -84,17 +110,21 @@ static bool helps(const struct ts_rounds *r, bool over_budget, const char **ret_
         *ret_why = "another round leaves less to send";
         if (next * 100 > now * SHRINK_PERCENT)
                 return false;
-        return over_budget || time_for(now - next, rate) > last->dump_us;
+        return over_budget || time_for(now - next, rate) > freeze_of(r, last);
 }
 
 enum ts_round_choice ts_rounds_choose(const struct ts_rounds *r, const char **ret_why)
 {
         struct ts_forecast f = ts_rounds_forecast(r);
         bool over_budget = r->max_downtime_us && f.downtime_us > r->max_downtime_us;
+        uint64_t least;
 
         if (r->n == 0)
                 return choose_first(r, ret_why);
-        if (over_budget && f.downtime_us - f.transfer_us > r->max_downtime_us) {
+        least = f.downtime_us - f.transfer_us;
+        if (r->tracked && r->n == 1) /* nobody knows yet how little the last dump will write */
+                least -= written(&r->v[0]);
+        if (over_budget && least > r->max_downtime_us) {
                 *ret_why = "the engines' dump and restore alone take longer than allowed";
                 return TS_ROUND_REFUSE;
         }

@@ -191,7 +191,7 @@ static bool seen_to(const struct ts_mig *m, const struct ts_res *r)
 /* Docker's by the engine; Podman's is a directory of the container's. Only when the source does not need it any more: never when its memory may be all that is left of it. */
 static int undo_checkpoint(struct ts_mig *m, struct ts_end *e, const struct ts_res *r, struct ts_err *err)
 {
-        ts_auto_free char *own = ts_fmt("%s/checkpoint", ts_or(m->bundle, ""));
+        ts_auto_free char *own = ts_fmt("%s/checkpoint", ts_or(m->bundle, "")), *earlier = ts_fmt("%s/pre-checkpoint", ts_or(m->bundle, ""));
         bool forbidden = false;
 
         if (r->state == TS_RES_INTENT && !seen_to(m, r) && ts_quiesce_rehearsal(m, r->name, &forbidden, err) < 0)
@@ -204,8 +204,12 @@ static int undo_checkpoint(struct ts_mig *m, struct ts_end *e, const struct ts_r
                 ts_sweep_containerd(m, e);
                 return ts_api_checkpoint_delete(e->api, r->id, r->name, err);
         }
-        if (!ts_streq0(own, r->name))
+        if (ts_streq0(earlier, r->name)) {
+                if (ts_predump_remove(e, m->bundle, err) < 0)
+                        return -1;
+        } else if (!ts_streq0(own, r->name)) {
                 return ts_err_set(err, TS_EPROTO, "'%s' is not the container's checkpoint", r->name);
+        }
         return ts_images_remove(e, m->bundle, err);
 }
 

@@ -197,13 +197,18 @@ int ts_ship_begin_tree(struct ts_agent *source, struct ts_agent *target, unsigne
         return begin(source, target, NULL, stall_ms, ret, err);
 }
 
-void ts_ship_end(struct ts_ship *s, bool final)
+_Static_assert((int)TS_SHIP_PAGES == (int)TS_ROUND_PAGES && (int)TS_SHIP_FINAL == (int)TS_ROUND_FINAL &&
+                       (int)TS_SHIP_EARLIER == (int)TS_ROUND_EARLIER,
+               "kinds of rounds");
+
+void ts_ship_end(struct ts_ship *s, enum ts_ship_kind kind)
 {
         ts_auto_frame f = { 0 };
 
         atomic_store(&s->complete, true);
         ts_frame_begin(&f, s->tree ? TS_FRAME_SCAN : TS_FRAME_FINISH);
-        if (ts_put_u32(&f, final, NULL) < 0 || ts_frame_write(s->source->fd, &f, ts_deadline_in_ms(s->stall_ms), false, NULL) < 0)
+        if (ts_put_u32(&f, s->tree ? kind == TS_SHIP_FINAL : kind, NULL) < 0 ||
+            ts_frame_write(s->source->fd, &f, ts_deadline_in_ms(s->stall_ms), false, NULL) < 0)
                 (void)shutdown(s->source->fd, SHUT_RDWR); /* the thread knows better why */
 }
 

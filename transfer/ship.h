@@ -46,11 +46,19 @@ void ts_agent_limit(struct ts_agent *source, struct ts_rate *r);
 /* Before the first round over a tree: of its own entries only those named this way travel, under the name `as`. */
 int ts_agent_only(struct ts_agent *source, const char *name, const char *as, struct ts_err *err);
 
+/* Where dumps that others go on from are to be on the target: in the directory of that name beside its agent's, as they are on the source. Before the first round; blocking. */
+int ts_ship_base(struct ts_agent *target, const char *name, struct ts_err *err);
 /* The dump is about to be made in the directory `name` of the source agent's (NULL: in itself): what there is of it begins to travel. Both agents stay the caller's, and serve nothing else until the end of the round.
  * stall_ms: no byte moved for so long, once the dump is complete, is TS_ETIMEOUT. */
 int ts_ship_begin(struct ts_agent *source, struct ts_agent *target, const char *name, unsigned stall_ms, struct ts_ship **ret, struct ts_err *err);
-/* The dump is complete: the rest may travel. final: with everything that a restore needs. What is wrong is said by ts_ship_wait. */
-void ts_ship_end(struct ts_ship *s, bool final);
+/* What a round is for. Of a tree: TS_SHIP_FINAL or not. */
+enum ts_ship_kind {
+        TS_SHIP_PAGES, /* pages, to compare the next dump with */
+        TS_SHIP_FINAL, /* everything that a restore needs */
+        TS_SHIP_EARLIER /* everything, into the directory of ts_ship_base: the next dump goes on from it if it has another name, or else takes its place */
+};
+/* The dump is complete: the rest may travel. What is wrong is said by ts_ship_wait. */
+void ts_ship_end(struct ts_ship *s, enum ts_ship_kind kind);
 /* Waits until it is there; tick (may be NULL) is called ten times a second. What an agent says, TS_ECONNECT, TS_ETIMEOUT, TS_ECANCELED on ts_stop_signal. */
 int ts_ship_wait(struct ts_ship *s, void (*tick)(void *ctx), void *ctx, struct ts_ship_stats *ret, struct ts_err *err);
 /* A round over the directory as a tree of files (transfer/agent/tree_send.h), to be ended with ts_ship_end like one of a dump. An agent does the one or the other. */

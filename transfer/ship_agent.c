@@ -179,6 +179,18 @@ int ts_agent_only(struct ts_agent *source, const char *name, const char *as, str
                        : 0;
 }
 
+int ts_ship_base(struct ts_agent *target, const char *name, struct ts_err *err)
+{
+        ts_auto_frame f = { 0 };
+        ts_deadline deadline = ts_deadline_in_ms(HELLO_MS);
+
+        ts_frame_begin(&f, TS_FRAME_BASE);
+        if (ts_put_text(&f, name, err) < 0 || ts_frame_write(target->fd, &f, deadline, true, err) < 0 ||
+            hear(target, &f, TS_FRAME_READY, deadline, err) < 0)
+                return ts_err_prefix(err, "agent on '%s'", target->who);
+        return 0;
+}
+
 void ts_agent_stop(struct ts_agent *a)
 {
         ts_closep(&a->fd);

@@ -45,7 +45,7 @@ def parts(f):
     """The pages that lie on the target before the freeze."""
     found = f.dst.native(f.name) if not f.docker else f.dst.inspect(f.name)
     top = pathlib.Path(f.dst.host.path(found["StaticDir"] if not f.docker else f"/var/lib/docker/containers/{found['Id']}"))
-    return list(top.glob("**/pages-*.img.part"))
+    return list(top.glob("**/pages-*.img.part")) + list(top.glob("pre-checkpoint/pages-*.img"))
 
 
 @event(*BOTH, possible=BOTH)

@@ -1,8 +1,8 @@
 /* The target's side of the agent: no frames may crash it, write outside its directory, show a dump that was not complete, or leave anything there.
  *
- * The input is frames as on the wire. The directory lies in another one, which must be empty but for it afterwards. */
-#include "tests/fuzz/fuzz.h"
+ * The input is frames as on the wire. The directory lies in another one, which must be empty but for it and the one of earlier dumps afterwards. */
 #include "tests/fuzz/frames.h"
+#include "tests/fuzz/fuzz.h"
 
 #include "base/io.h"
 #include "transfer/agent/receive.h"
@@ -47,20 +47,23 @@ static bool feed(struct ts_receive *r, const uint8_t *data, size_t size)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
         char top[] = "/tmp/tranship-fuzz-XXXXXX";
-        ts_auto_free char *dir = NULL;
+        ts_auto_free char *dir = NULL, *base = NULL;
         struct ts_receive *r = ts_receive_new();
         bool complete;
 
         if (!r || !mkdtemp(top))
                 abort();
         dir = ts_fmt("%s/in", top);
-        if (!dir || mkdir(dir, 0700) < 0 || ts_receive_root(r, dir, NULL) < 0)
+        base = ts_fmt("%s/pre", top);
+        if (!dir || !base || mkdir(dir, 0700) < 0 || mkdir(base, 0700) < 0 || ts_receive_root(r, dir, NULL) < 0 ||
+            ts_receive_base(r, base, NULL) < 0)
                 abort();
         complete = feed(r, data, size);
         ts_receive_free(r);
         if (empty(dir) > 0 && !complete)
                 abort();
-        if (rmdir(dir) < 0 || rmdir(top) < 0)
+        (void)empty(base); /* what was complete there stays: its directory's owner removes it */
+        if (rmdir(base) < 0 || rmdir(dir) < 0 || rmdir(top) < 0)
                 abort();
         return 0;
 }

@@ -47,7 +47,7 @@ static void round_of(struct ts_agent *source, struct ts_agent *target, bool fina
         ts_auto_err err = TS_ERR_INIT;
 
         OK(ts_ship_begin(source, target, NULL, STALL_MS, &s, &err));
-        ts_ship_end(s, final);
+        ts_ship_end(s, final ? TS_SHIP_FINAL : TS_SHIP_PAGES);
         OK(ts_ship_wait(s, NULL, NULL, ret, &err));
         CU_ASSERT_EQUAL(ts_ship_bytes(s), ret->bytes);
 }
@@ -82,7 +82,7 @@ static void tree_round(struct ts_agent *source, struct ts_agent *target, bool fi
         ts_auto_err err = TS_ERR_INIT;
 
         OK(ts_ship_begin_tree(source, target, STALL_MS, &s, &err));
-        ts_ship_end(s, final);
+        ts_ship_end(s, final ? TS_SHIP_FINAL : TS_SHIP_PAGES);
         OK(ts_ship_wait(s, NULL, NULL, ret, &err));
 }
 
@@ -175,7 +175,7 @@ static void ship_killed(void)
                 while (ts_ship_bytes(s) == 0)
                         ts_sleep_ms(5);
                 lab_shell("pkill --ns $$ --nslist pid -KILL -f ^/var/lib/tranship/agent/");
-                ts_ship_end(s, true);
+                ts_ship_end(s, TS_SHIP_FINAL);
                 CU_ASSERT_EQUAL(ts_ship_wait(s, NULL, NULL, &st, &err), -1);
                 (void)printf("'%s' ", ts_err_message(&err));
                 ts_err_clear(&err);
@@ -217,7 +217,7 @@ static void connections_break(struct ts_host *from, struct ts_host *to, const st
         ts_host_wire(from, &sent, &before[0]);
         ts_host_wire(to, &before[1], &got);
         OK(ts_ship_begin_tree(source, target, STALL_MS, &s, &err));
-        ts_ship_end(s, false);
+        ts_ship_end(s, TS_SHIP_PAGES);
         for (uint64_t next = len / 8; next < len && !ts_err_is_set(&err); next += len / 4) {
                 for (unsigned i = 0; ts_ship_bytes(s) < next && i < 20000; i++)
                         ts_sleep_ms(1);
@@ -268,7 +268,7 @@ static void ship_does_not_reconnect(void)
         ts_agent_patience(target, 0);
         kill_connections();
         OK(ts_ship_begin_tree(source, target, STALL_MS, &s, &err));
-        ts_ship_end(s, false);
+        ts_ship_end(s, TS_SHIP_PAGES);
         CU_ASSERT_EQUAL(ts_ship_wait(s, NULL, NULL, &st, &err), -1);
         (void)printf("'%s' ", ts_err_message(&err));
         ts_err_clear(&err);
@@ -297,7 +297,7 @@ static void ship_silent(void)
         OK(ts_agent_start(local, out, &opts, &target, &err));
         OK(ts_ship_begin(source, target, NULL, 2000, &s, &err));
         lab_shell("pkill --ns $$ --nslist pid -STOP -f ^/var/lib/tranship/agent/");
-        ts_ship_end(s, true);
+        ts_ship_end(s, TS_SHIP_FINAL);
         FAILS(ts_ship_wait(s, NULL, NULL, &st, &err), TS_ETIMEOUT);
         lab_shell("pkill --ns $$ --nslist pid -KILL -f ^/var/lib/tranship/agent/");
         ts_ship_free(TS_TAKE(s));

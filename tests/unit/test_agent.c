@@ -69,16 +69,21 @@ static void start(struct agent *a)
         CU_ASSERT_EQUAL_FATAL(pthread_create(&a->thread, NULL, serve, a), 0);
 }
 
-static void greet(struct agent *a)
+static void greet_at(struct agent *a, const char *dir)
 {
         ts_auto_frame f = { 0 };
 
         say_hello(a->fd, TS_AGENT_VERSION);
-        say_root(a->fd, a->dir);
+        say_root(a->fd, dir);
         CU_ASSERT_EQUAL(ts_frame_read(a->fd, &f, DEADLINE, false, &err), 1);
         CU_ASSERT_EQUAL(f.type, TS_FRAME_HELLO);
         CU_ASSERT_EQUAL(ts_frame_read(a->fd, &f, DEADLINE, false, &err), 1);
         CU_ASSERT_EQUAL(f.type, TS_FRAME_READY);
+}
+
+static void greet(struct agent *a)
+{
+        greet_at(a, a->dir);
 }
 
 static void for_each_file(const char *dir, void (*fn)(const char *path))
@@ -172,14 +177,14 @@ static void watch(struct agent *source)
 }
 
 /* Passes a round on; spoil: the n-th data frame is damaged. The source's count of pages sent, or -1 with err. */
-static int64_t finish(struct agent *source, struct agent *target, bool final, int spoil)
+static int64_t finish(struct agent *source, struct agent *target, enum ts_round_kind kind, int spoil)
 {
         ts_auto_frame f = { 0 };
         struct ts_unpack u;
         uint64_t sent;
 
         ts_frame_begin(&f, TS_FRAME_FINISH);
-        UNIT_OK(ts_put_u32(&f, final, &err));
+        UNIT_OK(ts_put_u32(&f, kind, &err));
         put(source->fd, &f);
         for (;;) {
                 CU_ASSERT_EQUAL_FATAL(ts_frame_read(source->fd, &f, DEADLINE, false, &err), 1);
@@ -218,7 +223,7 @@ static void a_dump(void)
         write_file(source.dir, "inventory.img", "inventory", 9);
         write_file(source.dir, "core-1.img", m, 700000);
         write_file(source.dir, "empty", "", 0);
-        CU_ASSERT_EQUAL(finish(&source, &target, true, -1), 256 + 7);
+        CU_ASSERT_EQUAL(finish(&source, &target, TS_ROUND_FINAL, -1), 256 + 7);
         CU_ASSERT_EQUAL(files_in(target.dir), 5);
         same_file(source.dir, target.dir, "pages-1.img");
         same_file(source.dir, target.dir, "pages-2.img");
@@ -248,7 +253,7 @@ static void dumps_in_directories(void)
         put(source.fd, &f);
         CU_ASSERT_EQUAL(mkdir(first, 0700), 0);
         write_file(first, "pages-1.img", m, 1 << 20);
-        CU_ASSERT_EQUAL(finish(&source, &target, false, -1), 256);
+        CU_ASSERT_EQUAL(finish(&source, &target, TS_ROUND_PAGES, -1), 256);
         for_each_file(first, remove_file);
         CU_ASSERT_EQUAL(rmdir(first), 0);
         ts_frame_begin(&f, TS_FRAME_WATCH);
@@ -258,7 +263,7 @@ static void dumps_in_directories(void)
         m[4096]++;
         write_file(second, "pages-1.img", m, 1 << 20);
         write_file(second, "inventory.img", "inventory", 9);
-        CU_ASSERT_EQUAL(finish(&source, &target, true, -1), 1);
+        CU_ASSERT_EQUAL(finish(&source, &target, TS_ROUND_FINAL, -1), 1);
         same_file(second, target.dir, "pages-1.img");
         same_file(second, target.dir, "inventory.img");
         for_each_file(second, remove_file);
@@ -279,9 +284,9 @@ static void no_dump_there(void)
         ts_frame_begin(&f, TS_FRAME_WATCH);
         UNIT_OK(ts_put_text(&f, "absent", &err));
         put(source.fd, &f);
-        CU_ASSERT_EQUAL(finish(&source, &target, false, -1), 0); /* a dump that failed at once */
+        CU_ASSERT_EQUAL(finish(&source, &target, TS_ROUND_PAGES, -1), 0); /* a dump that failed at once */
         put(source.fd, &f);
-        CU_ASSERT_EQUAL(finish(&source, &target, true, -1), -1);
+        CU_ASSERT_EQUAL(finish(&source, &target, TS_ROUND_FINAL, -1), -1);
         ts_err_clear(&err);
         stop(&source);
         stop(&target);
@@ -299,21 +304,21 @@ static void rehearsals_first(void)
         write_file(source.dir, "pages-1.img", m, 1 << 20);
         write_file(source.dir, "pages-2.img", m + (1 << 20), 1 << 20);
         write_file(source.dir, "inventory.img", "old", 3);
-        CU_ASSERT_EQUAL(finish(&source, &target, false, -1), 512);
+        CU_ASSERT_EQUAL(finish(&source, &target, TS_ROUND_PAGES, -1), 512);
         CU_ASSERT_EQUAL(files_in(target.dir), 2); /* no inventory: nothing to restore from */
         for_each_file(source.dir, remove_file);   /* a rehearsal's images go */
 
         m[5]++;
         write_file(source.dir, "pages-1.img", m, 1 << 20);
         write_file(source.dir, "inventory.img", "old", 3);
-        CU_ASSERT_EQUAL(finish(&source, &target, false, -1), 1);
+        CU_ASSERT_EQUAL(finish(&source, &target, TS_ROUND_PAGES, -1), 1);
         for_each_file(source.dir, remove_file);
 
         m[99999]++;
         write_file(source.dir, "pages-1.img", m, (1 << 20) + 4096);
         write_file(source.dir, "pages-3.img", m + 4096, 8192);
         write_file(source.dir, "inventory.img", "new", 3);
-        CU_ASSERT_EQUAL(finish(&source, &target, true, -1), 2);
+        CU_ASSERT_EQUAL(finish(&source, &target, TS_ROUND_FINAL, -1), 2);
         CU_ASSERT_EQUAL(files_in(target.dir), 3);
         same_file(source.dir, target.dir, "pages-1.img");
         same_file(source.dir, target.dir, "pages-3.img");
@@ -344,7 +349,7 @@ static void while_it_grows(void)
         append_file(source.dir, "pages-1.img", m + 3000001, 1194303); /* 4 MiB in all */
         append_file(source.dir, "pages-2.img", m + (4 << 20), 1 << 20);
         write_file(source.dir, "inventory.img", "new", 3);
-        CU_ASSERT_EQUAL(finish(&source, &target, true, -1), 1024 + 256);
+        CU_ASSERT_EQUAL(finish(&source, &target, TS_ROUND_FINAL, -1), 1024 + 256);
         same_file(source.dir, target.dir, "pages-1.img");
         same_file(source.dir, target.dir, "pages-2.img");
         stop(&source);
@@ -366,7 +371,7 @@ static void damage_is_found(void)
                 greet(&target);
                 write_file(source.dir, "pages-1.img", m, 1 << 20);
                 write_file(source.dir, "inventory.img", "inventory", 9);
-                rc = finish(&source, &target, true, i);
+                rc = finish(&source, &target, TS_ROUND_FINAL, i);
                 if (i < 9)
                         CU_ASSERT_EQUAL(rc, -1);
                 if (rc < 0) {
@@ -397,17 +402,224 @@ static void damaged_base_is_found(void)
         greet(&source);
         greet(&target);
         write_file(source.dir, "pages-1.img", m, 1 << 20);
-        CU_ASSERT_EQUAL(finish(&source, &target, false, -1), 256);
+        CU_ASSERT_EQUAL(finish(&source, &target, TS_ROUND_PAGES, -1), 256);
         part = ts_fmt("%s/pages-1.img.part", target.dir);
         fd = open(part, O_WRONLY | O_CLOEXEC);
         CU_ASSERT_EQUAL(pwrite(fd, "damage", 6, 12345), 6);
         write_file(source.dir, "inventory.img", "inventory", 9);
-        CU_ASSERT_EQUAL(finish(&source, &target, true, -1), -1);
+        CU_ASSERT_EQUAL(finish(&source, &target, TS_ROUND_FINAL, -1), -1);
         CU_ASSERT_EQUAL(err.code, TS_EPROTO);
         CU_ASSERT_PTR_NOT_NULL(strstr(ts_err_message(&err), "its sum differs"));
         ts_err_clear(&err);
         stop(&source);
         stop(&target);
+}
+
+/* ---- a dump that goes on from an earlier one ---- */
+
+static char *in(const char *dir, const char *name)
+{
+        return ts_fmt("%s/%s", dir, name);
+}
+
+/* Of a dump in a directory of that name. */
+static void watch_named(const struct agent *source, const char *name)
+{
+        ts_auto_frame f = { 0 };
+
+        ts_frame_begin(&f, TS_FRAME_WATCH);
+        UNIT_OK(ts_put_text(&f, name, &err));
+        put(source->fd, &f);
+}
+
+struct pair {
+        struct agent source, target;
+        char *pre, *last;        /* the two dumps, on the source … */
+        char *pre_there, *there; /* … and on the target */
+};
+
+/* $TARGET/dump is the target's directory, $TARGET/pre the one of earlier dumps. */
+static void start_pair(struct pair *p)
+{
+        ts_auto_frame f = { 0 };
+
+        start(&p->source);
+        start(&p->target);
+        *p = (struct pair){ .source = p->source,
+                            .target = p->target,
+                            .pre = in(p->source.dir, "pre"),
+                            .last = in(p->source.dir, "last"),
+                            .pre_there = in(p->target.dir, "pre"),
+                            .there = in(p->target.dir, "dump") };
+        CU_ASSERT_EQUAL(mkdir(p->pre, 0700) | mkdir(p->last, 0700) | mkdir(p->pre_there, 0700) | mkdir(p->there, 0700), 0);
+        greet(&p->source);
+        greet_at(&p->target, p->there);
+        ts_frame_begin(&f, TS_FRAME_BASE);
+        UNIT_OK(ts_put_text(&f, "pre", &err));
+        put(p->target.fd, &f);
+        CU_ASSERT_EQUAL_FATAL(ts_frame_read(p->target.fd, &f, DEADLINE, false, &err), 1);
+        CU_ASSERT_EQUAL(f.type, TS_FRAME_READY);
+}
+
+static void stop_pair(struct pair *p)
+{
+        char *const dirs[] = { p->pre, p->last, p->pre_there, p->there };
+
+        for (size_t i = 0; i < 4; i++) {
+                for_each_file(dirs[i], remove_file);
+                CU_ASSERT_EQUAL(rmdir(dirs[i]), 0);
+                free(dirs[i]);
+        }
+        stop(&p->source);
+        stop(&p->target);
+}
+
+static void write_earlier(const struct pair *p, const unsigned char *m)
+{
+        write_file(p->pre, "pages-1.img", m, 1 << 20);
+        write_file(p->pre, "pages-2.img", m + (1 << 20), 8192);
+        write_file(p->pre, "pagemap-1.img", m, 30);
+        write_file(p->pre, "inventory.img", "earlier", 7);
+}
+
+static void start_with_earlier(struct pair *p, const unsigned char *m)
+{
+        start_pair(p);
+        watch_named(&p->source, "pre");
+        write_earlier(p, m);
+        CU_ASSERT_EQUAL(finish(&p->source, &p->target, TS_ROUND_EARLIER, -1), 256 + 2);
+}
+
+static void check_earlier(const struct pair *p)
+{
+        same_file(p->pre, p->pre_there, "pages-1.img");
+        same_file(p->pre, p->pre_there, "pages-2.img");
+        same_file(p->pre, p->pre_there, "pagemap-1.img");
+        same_file(p->pre, p->pre_there, "inventory.img");
+        CU_ASSERT_EQUAL(files_in(p->there), 0);
+}
+
+/* Dirty pages only, one of which is what it was, at another place. */
+static void write_last(const struct pair *p, const unsigned char *m, const char *parent)
+{
+        ts_auto_free char *link = in(p->last, "parent");
+
+        write_file(p->last, "pages-1.img", m + (size_t)4096 * 77, 4096);
+        append_file(p->last, "pages-1.img", m + (2 << 20), 8192);
+        write_file(p->last, "inventory.img", "inventory", 9);
+        if (parent)
+                CU_ASSERT_EQUAL(symlink(parent, link), 0);
+}
+
+static void goes_on_from_an_earlier_one(void)
+{
+        struct pair p = { 0 };
+        ts_auto_free unsigned char *m = random_bytes(3 << 20);
+        ts_auto_free char *link = NULL;
+        char text[100] = "";
+
+        start_with_earlier(&p, m);
+        check_earlier(&p);
+        for_each_file(p.pre, remove_file); /* another one takes its place */
+        watch_named(&p.source, "pre");
+        m[5000]++;
+        write_earlier(&p, m);
+        CU_ASSERT_EQUAL(finish(&p.source, &p.target, TS_ROUND_EARLIER, -1), 1);
+        check_earlier(&p);
+        watch_named(&p.source, "last");
+        write_last(&p, m, "../pre");
+        CU_ASSERT_EQUAL(finish(&p.source, &p.target, TS_ROUND_FINAL, -1), 2);
+        same_file(p.last, p.there, "pages-1.img");
+        same_file(p.last, p.there, "inventory.img");
+        same_file(p.pre, p.pre_there, "pages-1.img");
+        CU_ASSERT_EQUAL(files_in(p.there), 3);
+        link = in(p.there, "parent");
+        CU_ASSERT_EQUAL(readlink(link, text, sizeof(text) - 1), 6);
+        CU_ASSERT_STRING_EQUAL(text, "../pre");
+        stop_pair(&p);
+}
+
+/* It was refused; the next one is complete in itself, and still finds its pages there. */
+static void goes_on_from_none_after_all(void)
+{
+        struct pair p = { 0 };
+        ts_auto_free unsigned char *m = random_bytes(3 << 20);
+
+        start_with_earlier(&p, m);
+        watch_named(&p.source, "last");
+        write_file(p.last, "pages-1.img", m + (2 << 20), 8192);
+        CU_ASSERT_EQUAL(finish(&p.source, &p.target, TS_ROUND_PAGES, -1), 2);
+        for_each_file(p.last, remove_file);
+        watch_named(&p.source, "last");
+        write_file(p.last, "pages-1.img", m, (2 << 20) + 8192);
+        write_file(p.last, "inventory.img", "inventory", 9);
+        CU_ASSERT_EQUAL(finish(&p.source, &p.target, TS_ROUND_FINAL, -1), 256 - 2);
+        same_file(p.last, p.there, "pages-1.img");
+        CU_ASSERT_EQUAL(files_in(p.there), 2);
+        stop_pair(&p);
+}
+
+/* The engine makes no other pre-dump: rehearsals, with what came of it as a base. */
+static void rehearsals_after_all(void)
+{
+        struct pair p = { 0 };
+        ts_auto_free unsigned char *m = random_bytes(3 << 20);
+
+        start_with_earlier(&p, m);
+        for_each_file(p.pre, remove_file);
+        watch_named(&p.source, "pre"); /* refused */
+        CU_ASSERT_EQUAL(finish(&p.source, &p.target, TS_ROUND_PAGES, -1), 0);
+        watch_named(&p.source, "last");
+        write_file(p.last, "pages-1.img", m, 2 << 20);
+        CU_ASSERT_EQUAL(finish(&p.source, &p.target, TS_ROUND_PAGES, -1), 512);
+        for_each_file(p.last, remove_file);
+        watch_named(&p.source, "last");
+        write_file(p.last, "pages-1.img", m, 1 << 20);
+        write_file(p.last, "inventory.img", "inventory", 9);
+        CU_ASSERT_EQUAL(finish(&p.source, &p.target, TS_ROUND_FINAL, -1), 0);
+        same_file(p.last, p.there, "pages-1.img");
+        CU_ASSERT_EQUAL(files_in(p.there), 2);
+        stop_pair(&p);
+}
+
+enum harm { DAMAGED, SHORTER, MADE_AGAIN, ELSEWHERE, TOO_LATE, UNKNOWN, HARMS };
+static void do_harm(enum harm how, const struct pair *p, const unsigned char *m)
+{
+        ts_auto_free char *there = in(p->pre_there, "pages-2.img"), *here = in(p->pre, "pages-1.img");
+
+        if (how == DAMAGED)
+                write_file(p->pre_there, "pages-2.img", m, 8192);
+        if (how == SHORTER)
+                CU_ASSERT_EQUAL(truncate(there, 4096), 0);
+        if (how == MADE_AGAIN) {
+                remove_file(here);
+                write_file(p->pre, "pages-1.img", m, 1 << 20);
+        }
+}
+
+static void another_earlier_one_is_found(void)
+{
+        ts_auto_free unsigned char *m = random_bytes(3 << 20);
+
+        for (enum harm how = DAMAGED; how < HARMS; how++) {
+                struct pair p = { 0 };
+
+                start_pair(&p);
+                watch_named(&p.source, "pre");
+                write_earlier(&p, m);
+                CU_ASSERT_EQUAL(finish(&p.source, &p.target, how == UNKNOWN ? TS_ROUND_PAGES : TS_ROUND_EARLIER, -1), 256 + 2);
+                do_harm(how, &p, m);
+                if (how == TOO_LATE) { /* a dump was refused since */
+                        watch_named(&p.source, "last");
+                        CU_ASSERT_EQUAL(finish(&p.source, &p.target, TS_ROUND_PAGES, -1), 0);
+                }
+                watch_named(&p.source, "last");
+                write_last(&p, m, how == ELSEWHERE ? "../elsewhere" : "../pre");
+                CU_ASSERT_EQUAL(finish(&p.source, &p.target, TS_ROUND_FINAL, -1), -1);
+                CU_ASSERT_TRUE(err.code != TS_OK);
+                ts_err_clear(&err);
+                stop_pair(&p);
+        }
 }
 
 /* One frame to a fresh agent: it says what is wrong, and ends. */
@@ -499,7 +711,19 @@ static void wrong_beginnings(void)
 }
 
 static CU_TestInfo tests[] = {
-        UNIT(a_dump),          UNIT(dumps_in_directories),  UNIT(no_dump_there),  UNIT(rehearsals_first), UNIT(while_it_grows),
-        UNIT(damage_is_found), UNIT(damaged_base_is_found), UNIT(hostile_frames), UNIT(wrong_beginnings), CU_TEST_INFO_NULL,
+        UNIT(a_dump),
+        UNIT(dumps_in_directories),
+        UNIT(no_dump_there),
+        UNIT(rehearsals_first),
+        UNIT(while_it_grows),
+        UNIT(damage_is_found),
+        UNIT(damaged_base_is_found),
+        UNIT(goes_on_from_an_earlier_one),
+        UNIT(goes_on_from_none_after_all),
+        UNIT(rehearsals_after_all),
+        UNIT(another_earlier_one_is_found),
+        UNIT(hostile_frames),
+        UNIT(wrong_beginnings),
+        CU_TEST_INFO_NULL,
 };
 UNIT_MAIN("agent", tests)

@@ -41,6 +41,19 @@ static const struct situation situations[] = {
         { "the dump alone takes too long",
           { .v = { { 0, S, 2 * S, 2 * S, 40 * MIB }, { 2 * S, S, 2 * S, 2 * S, MIB } }, .n = 2, .max_downtime_us = S },
           TS_ROUND_REFUSE },
+        { "pre-dumps: their freeze is short", { .memory_bytes = 4096 * MIB, .max_downtime_us = S, .tracked = true }, TS_ROUND_AGAIN },
+        { "a pre-dump: the last dump may have little to write",
+          { .v = { { 0, S, 2 * S, 2 * S, 40 * MIB, S * 9 / 10 } }, .n = 1, .max_downtime_us = S * 3 / 2, .tracked = true },
+          TS_ROUND_AGAIN },
+        { "two of them: it has",
+          { .v = { { 0, S, 2 * S, 2 * S, 40 * MIB, S * 9 / 10 }, { 2 * S, S, S, S, MIB, S * 9 / 10 } },
+            .n = 2,
+            .max_downtime_us = S * 3 / 2,
+            .tracked = true },
+          TS_ROUND_FREEZE },
+        { "as rehearsals they would not be enough",
+          { .v = { { 0, S, 2 * S, 2 * S, 40 * MIB }, { 2 * S, S, S, S, MIB } }, .n = 2, .max_downtime_us = S * 3 / 2 },
+          TS_ROUND_REFUSE },
 };
 
 static void choices(void)
@@ -66,6 +79,10 @@ static void forecasts(void)
         CU_ASSERT_EQUAL(f.bytes, 10 * MIB);     /* 20 MiB changed in the 2 s between the dumps, 1 s has gone since */
         CU_ASSERT_EQUAL(f.transfer_us, S / 10); /* at 100 MiB/s */
         CU_ASSERT_TRUE(f.downtime_us >= f.dump_us + f.transfer_us + f.restore_us);
+        r.tracked = true; /* 0.4 of 0.5 s were writing, of which 19 of 20 fall away: 10 of 200 MiB change */
+        r.v[1].write_us = S * 2 / 5;
+        CU_ASSERT_EQUAL(ts_rounds_forecast(&r).dump_us, S / 2 - S * 2 / 5 * 19 / 20);
+        CU_ASSERT_EQUAL(ts_rounds_forecast(&r).restore_us, S / 2);
         r.n = 0;
         CU_ASSERT_FALSE(ts_rounds_forecast(&r).known);
 }
@@ -74,14 +91,17 @@ static void forecasts(void)
 static void ends(void)
 {
         uint64_t seed = 1;
+        unsigned most = 0;
 
         for (unsigned run = 0; run < 20000; run++) {
                 struct ts_rounds r = { .memory_bytes = (seed >> 20) & 0xffffffffff,
-                                       .max_downtime_us = run % 3 ? 0 : (seed >> 10) & 0xffffff };
+                                       .max_downtime_us = run % 3 ? 0 : (seed >> 10) & 0xffffff,
+                                       .tracked = run % 2 };
                 const char *why = NULL;
                 uint64_t now = 0;
                 unsigned rounds = 0;
 
+                seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
                 while (ts_rounds_choose(&r, &why) == TS_ROUND_AGAIN) {
                         struct ts_round *x = &r.v[r.n];
 
@@ -89,13 +109,16 @@ static void ends(void)
                         seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
                         x->begin_us = now;
                         x->dump_us = (seed >> 40) & 0xffffff;
+                        x->write_us = (seed >> 38) & 0xffffff;
                         x->duration_us = x->dump_us + ((seed >> 20) & 0xfffffff);
                         x->sent_us = x->duration_us;
                         x->bytes = seed >> (16 + seed % 32);
                         now += x->duration_us;
                         r.n++;
                 }
+                most = rounds > most ? rounds : most;
         }
+        CU_ASSERT_TRUE(most > 2);
 }
 
 static CU_TestInfo tests[] = { UNIT(choices), UNIT(forecasts), UNIT(ends), CU_TEST_INFO_NULL };

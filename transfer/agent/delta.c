@@ -24,6 +24,7 @@ struct version {
 struct file {
         struct version old, new;
         bool done; /* the new one is complete on the other side */
+        bool kept; /* there will be no other version */
 };
 
 /* Where a held page is. */
@@ -350,9 +351,14 @@ int ts_delta_add(struct ts_delta *d, uint32_t *ret_file, struct ts_err *err)
         return 0;
 }
 
+void ts_delta_keep(struct ts_delta *d, uint32_t file)
+{
+        d->files[file].kept = true;
+}
+
 int ts_delta_begin(struct ts_delta *d, uint32_t file, int fd, struct ts_err *err)
 {
-        if (d->f || file >= d->n || d->files[file].done) {
+        if (d->f || file >= d->n || d->files[file].done || d->files[file].kept) {
                 (void)close(fd);
                 return ts_err_set(err, TS_EINTERNAL, "file %" PRIu32 " cannot be sent now", file);
         }
@@ -416,10 +422,12 @@ int ts_delta_settle(struct ts_delta *d, struct ts_err *err)
         for (uint32_t i = 0; i < d->n; i++) {
                 struct file *f = &d->files[i];
 
-                drop(&f->old);
-                f->old = f->new;
-                f->new = (struct version){ .fd = -1 };
-                f->done = false;
+                if (!f->kept) {
+                        drop(&f->old);
+                        f->old = f->new;
+                        f->new = (struct version){ .fd = -1 };
+                        f->done = false;
+                }
                 pages += f->old.size / TS_PAGE;
         }
         d->window_fd = -1;

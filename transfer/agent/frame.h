@@ -8,10 +8,11 @@
  *   both     HELLO   [u32 version, s tool, s name]   where others may join the agent (join.h); "" of tranship, and of an agent in its own process
  *   to both  ROOT    [s directory]                 what the agent may touch from here on; one, named by the migration; READY when it is there
  *   to source WATCH  [s name]                      a dump is about to be made in that directory of the root (".": the root): send its pages while they are written
- *            FINISH  [u32 final]                   it is complete: send the rest
+ *            FINISH  [u32 round]                   it is complete: send the rest, as that kind of a round wants it
  *            ONLY    [s name, s as]                of the tree's own entries this one, which the other side calls so; as often as there are such
  *            PACK    [u32 mode]                    whether to pack what is sent (pack.h)
  *            SCAN    [u32 final]                   send what changed in the tree since the last time
+ *   to target BASE   [s name]                      of a directory beside the root: where dumps that others go on from are to be; before the first round. READY when it is there
  *   source → target (tranship passes them on unread)
  *            PAGES   [u32 file, s name]            steps for the held file of that number follow
  *            STEPS   [ {u32 kind, u32 file, u64 from, u64 len, bytes of DATA} … ]
@@ -19,12 +20,14 @@
  *            FILE    [u32 mode, u64 size, s name]  a small file; its bytes follow
  *            BYTES   [d]
  *            SUM     [u64 size, 16 bytes, s name]  XXH3-128 of a file of this round
- *            ROUND   [u32 final, u32 files]        the round is over: so many SUMs were sent
+ *            ROUND   [u32 round, u32 files]        the round is over, of that kind (of a tree: final or not): so many SUMs were sent
  *            ENTRY   (entry.c)                     an object of a tree; if it is a regular file that is new or changed, STEPS follow, and
  *            CLOSE   [u64 size, 16 bytes]          its size and XXH3-128
  *            LINK    [s path, s path]              the first is a further name of the second
  *            REMOVE  [s path]                      one that was sent in an earlier round
  *            PACKED  [u32 type, u32 size, d]       STEPS or BYTES of that size, as a zstd frame
+ *            HELD    [ {u32 file, u64 size, 16 bytes} … ]   the next dump goes on from the one that is there: its pages files, and their sums. They stay as they are, and keep their numbers
+ *            PARENT  []                            the dump is complete only together with that one
  *   answers  READY   [u64 × 6: pages, zero, same, copied, sent, bytes of frames; trees: objects, changed, removed, bytes read, bytes sent, 0]   of source: the round was sent; of target: it is there and every sum is right
  *            ALIVE   []                            long work is under way: once a second
  *            ERROR   [u32 code, s message]         and the agent ends */
@@ -37,7 +40,7 @@
 #include "base/str.h"
 #include <stdint.h>
 
-#define TS_AGENT_VERSION 2U
+#define TS_AGENT_VERSION 3U
 #define TS_FRAME_MAX ((size_t)1 << 20) /* bytes of a body */
 #define TS_FRAME_TEXT_MAX 4096U
 
@@ -49,6 +52,7 @@ enum ts_frame_type {
         TS_FRAME_ONLY,
         TS_FRAME_PACK,
         TS_FRAME_SCAN,
+        TS_FRAME_BASE,
         TS_FRAME_PAGES = 16, /* from here on: source to target */
         TS_FRAME_STEPS,
         TS_FRAME_SIZE,
@@ -61,13 +65,21 @@ enum ts_frame_type {
         TS_FRAME_REMOVE,
         TS_FRAME_CLOSE,
         TS_FRAME_PACKED,
+        TS_FRAME_HELD,
+        TS_FRAME_PARENT,
         TS_FRAME_READY = 32, /* from here on: answers */
         TS_FRAME_ALIVE,
         TS_FRAME_ERROR
 };
+/* Kinds of rounds over a dump. */
+enum ts_round_kind {
+        TS_ROUND_PAGES,  /* only pages, to compare the next dump with */
+        TS_ROUND_FINAL,  /* everything: it can be restored from */
+        TS_ROUND_EARLIER /* everything, in the directory of BASE: the next dump may go on from it, or take its place */
+};
 static inline int ts_frame_is_data(uint32_t type)
 {
-        return type >= TS_FRAME_PAGES && type <= TS_FRAME_PACKED;
+        return type >= TS_FRAME_PAGES && type <= TS_FRAME_PARENT;
 }
 
 struct ts_frame {

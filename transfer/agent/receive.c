@@ -14,12 +14,14 @@
 #define FILES_MAX 65536U
 #define FILE_MAX_BYTES ((uint64_t)1 << 44)
 #define PART ".part"
+#define PARENT "parent" /* CRIU's link to the dump that one goes on from */
 
 struct item {
         char *name;
         uint32_t file; /* of the patch, or NOT_HELD */
         bool here;     /* written in this round */
         bool right;    /* and its sum is right */
+        bool based;    /* it has its name, in the directory of earlier dumps; else NAME.part */
         uint64_t size;
         unsigned char sum[TS_DIGEST_BYTES]; /* of what was written here, once it is complete */
 };
@@ -27,6 +29,10 @@ struct item {
 
 struct ts_receive {
         int root;
+        int base;        /* the directory of earlier dumps, or -1 */
+        char *base_name; /* its own name */
+        bool goes_on;    /* the dump may go on from the one there, … */
+        bool parent;     /* … and does */
         struct ts_patch *patch;
         struct item *items; /* each file once; the first n_held are the patch's, in its order */
         size_t n, cap;
@@ -43,7 +49,7 @@ struct ts_receive *ts_receive_new(void)
         struct ts_receive *r = calloc(1, sizeof(*r));
 
         if (r)
-                r->root = r->small_fd = -1;
+                r->root = r->base = r->small_fd = -1;
         return r;
 }
 
@@ -52,15 +58,31 @@ static void part_name(const char *name, char buf[300])
         (void)snprintf(buf, 300, "%s" PART, name);
 }
 
+/* The directory that a file is in, and what it is called there for the time being. */
+static int where(const struct ts_receive *r, const struct item *it, char buf[300])
+{
+        if (it->based)
+                (void)snprintf(buf, 300, "%s", it->name);
+        else
+                part_name(it->name, buf);
+        return it->based ? r->base : r->root;
+}
+
+static void forget(struct ts_receive *r, struct item *it)
+{
+        char name[300];
+        int dir = where(r, it, name);
+
+        (void)unlinkat(dir, name, 0);
+        free(it->name);
+        it->name = NULL;
+}
+
 void ts_receive_free(struct ts_receive *r)
 {
-        for (size_t i = 0; i < r->n; i++) {
-                char part[300];
-
-                part_name(r->items[i].name, part);
-                (void)unlinkat(r->root, part, 0);
-                free(r->items[i].name);
-        }
+        for (size_t i = 0; i < r->n; i++)
+                if (r->items[i].name)
+                        forget(r, &r->items[i]);
         free(r->items);
         if (r->patch)
                 ts_patch_free(r->patch);
@@ -68,6 +90,9 @@ void ts_receive_free(struct ts_receive *r)
                 (void)close(r->small_fd);
         if (r->root >= 0)
                 (void)close(r->root);
+        if (r->base >= 0)
+                (void)close(r->base);
+        free(r->base_name);
         free(r);
 }
 
@@ -103,13 +128,13 @@ static int get_name(struct ts_unpack *u, char name[256], const struct ts_frame *
 
         if (ts_unpack_end(u, f, err) < 0)
                 return -1;
-        return len >= tail && !strcmp(name + len - tail, PART) ? bad("a name that is ours", err) : 0;
+        return (len >= tail && !strcmp(name + len - tail, PART)) || !strcmp(name, PARENT) ? bad("a name that is ours", err) : 0;
 }
 
 static struct item *find(struct ts_receive *r, const char *name)
 {
         for (size_t i = 0; i < r->n; i++)
-                if (!strcmp(r->items[i].name, name))
+                if (r->items[i].name && !strcmp(r->items[i].name, name))
                         return &r->items[i];
         return NULL;
 }
@@ -150,6 +175,73 @@ static int make_part(const struct ts_receive *r, const char *name, struct ts_err
         (void)unlinkat(r->root, part, 0); /* of an agent that died */
         fd = openat(r->root, part, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
         return fd < 0 ? ts_err_errno(err, errno, "cannot make '%s'", part) : fd;
+}
+
+/* ---- the dump that others go on from ---- */
+
+int ts_receive_base(struct ts_receive *r, const char *path, struct ts_err *err)
+{
+        const char *slash = strrchr(path, '/');
+
+        if (r->base >= 0 || r->n || !slash || !slash[1])
+                return ts_err_set(err, TS_EPROTO, "a directory of earlier dumps at the wrong time");
+        r->base_name = ts_strdup0(slash + 1);
+        if (!r->base_name)
+                return ts_err_set(err, TS_ENOMEM, "out of memory");
+        r->base = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        return r->base < 0 ? ts_err_errno(err, errno, "cannot open '%s'", path) : 0;
+}
+
+static struct item *find_file(struct ts_receive *r, uint32_t file)
+{
+        for (size_t i = 0; i < r->n; i++)
+                if (r->items[i].name && r->items[i].based && r->items[i].file == file)
+                        return &r->items[i];
+        return NULL;
+}
+
+/* It is what was sent, still, and is nobody's to change from here on. */
+static int hold(struct ts_receive *r, struct ts_unpack *u, struct ts_digest *digest, struct ts_err *err)
+{
+        uint32_t file = ts_get_u32(u);
+        uint64_t size = ts_get_u64(u);
+        const unsigned char *want = ts_get_bytes(u, TS_DIGEST_BYTES);
+        struct item *it = find_file(r, file);
+        unsigned char sum[TS_DIGEST_BYTES];
+
+        if (!want || !it || it->file == NOT_HELD || it->size != size)
+                return bad("an earlier dump that it did not send", err);
+        ts_digest_begin(digest);
+        if (ts_digest_add_fd(digest, ts_patch_fd(r->patch, file), size, err) < 0)
+                return ts_err_prefix(err, "'%s' of the earlier dump", it->name);
+        ts_digest_end(digest, sum);
+        if (memcmp(sum, want, sizeof(sum)) != 0)
+                return ts_err_set(err, TS_EPROTO, "'%s' of the earlier dump is not what was sent: its sum differs", it->name);
+        free(TS_TAKE(it->name));
+        return 0;
+}
+
+/* From here on names mean files of the next dump. */
+static int go_on(struct ts_receive *r, struct ts_unpack *u, const struct ts_frame *f, struct ts_err *err)
+{
+        ts_auto(ts_digest) struct ts_digest *digest = ts_digest_new();
+
+        if (!digest)
+                return ts_err_set(err, TS_ENOMEM, "out of memory");
+        if (r->base < 0 || r->goes_on || r->pages || r->small)
+                return bad("an earlier dump at the wrong time", err);
+        while (u->p < u->end && !u->bad)
+                if (hold(r, u, digest, err) < 0)
+                        return -1;
+        for (size_t i = 0; i < r->n; i++) {
+                if (r->items[i].here)
+                        return bad("an earlier dump at the wrong time", err);
+                if (r->items[i].name)
+                        forget(r, &r->items[i]);
+        }
+        r->n = 0;
+        r->goes_on = true;
+        return ts_unpack_end(u, f, err);
 }
 
 /* ---- pages ---- */
@@ -285,14 +377,38 @@ static int check_sum(struct ts_receive *r, struct ts_unpack *u, const struct ts_
 
 static int give_name(const struct ts_receive *r, const struct item *it, struct ts_err *err)
 {
-        char part[300];
+        char name[300];
+        int dir = where(r, it, name);
 
-        part_name(it->name, part);
         if (!it->here) { /* a process that was there in a rehearsal, and is no more */
-                (void)unlinkat(r->root, part, 0);
+                (void)unlinkat(dir, name, 0);
                 return 0;
         }
-        return renameat(r->root, part, r->root, it->name) < 0 ? ts_err_errno(err, errno, "cannot give '%s' its name", it->name) : 0;
+        return renameat(dir, name, r->root, it->name) < 0 ? ts_err_errno(err, errno, "cannot give '%s' its name", it->name) : 0;
+}
+
+/* All of it is in the directory of earlier dumps then. What is not held comes anew each time; of a process that is gone the pages stay, and nothing names them. */
+static int give_base_names(struct ts_receive *r, struct ts_err *err)
+{
+        size_t n = 0;
+
+        for (size_t i = 0; i < r->n; i++) {
+                struct item *it = &r->items[i];
+                char name[300];
+                int dir = where(r, it, name);
+
+                if (it->here && !it->based && renameat(dir, name, r->base, it->name) < 0)
+                        return ts_err_errno(err, errno, "cannot give '%s' its name", it->name);
+                it->based |= it->here;
+        }
+        for (size_t i = 0; i < r->n; i++) {
+                if (r->items[i].file == NOT_HELD)
+                        free(r->items[i].name);
+                else
+                        r->items[n++] = r->items[i];
+        }
+        r->n = n;
+        return 0;
 }
 
 static int give_names(const struct ts_receive *r, struct ts_err *err)
@@ -305,23 +421,38 @@ static int give_names(const struct ts_receive *r, struct ts_err *err)
                 else if (give_name(r, &r->items[i], err) < 0)
                         return -1;
         }
+        if (r->parent) {
+                ts_auto_free char *to = ts_fmt("../%s", r->base_name);
+
+                if (!to)
+                        return ts_err_set(err, TS_ENOMEM, "out of memory");
+                if (symlinkat(to, r->root, PARENT) < 0)
+                        return ts_err_errno(err, errno, "cannot make the link to the earlier dump");
+        }
         return last ? give_name(r, last, err) : 0;
 }
 
 static int end_round(struct ts_receive *r, struct ts_unpack *u, const struct ts_frame *f, struct ts_err *err)
 {
-        uint32_t final = ts_get_u32(u), files = ts_get_u32(u);
+        uint32_t kind = ts_get_u32(u), files = ts_get_u32(u);
 
         if (ts_unpack_end(u, f, err) < 0)
                 return -1;
-        if (r->pages || r->small || files != r->sums || final > 1)
+        if (r->pages || r->small || files != r->sums || kind > TS_ROUND_EARLIER ||
+            (kind == TS_ROUND_EARLIER && (r->base < 0 || r->goes_on)) || (r->parent && kind != TS_ROUND_FINAL))
                 return bad("the end of a round that is not complete", err);
         for (size_t i = 0; i < r->n; i++)
                 if (r->items[i].here != r->items[i].right)
                         return bad("a file without its sum", err);
-        if (final) {
+        if (kind == TS_ROUND_FINAL) {
                 r->over = true;
                 return give_names(r, err);
+        }
+        if (kind == TS_ROUND_EARLIER && give_base_names(r, err) < 0)
+                return -1;
+        if (r->goes_on) { /* that one did not work out: no other does */
+                (void)close(TS_TAKE_FD(r->base));
+                r->goes_on = false;
         }
         for (size_t i = 0; i < r->n; i++) {
                 if (r->items[i].file == NOT_HELD)
@@ -352,6 +483,11 @@ int ts_receive_frame(struct ts_receive *r, const struct ts_frame *f, bool *ret_r
                 return take_bytes(r, f, err);
         case TS_FRAME_SUM:
                 return check_sum(r, &u, f, err);
+        case TS_FRAME_HELD:
+                return go_on(r, &u, f, err);
+        case TS_FRAME_PARENT:
+                r->parent = true;
+                return r->goes_on ? ts_unpack_end(&u, f, err) : bad("a dump that goes on from none", err);
         case TS_FRAME_ROUND:
                 *ret_round = true;
                 return end_round(r, &u, f, err);

@@ -10,7 +10,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define STEPS_SOFT ((size_t)256 << 10) /* a frame is sent when it has so much */
+#define PARENT "parent"                            /* CRIU's link to the dump that one goes on from */
+#define EARLIER_MAX (TS_DELTA_FILES_MAX / 2 - 32U) /* its files and as many new ones have numbers */
+#define STEPS_SOFT ((size_t)256 << 10)             /* a frame is sent when it has so much */
 
 struct pages {
         unsigned long long number; /* of pages-N.img */
@@ -18,13 +20,18 @@ struct pages {
         uint64_t size;                      /* of this round, once it was sent … */
         unsigned char sum[TS_DIGEST_BYTES]; /* … and its sum */
         bool sent;
+        struct stat seen; /* when it was complete */
 };
 
 struct ts_send {
         int out_fd, root;
         struct ts_pack *pack;
-        char *name; /* of the dump's directory */
-        int dump;   /* it, or -1: it is not there yet */
+        char *name;    /* of the dump's directory */
+        char *earlier; /* of the one before, if others may go on from it, … */
+        char *parent;  /* … and of the one that this dump goes on from */
+        struct pages *held;
+        size_t n_held; /* the parent's */
+        int dump;      /* it, or -1: it is not there yet */
         struct ts_delta *delta;
         struct ts_frame steps, other;
         struct pages *pages; /* rising numbers */
@@ -88,6 +95,9 @@ void ts_send_free(struct ts_send *s)
         if (s->dump >= 0)
                 (void)close(s->dump);
         free(s->name);
+        free(s->earlier);
+        free(s->parent);
+        free(s->held);
         ts_frame_clear(&s->steps);
         ts_frame_clear(&s->other);
         free(s->pages);
@@ -105,13 +115,42 @@ int ts_send_root(struct ts_send *s, const char *path, struct ts_err *err)
         return s->root < 0 ? ts_err_errno(err, errno, "cannot open '%s'", path) : ts_send_watch(s, ".", err);
 }
 
+/* The files of the dump before stay, here and there, under their numbers; the names are free for those of the next one. The other side looks at their sums again: what happened to them since they came must not get into a
+ * container. */
+static int go_on(struct ts_send *s, struct ts_err *err)
+{
+        if (s->parent)
+                return ts_err_set(err, TS_EPROTO, "a dump that goes on from one that goes on");
+        s->parent = TS_TAKE(s->earlier);
+        s->held = TS_TAKE(s->pages);
+        s->n_held = s->n_pages;
+        s->n_pages = s->cap_pages = 0;
+        ts_frame_begin(&s->other, TS_FRAME_HELD);
+        for (size_t i = 0; i < s->n_held; i++) {
+                const struct pages *p = &s->held[i];
+
+                if (!p->seen.st_ino) /* of a process that is gone */
+                        continue;
+                ts_delta_keep(s->delta, p->file);
+                if (ts_put_u32(&s->other, p->file, err) < 0 || ts_put_u64(&s->other, p->size, err) < 0 ||
+                    ts_put_bytes(&s->other, p->sum, TS_DIGEST_BYTES, err) < 0)
+                        return -1;
+        }
+        return write_frame(s, &s->other, err);
+}
+
 int ts_send_watch(struct ts_send *s, const char *name, struct ts_err *err)
 {
         if (s->dump >= 0)
                 (void)close(TS_TAKE_FD(s->dump));
         free(s->name);
         s->name = ts_strdup0(name);
-        return s->name ? 0 : ts_err_set(err, TS_ENOMEM, "out of memory");
+        if (!s->name)
+                return ts_err_set(err, TS_ENOMEM, "out of memory");
+        if (s->earlier && strcmp(s->name, s->earlier) != 0)
+                return go_on(s, err);
+        free(TS_TAKE(s->earlier));
+        return 0;
 }
 
 /* 1: it is there. */
@@ -367,6 +406,34 @@ static int send_file(struct ts_send *s, const char *name, struct ts_err *err)
         return send_sum(s, name, (uint64_t)st.st_size, sum, err);
 }
 
+/* The dump says that it goes on from another one: that has to be the one that the other side has, as it was. */
+static int send_parent(struct ts_send *s, struct ts_err *err)
+{
+        ts_auto_free char *want = ts_fmt("../%s", ts_or(s->parent, ""));
+        ts_auto_fd int dir = s->parent ? openat(s->root, s->parent, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
+        char link[300];
+        ssize_t n = readlinkat(s->dump, PARENT, link, sizeof(link) - 1);
+
+        if (!want)
+                return ts_err_set(err, TS_ENOMEM, "out of memory");
+        link[n < 0 ? 0 : n] = '\0';
+        if (dir < 0 || strcmp(link, want) != 0)
+                return ts_err_set(err, TS_EPROTO, "the dump goes on from an unknown one ('%s')", link);
+        for (size_t i = 0; i < s->n_held; i++) {
+                const struct stat *was = &s->held[i].seen;
+                char name[64];
+                struct stat st;
+
+                (void)snprintf(name, sizeof(name), "pages-%llu.img", s->held[i].number);
+                if (was->st_ino &&
+                    (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_ino != was->st_ino || st.st_size != was->st_size ||
+                     st.st_mtim.tv_sec != was->st_mtim.tv_sec || st.st_mtim.tv_nsec != was->st_mtim.tv_nsec))
+                        return ts_err_set(err, TS_EPROTO, "somebody made another earlier dump meanwhile: '%s' is not what it was", name);
+        }
+        ts_frame_begin(&s->other, TS_FRAME_PARENT);
+        return write_frame(s, &s->other, err);
+}
+
 /* What was read while it was written: nothing was added since, and CRIU only ever appends. */
 static int sum_pages(struct ts_send *s, struct ts_err *err)
 {
@@ -374,6 +441,7 @@ static int sum_pages(struct ts_send *s, struct ts_err *err)
                 struct stat st;
                 char name[64];
 
+                s->pages[i].seen = (struct stat){ 0 };
                 if (!s->pages[i].sent)
                         continue;
                 (void)snprintf(name, sizeof(name), "pages-%llu.img", s->pages[i].number);
@@ -381,35 +449,44 @@ static int sum_pages(struct ts_send *s, struct ts_err *err)
                         return ts_err_errno(err, errno, "cannot look at '%s'", name);
                 if ((uint64_t)st.st_size != s->pages[i].size)
                         return ts_err_set(err, TS_EPROTO, "'%s' has grown after the next one was begun", name);
+                s->pages[i].seen = st;
                 if (send_sum(s, name, s->pages[i].size, s->pages[i].sum, err) < 0)
                         return -1;
         }
         return 0;
 }
 
-static int end_round(struct ts_send *s, bool final, struct ts_delta_stats *ret_stats, struct ts_err *err)
+static int end_round(struct ts_send *s, enum ts_round_kind kind, struct ts_delta_stats *ret_stats, struct ts_err *err)
 {
         ts_frame_begin(&s->other, TS_FRAME_ROUND);
-        if (ts_put_u32(&s->other, final, err) < 0 || ts_put_u32(&s->other, s->sums, err) < 0 || write_frame(s, &s->other, err) < 0)
+        if (ts_put_u32(&s->other, kind, err) < 0 || ts_put_u32(&s->other, s->sums, err) < 0 || write_frame(s, &s->other, err) < 0)
                 return -1;
         *ret_stats = *ts_delta_stats(s->delta);
         s->sums = 0;
         for (size_t i = 0; i < s->n_pages; i++)
                 s->pages[i].sent = false;
-        return final ? 0 : ts_delta_settle(s->delta, err);
+        free(TS_TAKE(s->parent)); /* another try of a dump that did not work out goes on from none */
+        if (kind == TS_ROUND_EARLIER) {
+                s->earlier = ts_strdup0(s->name);
+                if (!s->earlier)
+                        return ts_err_set(err, TS_ENOMEM, "out of memory");
+        }
+        return kind == TS_ROUND_FINAL ? 0 : ts_delta_settle(s->delta, err);
 }
 
-int ts_send_finish(struct ts_send *s, bool final, struct ts_delta_stats *ret_stats, struct ts_err *err)
+int ts_send_finish(struct ts_send *s, enum ts_round_kind kind, struct ts_delta_stats *ret_stats, struct ts_err *err)
 {
         struct names n = { .others = TS_LIST_INIT };
         int rc = list_root(s, &n, err);
 
-        if (rc == 0 && final && s->dump < 0)
+        if (rc == 0 && kind != TS_ROUND_PAGES && s->dump < 0)
                 rc = ts_err_set(err, TS_EPROTO, "there is no dump in '%s'", s->name);
         if (rc == 0)
                 rc = send_pages(s, &n, err) < 0 || end(s, err) < 0 ? -1 : 0;
-        for (size_t i = 0; rc == 0 && final && i < n.others.n; i++)
-                rc = send_file(s, n.others.v[i], err);
+        if (rc == 0 && kind == TS_ROUND_EARLIER && n.n > EARLIER_MAX)
+                rc = ts_err_set(err, TS_ELIMIT, "a dump of %zu processes is none to go on from", n.n);
+        for (size_t i = 0; rc == 0 && kind != TS_ROUND_PAGES && i < n.others.n; i++)
+                rc = strcmp(n.others.v[i], PARENT) ? send_file(s, n.others.v[i], err) : send_parent(s, err);
         names_clear(&n);
-        return rc < 0 || sum_pages(s, err) < 0 ? -1 : end_round(s, final, ret_stats, err);
+        return rc < 0 || sum_pages(s, err) < 0 ? -1 : end_round(s, kind, ret_stats, err);
 }

@@ -144,13 +144,15 @@ static int start_watching(struct agent *a, const struct ts_frame *f, struct ts_e
 static int finish(struct agent *a, const struct ts_frame *f, struct ts_err *err)
 {
         struct ts_unpack u = ts_unpack(f);
-        uint32_t final = ts_get_u32(&u);
+        uint32_t kind = ts_get_u32(&u);
         struct ts_delta_stats st = { 0 };
 
         if (ts_unpack_end(&u, f, err) < 0 || be_source(a, err) < 0)
                 return -1;
+        if (kind > TS_ROUND_EARLIER)
+                return ts_err_set(err, TS_EPROTO, "an unknown kind of a round");
         a->watching = false;
-        return ts_send_finish(a->send, final, &st, err) < 0 ? -1 : ready(a, &st, ts_send_bytes(a->send), err);
+        return ts_send_finish(a->send, (enum ts_round_kind)kind, &st, err) < 0 ? -1 : ready(a, &st, ts_send_bytes(a->send), err);
 }
 
 static int be_tree(struct agent *a, struct ts_err *err)
@@ -212,6 +214,27 @@ static int take_data(struct agent *a, const struct ts_frame *f, struct ts_err *e
         return round ? ready(a, &(struct ts_delta_stats){ 0 }, 0, err) : 0;
 }
 
+/* Beside the root, and nowhere else. */
+static int set_base(struct agent *a, const struct ts_frame *f, struct ts_err *err)
+{
+        struct ts_unpack u = ts_unpack(f);
+        const char *slash = a->root ? strrchr(a->root, '/') : NULL;
+        ts_auto_free char *path = NULL;
+        char name[256];
+
+        (void)ts_get_name(&u, name);
+        if (ts_unpack_end(&u, f, err) < 0)
+                return -1;
+        if (!slash || !slash[1])
+                return ts_err_set(err, TS_EPROTO, "a directory of earlier dumps beside none");
+        path = ts_fmt("%.*s%s", (int)(slash + 1 - a->root), a->root, name);
+        if (!path)
+                return ts_err_set(err, TS_ENOMEM, "out of memory");
+        if (be_target(a, err) < 0 || ts_receive_base(a->receive, path, err) < 0)
+                return -1;
+        return ready(a, &(struct ts_delta_stats){ 0 }, 0, err);
+}
+
 static int set_pack(struct agent *a, const struct ts_frame *f, struct ts_err *err)
 {
         struct ts_unpack u = ts_unpack(f);
@@ -238,6 +261,8 @@ static int take(struct agent *a, const struct ts_frame *f, struct ts_err *err)
                 return start_watching(a, f, err);
         case TS_FRAME_FINISH:
                 return finish(a, f, err);
+        case TS_FRAME_BASE:
+                return set_base(a, f, err);
         case TS_FRAME_PACK:
                 return set_pack(a, f, err);
         case TS_FRAME_ONLY:
