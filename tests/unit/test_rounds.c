@@ -18,28 +18,30 @@ static const struct situation situations[] = {
         { "much memory", { .memory_bytes = 200 * MIB }, TS_ROUND_AGAIN },
         { "little memory, but a limit: only a measurement can tell", { .memory_bytes = 2 * MIB, .max_downtime_us = S }, TS_ROUND_AGAIN },
         { "more memory than can be dumped in time", { .memory_bytes = 4096 * MIB, .max_downtime_us = S }, TS_ROUND_REFUSE },
-        { "a short first round", { .v = { { 0, S / 3, S, S, 40 * MIB } }, .n = 1, .memory_bytes = 100 * MIB }, TS_ROUND_FREEZE },
-        { "a long first round", { .v = { { 0, S, 9 * S, 9 * S, 1024 * MIB } }, .n = 1, .memory_bytes = 1024 * MIB }, TS_ROUND_AGAIN },
+        { "a short first round", { .v = { { 0, S / 3, S, S, 40 * MIB, 0 } }, .n = 1, .memory_bytes = 100 * MIB }, TS_ROUND_FREEZE },
+        { "a long first round", { .v = { { 0, S, 9 * S, 9 * S, 1024 * MIB, 0 } }, .n = 1, .memory_bytes = 1024 * MIB }, TS_ROUND_AGAIN },
         { "the rest is sent faster than a dump is made",
-          { .v = { { 0, S, 9 * S, 9 * S, 1024 * MIB }, { 9 * S, S, 2 * S, 2 * S, 144 * MIB } }, .n = 2 },
+          { .v = { { 0, S, 9 * S, 9 * S, 1024 * MIB, 0 }, { 9 * S, S, 2 * S, 2 * S, 144 * MIB, 0 } }, .n = 2 },
           TS_ROUND_FREEZE },
         { "a slow link: rounds still pay",
-          { .v = { { 0, S, 100 * S, 100 * S, 1000 * MIB }, { 100 * S, S, 31 * S, 31 * S, 300 * MIB } }, .n = 2 },
+          { .v = { { 0, S, 100 * S, 100 * S, 1000 * MIB, 0 }, { 100 * S, S, 31 * S, 31 * S, 300 * MIB, 0 } }, .n = 2 },
           TS_ROUND_AGAIN },
         { "it writes as fast as it can be sent",
-          { .v = { { 0, S, 10 * S, 10 * S, 1000 * MIB }, { 10 * S, S, 10 * S, 10 * S, 1000 * MIB } }, .n = 2 },
+          { .v = { { 0, S, 10 * S, 10 * S, 1000 * MIB, 0 }, { 10 * S, S, 10 * S, 10 * S, 1000 * MIB, 0 } }, .n = 2 },
           TS_ROUND_FREEZE },
         { "the same, with a limit",
-          { .v = { { 0, S, 10 * S, 10 * S, 1000 * MIB }, { 10 * S, S, 10 * S, 10 * S, 1000 * MIB } }, .n = 2, .max_downtime_us = 3 * S },
+          { .v = { { 0, S, 10 * S, 10 * S, 1000 * MIB, 0 }, { 10 * S, S, 10 * S, 10 * S, 1000 * MIB, 0 } },
+            .n = 2,
+            .max_downtime_us = 3 * S },
           TS_ROUND_REFUSE },
         { "within the limit",
-          { .v = { { 0, S / 3, S, S, 40 * MIB }, { S, S / 3, S / 2, S / 2, MIB } }, .n = 2, .max_downtime_us = S },
+          { .v = { { 0, S / 3, S, S, 40 * MIB, 0 }, { S, S / 3, S / 2, S / 2, MIB, 0 } }, .n = 2, .max_downtime_us = S },
           TS_ROUND_FREEZE },
         { "one round: all of it may have changed",
-          { .v = { { 0, S / 3, S, S, 40 * MIB } }, .n = 1, .max_downtime_us = S },
+          { .v = { { 0, S / 3, S, S, 40 * MIB, 0 } }, .n = 1, .max_downtime_us = S },
           TS_ROUND_AGAIN },
         { "the dump alone takes too long",
-          { .v = { { 0, S, 2 * S, 2 * S, 40 * MIB }, { 2 * S, S, 2 * S, 2 * S, MIB } }, .n = 2, .max_downtime_us = S },
+          { .v = { { 0, S, 2 * S, 2 * S, 40 * MIB, 0 }, { 2 * S, S, 2 * S, 2 * S, MIB, 0 } }, .n = 2, .max_downtime_us = S },
           TS_ROUND_REFUSE },
         { "pre-dumps: their freeze is short", { .memory_bytes = 4096 * MIB, .max_downtime_us = S, .tracked = true }, TS_ROUND_AGAIN },
         { "a pre-dump: the last dump may have little to write",
@@ -52,7 +54,7 @@ static const struct situation situations[] = {
             .tracked = true },
           TS_ROUND_FREEZE },
         { "as rehearsals they would not be enough",
-          { .v = { { 0, S, 2 * S, 2 * S, 40 * MIB }, { 2 * S, S, S, S, MIB } }, .n = 2, .max_downtime_us = S * 3 / 2 },
+          { .v = { { 0, S, 2 * S, 2 * S, 40 * MIB, 0 }, { 2 * S, S, S, S, MIB, 0 } }, .n = 2, .max_downtime_us = S * 3 / 2 },
           TS_ROUND_REFUSE },
 };
 
@@ -71,7 +73,7 @@ static void choices(void)
 
 static void forecasts(void)
 {
-        struct ts_rounds r = { .v = { { 0, S / 2, 2 * S, 2 * S, 200 * MIB }, { 2 * S, S / 2, S, S, 20 * MIB } }, .n = 2 };
+        struct ts_rounds r = { .v = { { 0, S / 2, 2 * S, 2 * S, 200 * MIB, 0 }, { 2 * S, S / 2, S, S, 20 * MIB, 0 } }, .n = 2 };
         struct ts_forecast f = ts_rounds_forecast(&r);
 
         CU_ASSERT_TRUE(f.known);
