@@ -104,7 +104,7 @@ def source_cable_out_after_restore(f):
         lab.check(f.src.state(f.name) in ("absent", "running"), "the source's container is still there:", f.src.state(f.name))
 
 
-@event(SCP, IN_PLACE, DOCKER)
+@event(IN_PLACE, DOCKER, possible=(SCP, IN_PLACE, DOCKER))
 def target_cut_after_last_chunk(f):
     f.start()
     with f.watch():
@@ -323,7 +323,7 @@ def source_engine_restarted_after_the_freeze(f):
 # ---- the target cannot
 
 
-@event(IN_PLACE, DOCKER)
+@event(IN_PLACE, possible=(IN_PLACE, DOCKER))
 def image_missing(f):
     """It travels; and goes again with a move that does not succeed."""
     f.start()
@@ -364,7 +364,7 @@ def image_does_not_fit(f):
         f.recover_and_rerun(r, "source")
 
 
-@event(IN_PLACE, DOCKER)
+@event(IN_PLACE, possible=(IN_PLACE, DOCKER))
 def port_taken(f):
     port = f.t.port()
     f.start("--publish", f"{port}:80")
@@ -548,7 +548,7 @@ def two_at_once(f):
         f.recover_and_rerun(r, "target")
 
 
-@event(IN_PLACE, DOCKER)
+@event(IN_PLACE, possible=(IN_PLACE, DOCKER))
 def second_finds_it_taken(f):
     """Both have passed their preflight; the first has the lock."""
     f.start()
@@ -564,7 +564,7 @@ def second_finds_it_taken(f):
         f.recover_and_rerun(r, "target")
 
 
-@event(SCP, IN_PLACE, DOCKER)
+@event(IN_PLACE, DOCKER, possible=(SCP, IN_PLACE, DOCKER))
 def second_comes_too_late(f):
     """It has passed its preflight, and then the first one moves the container from beginning to end."""
     f.start()
@@ -582,7 +582,7 @@ def second_comes_too_late(f):
 # ---- verification
 
 
-@event(SCP, IN_PLACE, DOCKER)
+@event(IN_PLACE, DOCKER, possible=(SCP, IN_PLACE, DOCKER))
 def verify_fails(f):
     f.start()
     with f.watch():

@@ -13,7 +13,7 @@ PATHS = list(lab.PATHS)
 FULL = fault.FULL
 # By default everything on the way most containers take; on the others being killed, where they differ from it.
 EVERYTHING = "podman"
-KILLS = {"podman-scp": ("checkpoint", "transfer", "restore"), "podman-archive": ("arm", "checkpoint", "transfer", "restore", "verify")}
+KILLS = {"podman-scp": ("transfer", "restore"), "docker": ("arm", "checkpoint", "transfer", "restore", "verify", "cleanup"), "podman-archive": ("arm", "checkpoint", "transfer", "restore", "verify")}
 ACTIONS = (("before", "error"), ("after", "error"), ("before", "kill"), ("after", "kill"), ("before", "int"), ("before", "term"), ("before", "hup"))
 INSIDE = tuple((phase, point, action) for phase, point in (("checkpoint", "sent"), ("checkpoint", "stopped"), ("restore", "sent"), ("pre-copy", "rehearsal")) for action in ("error", "kill", "int"))
 

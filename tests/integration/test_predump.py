@@ -104,6 +104,18 @@ def somebody_tracks(t):
     check_memory(t.src)
 
 
+def somebody_tracked(t):
+    """The same before the container is about to be frozen: it is seen, and the last dump goes on from none."""
+    start(t)
+    r = paused(t, "pre-copy:after", t.state_dir())
+    t.src.cli("container", "checkpoint", "--pre-checkpoint", "--leave-running", NAME, timeout=120)
+    os.kill(r.process.pid, signal.SIGCONT)
+    r.wait(600).expect(0)
+    check("somebody else has made a checkpoint" in r.stderr, "it does not say so:", r.tail())
+    check(written_pages(r) > 48 * 256, "it went on from another's:", r.report["criu"])
+    check_memory(t.dst)
+
+
 if VM:
-    for function in (moves, rolled_back, killed, somebody_tracks):
+    for function in (moves, rolled_back, killed, somebody_tracks, somebody_tracked):
         case(engine="podman", timeout=3000)(function)

@@ -518,14 +518,21 @@ static void goes_on_from_an_earlier_one(void)
         ts_auto_free char *link = NULL;
         char text[100] = "";
 
-        start_with_earlier(&p, m);
+        start_pair(&p);
+        watch_named(&p.source, "pre");
+        write_earlier(&p, m);
+        write_file(p.pre, "pages-3.img", m, 4096);
+        write_file(p.pre, "pagemap-3.img", m, 30);
+        CU_ASSERT_EQUAL(finish(&p.source, &p.target, TS_ROUND_EARLIER, -1), 256 + 2);
         check_earlier(&p);
-        for_each_file(p.pre, remove_file); /* another one takes its place */
+        CU_ASSERT_EQUAL(files_in(p.pre_there), 6);
+        for_each_file(p.pre, remove_file); /* another one takes its place, without the third process */
         watch_named(&p.source, "pre");
         m[5000]++;
         write_earlier(&p, m);
         CU_ASSERT_EQUAL(finish(&p.source, &p.target, TS_ROUND_EARLIER, -1), 1);
         check_earlier(&p);
+        CU_ASSERT_EQUAL(files_in(p.pre_there), 5); /* pages that no pagemap names */
         watch_named(&p.source, "last");
         write_last(&p, m, "../pre");
         CU_ASSERT_EQUAL(finish(&p.source, &p.target, TS_ROUND_FINAL, -1), 2);
@@ -579,6 +586,23 @@ static void rehearsals_after_all(void)
         CU_ASSERT_EQUAL(finish(&p.source, &p.target, TS_ROUND_FINAL, -1), 0);
         same_file(p.last, p.there, "pages-1.img");
         CU_ASSERT_EQUAL(files_in(p.there), 2);
+        stop_pair(&p);
+}
+
+/* Somebody writes another one in the same files: what comes is complete in itself, and compared with nothing of that. */
+static void written_over(void)
+{
+        struct pair p = { 0 };
+        ts_auto_free unsigned char *m = random_bytes(3 << 20);
+
+        start_with_earlier(&p, m);
+        write_file(p.pre, "pages-1.img", m + 4096, 1 << 20);
+        write_file(p.pre, "pages-2.img", m + 4096, 8192);
+        watch_named(&p.source, "last");
+        write_file(p.last, "pages-1.img", m + 4096, 1 << 20);
+        write_file(p.last, "inventory.img", "inventory", 9);
+        CU_ASSERT_EQUAL(finish(&p.source, &p.target, TS_ROUND_FINAL, -1), 256);
+        same_file(p.last, p.there, "pages-1.img");
         stop_pair(&p);
 }
 
@@ -721,6 +745,7 @@ static CU_TestInfo tests[] = {
         UNIT(goes_on_from_an_earlier_one),
         UNIT(goes_on_from_none_after_all),
         UNIT(rehearsals_after_all),
+        UNIT(written_over),
         UNIT(another_earlier_one_is_found),
         UNIT(hostile_frames),
         UNIT(wrong_beginnings),

@@ -351,6 +351,12 @@ int ts_delta_add(struct ts_delta *d, uint32_t *ret_file, struct ts_err *err)
         return 0;
 }
 
+void ts_delta_forget(struct ts_delta *d, uint32_t file)
+{
+        drop(&d->files[file].old);
+        d->window_fd = -1;
+}
+
 void ts_delta_keep(struct ts_delta *d, uint32_t file)
 {
         d->files[file].kept = true;
@@ -376,6 +382,8 @@ int ts_delta_feed(struct ts_delta *d, uint64_t upto_bytes, struct ts_err *err)
 {
         if (!d->f)
                 return ts_err_set(err, TS_EINTERNAL, "no file is being sent");
+        if (upto_bytes < d->pos)
+                return ts_err_set(err, TS_EPROTO, "a file that is being sent became shorter");
         return go_to(d, upto_bytes / TS_PAGE * TS_PAGE, err);
 }
 

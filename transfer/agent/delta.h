@@ -48,6 +48,8 @@ TS_DEFINE_AUTO(ts_delta, ts_delta_free);
 
 /* The other side is about to get, or holds an old version of, a file: its number there, counted from 0. */
 int ts_delta_add(struct ts_delta *d, uint32_t *ret_file, struct ts_err *err);
+/* Between rounds: what there is of the file here is no more what the other side has, and is nobody's source. */
+void ts_delta_forget(struct ts_delta *d, uint32_t file);
 /* Between rounds: the file stays as it is from here on, a source of pages in every round that comes. */
 void ts_delta_keep(struct ts_delta *d, uint32_t file);
 /* Begins the new version of a file. fd is taken over (also on failure), and may still grow; what was read of it must not change any more. */

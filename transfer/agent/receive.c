@@ -29,10 +29,11 @@ struct item {
 
 struct ts_receive {
         int root;
-        int base;        /* the directory of earlier dumps, or -1 */
-        char *base_name; /* its own name */
-        bool goes_on;    /* the dump may go on from the one there, … */
-        bool parent;     /* … and does */
+        int base;             /* the directory of earlier dumps, or -1 */
+        char *base_name;      /* its own name */
+        struct ts_list based; /* names there of what is not held */
+        bool goes_on;         /* the dump may go on from the one there, … */
+        bool parent;          /* … and does */
         struct ts_patch *patch;
         struct item *items; /* each file once; the first n_held are the patch's, in its order */
         size_t n, cap;
@@ -93,6 +94,7 @@ void ts_receive_free(struct ts_receive *r)
         if (r->base >= 0)
                 (void)close(r->base);
         free(r->base_name);
+        ts_list_clear(&r->based);
         free(r);
 }
 
@@ -239,8 +241,8 @@ static int go_on(struct ts_receive *r, struct ts_unpack *u, const struct ts_fram
                 if (r->items[i].name)
                         forget(r, &r->items[i]);
         }
+        r->goes_on = r->n > 0;
         r->n = 0;
-        r->goes_on = true;
         return ts_unpack_end(u, f, err);
 }
 
@@ -401,6 +403,16 @@ static int give_base_names(struct ts_receive *r, struct ts_err *err)
                         return ts_err_errno(err, errno, "cannot give '%s' its name", it->name);
                 it->based |= it->here;
         }
+        for (size_t i = 0; i < r->based.n; i++) { /* what the one before had beside its pages, and this one has not */
+                const struct item *it = find(r, r->based.v[i]);
+
+                if (!it || it->file != NOT_HELD)
+                        (void)unlinkat(r->base, r->based.v[i], 0);
+        }
+        ts_list_clear(&r->based);
+        for (size_t i = 0; i < r->n; i++)
+                if (r->items[i].file == NOT_HELD && ts_list_add(&r->based, r->items[i].name, err) < 0)
+                        return -1;
         for (size_t i = 0; i < r->n; i++) {
                 if (r->items[i].file == NOT_HELD)
                         free(r->items[i].name);

@@ -115,10 +115,29 @@ int ts_send_root(struct ts_send *s, const char *path, struct ts_err *err)
         return s->root < 0 ? ts_err_errno(err, errno, "cannot open '%s'", path) : ts_send_watch(s, ".", err);
 }
 
+static void name_of(const struct pages *p, char buf[64])
+{
+        (void)snprintf(buf, 64, "pages-%llu.img", p->number);
+}
+
+/* In that directory, as it was when it was sent. */
+static bool is_still(const struct pages *p, int dir)
+{
+        const struct stat *was = &p->seen;
+        struct stat st;
+        char name[64];
+
+        name_of(p, name);
+        return dir >= 0 && fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_ino == was->st_ino && st.st_size == was->st_size &&
+               st.st_mtim.tv_sec == was->st_mtim.tv_sec && st.st_mtim.tv_nsec == was->st_mtim.tv_nsec;
+}
+
 /* The files of the dump before stay, here and there, under their numbers; the names are free for those of the next one. The other side looks at their sums again: what happened to them since they came must not get into a
  * container. */
 static int go_on(struct ts_send *s, struct ts_err *err)
 {
+        ts_auto_fd int dir = openat(s->root, s->earlier, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
         if (s->parent)
                 return ts_err_set(err, TS_EPROTO, "a dump that goes on from one that goes on");
         s->parent = TS_TAKE(s->earlier);
@@ -131,6 +150,11 @@ static int go_on(struct ts_send *s, struct ts_err *err)
 
                 if (!p->seen.st_ino) /* of a process that is gone */
                         continue;
+                if (!is_still(p, dir)) { /* somebody wrote another dump there: nothing goes on from it */
+                        ts_delta_forget(s->delta, p->file);
+                        free(TS_TAKE(s->parent));
+                        continue;
+                }
                 ts_delta_keep(s->delta, p->file);
                 if (ts_put_u32(&s->other, p->file, err) < 0 || ts_put_u64(&s->other, p->size, err) < 0 ||
                     ts_put_bytes(&s->other, p->sum, TS_DIGEST_BYTES, err) < 0)
@@ -296,11 +320,9 @@ static int begin(struct ts_send *s, unsigned long long number, struct ts_err *er
 
 static int size_now(const struct ts_send *s, uint64_t *ret, struct ts_err *err)
 {
-        struct stat st;
-
-        if (fstat(s->fd, &st) < 0)
+        if (fstat(s->fd, &s->now->seen) < 0)
                 return ts_err_errno(err, errno, "cannot look at a pages file");
-        *ret = (uint64_t)st.st_size;
+        *ret = (uint64_t)s->now->seen.st_size;
         return 0;
 }
 
@@ -412,6 +434,7 @@ static int send_parent(struct ts_send *s, struct ts_err *err)
         ts_auto_free char *want = ts_fmt("../%s", ts_or(s->parent, ""));
         ts_auto_fd int dir = s->parent ? openat(s->root, s->parent, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
         char link[300];
+        bool some = false;
         ssize_t n = readlinkat(s->dump, PARENT, link, sizeof(link) - 1);
 
         if (!want)
@@ -420,36 +443,37 @@ static int send_parent(struct ts_send *s, struct ts_err *err)
         if (dir < 0 || strcmp(link, want) != 0)
                 return ts_err_set(err, TS_EPROTO, "the dump goes on from an unknown one ('%s')", link);
         for (size_t i = 0; i < s->n_held; i++) {
-                const struct stat *was = &s->held[i].seen;
-                char name[64];
-                struct stat st;
+                const struct pages *p = &s->held[i];
 
-                (void)snprintf(name, sizeof(name), "pages-%llu.img", s->held[i].number);
-                if (was->st_ino &&
-                    (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_ino != was->st_ino || st.st_size != was->st_size ||
-                     st.st_mtim.tv_sec != was->st_mtim.tv_sec || st.st_mtim.tv_nsec != was->st_mtim.tv_nsec))
-                        return ts_err_set(err, TS_EPROTO, "somebody made another earlier dump meanwhile: '%s' is not what it was", name);
+                if (p->seen.st_ino && !is_still(p, dir))
+                        return ts_err_set(err, TS_EPROTO,
+                                          "somebody made another earlier dump meanwhile: 'pages-%llu.img' is not what it was", p->number);
+                some |= p->seen.st_ino != 0;
         }
+        if (!some)
+                return ts_err_set(err, TS_EPROTO, "the dump goes on from one without pages");
         ts_frame_begin(&s->other, TS_FRAME_PARENT);
         return write_frame(s, &s->other, err);
 }
 
 /* What was read while it was written: nothing was added since, and CRIU only ever appends. */
-static int sum_pages(struct ts_send *s, struct ts_err *err)
+static int sum_pages(struct ts_send *s, enum ts_round_kind kind, struct ts_err *err)
 {
         for (size_t i = 0; i < s->n_pages; i++) {
                 struct stat st;
                 char name[64];
 
-                s->pages[i].seen = (struct stat){ 0 };
-                if (!s->pages[i].sent)
+                if (!s->pages[i].sent) {
+                        s->pages[i].seen = (struct stat){ 0 };
                         continue;
-                (void)snprintf(name, sizeof(name), "pages-%llu.img", s->pages[i].number);
+                }
+                name_of(&s->pages[i], name);
                 if (fstatat(s->dump, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
                         return ts_err_errno(err, errno, "cannot look at '%s'", name);
                 if ((uint64_t)st.st_size != s->pages[i].size)
                         return ts_err_set(err, TS_EPROTO, "'%s' has grown after the next one was begun", name);
-                s->pages[i].seen = st;
+                if (kind == TS_ROUND_EARLIER && !is_still(&s->pages[i], s->dump))
+                        return ts_err_set(err, TS_EPROTO, "'%s' was written again after it was sent", name);
                 if (send_sum(s, name, s->pages[i].size, s->pages[i].sum, err) < 0)
                         return -1;
         }
@@ -485,8 +509,10 @@ int ts_send_finish(struct ts_send *s, enum ts_round_kind kind, struct ts_delta_s
                 rc = send_pages(s, &n, err) < 0 || end(s, err) < 0 ? -1 : 0;
         if (rc == 0 && kind == TS_ROUND_EARLIER && n.n > EARLIER_MAX)
                 rc = ts_err_set(err, TS_ELIMIT, "a dump of %zu processes is none to go on from", n.n);
+        if (rc == 0 && kind == TS_ROUND_EARLIER && !ts_list_has(&n.others, "inventory.img"))
+                rc = ts_err_set(err, TS_EPROTO, "the dump in '%s' is not complete", s->name);
         for (size_t i = 0; rc == 0 && kind != TS_ROUND_PAGES && i < n.others.n; i++)
                 rc = strcmp(n.others.v[i], PARENT) ? send_file(s, n.others.v[i], err) : send_parent(s, err);
         names_clear(&n);
-        return rc < 0 || sum_pages(s, err) < 0 ? -1 : end_round(s, kind, ret_stats, err);
+        return rc < 0 || sum_pages(s, kind, err) < 0 ? -1 : end_round(s, kind, ret_stats, err);
 }
