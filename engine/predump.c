@@ -83,7 +83,7 @@ void ts_predump_look_again(struct ts_mig *m)
         if (!m->previous || (now && ts_streq0(now, m->predump_log)))
                 return;
         m->previous = false;
-        ts_mig_note(m, "somebody else has made a checkpoint of '%s' since the pre-dump: the last dump is made anew", m->c->name);
+        ts_mig_warn(m, "somebody else has made a checkpoint of '%s' since the pre-dump: the last dump is made anew", m->c->name);
 }
 
 int ts_predump_remove(struct ts_end *e, const char *bundle, struct ts_err *err)
