@@ -95,8 +95,8 @@ struct ts_mig {
         struct ts_place *places;      /* directories under way (places.c) */
         size_t n_places;
         bool tracked;                 /* the source's kernel tells what was written since a dump: pre-dumps instead of rehearsals */
-        char *predump_log;            /* which dump's log there was right after it, or NULL */
         bool previous;                /* the last pre-dump is on the target, and the next dump goes on from it */
+        char *predump_log;            /* which dump's log there was right after that one, or NULL */
         unsigned n_rehearsals; /* tried */
 
         unsigned dump_resource;       /* in the journal, of the last dump */
@@ -174,11 +174,10 @@ int ts_places_wait(struct ts_mig *m, struct ts_err *err);
 void ts_places_hurry(struct ts_mig *m); /* the container is about to be frozen: a connection that breaks is not waited for as long */
 void ts_places_close(struct ts_mig *m); /* what was not completed on the target goes */
 
-
 /* ---- pre-dumps (predump.c) ---- */
+#define TS_PREDUMP "pre-checkpoint" /* Podman's name for one, beside `checkpoint` */
 bool ts_predump_possible(struct ts_mig *m);
 char *ts_predump_name(const struct ts_mig *m); /* where the engine writes one; caller frees, NULL out of memory */
-char *ts_predump_dir(const struct ts_mig *m);  /* where that really lies */
 int ts_predump_clear(struct ts_mig *m, struct ts_err *err); /* an empty place for the next one */
 bool ts_predump_was_made(const struct ts_mig *m); /* or may have been */
 /* After one was answered; and before the last dump: if another dump was made since, which would have begun the tracking anew, nothing goes on from ours. */

@@ -48,7 +48,7 @@ static int add(struct ts_mig *m, enum kind kind, const char *what, char *from, c
 /* Pre-dumps: a place for them on both sides. */
 static int add_earlier(struct ts_mig *m, const struct ts_container *there, struct ts_err *err)
 {
-        ts_auto_free char *name = ts_predump_name(m), *to = ts_fmt("%s/pre-checkpoint", there->bundle_dir);
+        ts_auto_free char *name = ts_predump_name(m), *to = ts_fmt("%s/" TS_PREDUMP, there->bundle_dir);
         unsigned n = 0;
 
         if (!name || !to)
@@ -56,7 +56,7 @@ static int add_earlier(struct ts_mig *m, const struct ts_container *there, struc
         if (ts_journal_intent(m->j, TS_RES_CHECKPOINT, TS_SIDE_SOURCE, name, m->c->id, "absent", &n, err) < 0 || ts_predump_clear(m, err) < 0 ||
             ts_journal_res_state(m->j, n, TS_RES_MADE, err) < 0)
                 return -1;
-        return make_dir(&m->dst, to, err) < 0 ? -1 : ts_ship_base(m->places->target, "pre-checkpoint", err);
+        return make_dir(&m->dst, to, err) < 0 ? -1 : ts_ship_base(m->places->target, TS_PREDUMP, err);
 }
 
 static int add_dump(struct ts_mig *m, const struct ts_container *there, struct ts_err *err)

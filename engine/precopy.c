@@ -71,9 +71,13 @@ static int make_way(struct ts_mig *m, struct ts_err *err)
 
 static int drop_images(struct ts_mig *m, const char *name, unsigned resource, struct ts_err *err)
 {
-        int rc = m->engine == TS_DOCKER ? ts_api_checkpoint_delete(m->src.api, m->c->id, name, err) : m->tracked ? ts_predump_clear(m, err) : ts_images_clear(m, err);
+        int rc;
 
-        return rc < 0 ? ts_err_prefix(err, "images of a rehearsal") : ts_journal_res_state(m->j, resource, TS_RES_UNDONE, err);
+        if (m->engine == TS_DOCKER)
+                rc = ts_api_checkpoint_delete(m->src.api, m->c->id, name, err);
+        else
+                rc = m->tracked ? ts_predump_clear(m, err) : ts_images_clear(m, err);
+        return rc < 0 ? ts_err_prefix(err, m->tracked ? "images of a pre-dump" : "images of a rehearsal") : ts_journal_res_state(m->j, resource, TS_RES_UNDONE, err);
 }
 
 /* *ret_sent: the engine was asked. */
@@ -84,7 +88,7 @@ static int dump(struct ts_mig *m, const char *name, struct ts_round *round, bool
         struct ts_call_result result = { 0 };
 
         *ret_sent = false;
-        if (ts_dump_ship(m, m->engine == TS_DOCKER ? name : m->tracked ? "pre-checkpoint" : "checkpoint", err) < 0)
+        if (ts_dump_ship(m, m->engine == TS_DOCKER ? name : m->tracked ? TS_PREDUMP : "checkpoint", err) < 0)
                 return -1;
         *ret_sent = true;
         if (ts_api_checkpoint(m->src.api, m->c->id, &opts, &call, err) < 0 || ts_fault("pre-copy", "rehearsal", err) < 0)

@@ -28,12 +28,7 @@ bool ts_predump_possible(struct ts_mig *m)
 
 char *ts_predump_name(const struct ts_mig *m)
 {
-        return ts_fmt("%s/pre-checkpoint", m->bundle);
-}
-
-char *ts_predump_dir(const struct ts_mig *m)
-{
-        return ts_fmt("%s/pre-checkpoint", ts_or(m->dump_dir, m->bundle));
+        return ts_fmt("%s/" TS_PREDUMP, ts_or(m->bundle, ""));
 }
 
 /* $1 where the engine writes it, $2 where that is to be. */
@@ -41,7 +36,7 @@ static const char clear_script[] = "rm -rf --one-file-system -- \"$1\" \"$2\" &&
 
 int ts_predump_clear(struct ts_mig *m, struct ts_err *err)
 {
-        ts_auto_free char *name = ts_predump_name(m), *dir = ts_predump_dir(m);
+        ts_auto_free char *name = ts_predump_name(m), *dir = ts_fmt("%s/" TS_PREDUMP, ts_or(m->dump_dir, m->bundle));
         const char *const argv[] = { "/bin/sh", "-c", clear_script, "sh", ts_or(name, ""), ts_or(dir, ""), NULL };
 
         return name && dir ? ts_host_check(m->src.host, argv, &ts_slow_run, NULL, err) : ts_err_set(err, TS_ENOMEM, "out of memory");
@@ -88,7 +83,7 @@ void ts_predump_look_again(struct ts_mig *m)
 
 int ts_predump_remove(struct ts_end *e, const char *bundle, struct ts_err *err)
 {
-        ts_auto_free char *name = ts_fmt("%s/pre-checkpoint", bundle);
+        ts_auto_free char *name = ts_fmt("%s/" TS_PREDUMP, bundle);
         const char *const argv[] = { "rm", "-rf", "--one-file-system", "--", ts_or(name, ""), NULL };
 
         if (bundle[0] != '/' || !bundle[1])

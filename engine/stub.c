@@ -11,7 +11,7 @@
 
 #define FILE_MAX_BYTES ((size_t)16 << 20)
 #define CALL_TIMEOUT_MS 60000
-#define NO_PREVIOUS "/pre-checkpoint: no such file or directory"
+#define NO_PREVIOUS "/" TS_PREDUMP ": no such file or directory"
 #define NO_IMAGES "a complete checkpoint for this container cannot be found"
 
 /* Not as expected: the engine is another one than those this was made for. */
@@ -28,7 +28,7 @@ static int unlike(struct ts_mig *m, const char *what, const struct ts_err *answe
 static int let_record_be_written(struct ts_mig *m, struct ts_err *err)
 {
         struct ts_checkpoint opts = { .export_archive = true, .with_previous = true, .leave_running = true, .timeout_ms = CALL_TIMEOUT_MS };
-        ts_auto_free char *previous = ts_fmt("%s/pre-checkpoint", m->bundle);
+        ts_auto_free char *previous = ts_predump_name(m);
         const char *const argv[] = { "test", "-e", ts_or(previous, ""), NULL };
         ts_auto_run there = { 0 };
         ts_auto(ts_call) struct ts_call *call = NULL;

@@ -191,7 +191,7 @@ static bool seen_to(const struct ts_mig *m, const struct ts_res *r)
 /* Docker's by the engine; Podman's is a directory of the container's. Only when the source does not need it any more: never when its memory may be all that is left of it. */
 static int undo_checkpoint(struct ts_mig *m, struct ts_end *e, const struct ts_res *r, struct ts_err *err)
 {
-        ts_auto_free char *own = ts_fmt("%s/checkpoint", ts_or(m->bundle, "")), *earlier = ts_fmt("%s/pre-checkpoint", ts_or(m->bundle, ""));
+        ts_auto_free char *own = ts_fmt("%s/checkpoint", ts_or(m->bundle, "")), *earlier = ts_predump_name(m);
         bool forbidden = false;
 
         if (r->state == TS_RES_INTENT && !seen_to(m, r) && ts_quiesce_rehearsal(m, r->name, &forbidden, err) < 0)

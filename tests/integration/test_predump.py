@@ -93,24 +93,25 @@ def killed(t):
         check_clean(t)
 
 
-def somebody_tracks(t):
-    """Somebody makes a pre-dump of his own after ours: the last dump goes on from that one, and is refused."""
+def with_another_predump(t, point, status):
+    """Somebody makes a pre-dump of his own after ours, when the move has come to that point."""
     start(t)
-    r = paused(t, "checkpoint:sent", t.state_dir())
+    r = paused(t, point, t.state_dir())
     t.src.cli("container", "checkpoint", "--pre-checkpoint", "--leave-running", NAME, timeout=120)
     os.kill(r.process.pid, signal.SIGCONT)
-    r.wait(600).expect(4)
+    return r.wait(600).expect(status)
+
+
+def somebody_tracks(t):
+    """Too late to be seen before the freeze: the last dump goes on from that one, and is not taken."""
+    r = with_another_predump(t, "checkpoint:sent", 4)
     check("earlier dump" in r.stderr, "it does not say why:", r.tail())
     check_memory(t.src)
 
 
 def somebody_tracked(t):
-    """The same before the container is about to be frozen: it is seen, and the last dump goes on from none."""
-    start(t)
-    r = paused(t, "pre-copy:after", t.state_dir())
-    t.src.cli("container", "checkpoint", "--pre-checkpoint", "--leave-running", NAME, timeout=120)
-    os.kill(r.process.pid, signal.SIGCONT)
-    r.wait(600).expect(0)
+    """It is seen, and the last dump goes on from none."""
+    r = with_another_predump(t, "pre-copy:after", 0)
     check("somebody else has made a checkpoint" in r.stderr, "it does not say so:", r.tail())
     check(written_pages(r) > 48 * 256, "it went on from another's:", r.report["criu"])
     check_memory(t.dst)

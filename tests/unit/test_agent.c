@@ -546,6 +546,24 @@ static void goes_on_from_an_earlier_one(void)
         stop_pair(&p);
 }
 
+/* A dump of so many bytes of m, in a fresh directory; the pages that were sent. */
+static int64_t last_round(const struct pair *p, const unsigned char *m, size_t len, enum ts_round_kind kind)
+{
+        struct agent source = p->source, target = p->target;
+
+        for_each_file(p->last, remove_file);
+        watch_named(&source, "last");
+        write_file(p->last, "pages-1.img", m, len);
+        write_file(p->last, "inventory.img", "inventory", 9);
+        return finish(&source, &target, kind, -1);
+}
+
+static void check_last(const struct pair *p)
+{
+        same_file(p->last, p->there, "pages-1.img");
+        CU_ASSERT_EQUAL(files_in(p->there), 2);
+}
+
 /* It was refused; the next one is complete in itself, and still finds its pages there. */
 static void goes_on_from_none_after_all(void)
 {
@@ -553,16 +571,9 @@ static void goes_on_from_none_after_all(void)
         ts_auto_free unsigned char *m = random_bytes(3 << 20);
 
         start_with_earlier(&p, m);
-        watch_named(&p.source, "last");
-        write_file(p.last, "pages-1.img", m + (2 << 20), 8192);
-        CU_ASSERT_EQUAL(finish(&p.source, &p.target, TS_ROUND_PAGES, -1), 2);
-        for_each_file(p.last, remove_file);
-        watch_named(&p.source, "last");
-        write_file(p.last, "pages-1.img", m, (2 << 20) + 8192);
-        write_file(p.last, "inventory.img", "inventory", 9);
-        CU_ASSERT_EQUAL(finish(&p.source, &p.target, TS_ROUND_FINAL, -1), 256 - 2);
-        same_file(p.last, p.there, "pages-1.img");
-        CU_ASSERT_EQUAL(files_in(p.there), 2);
+        CU_ASSERT_EQUAL(last_round(&p, m + (2 << 20), 8192, TS_ROUND_PAGES), 2);
+        CU_ASSERT_EQUAL(last_round(&p, m, (2 << 20) + 8192, TS_ROUND_FINAL), 256 - 2);
+        check_last(&p);
         stop_pair(&p);
 }
 
@@ -576,16 +587,9 @@ static void rehearsals_after_all(void)
         for_each_file(p.pre, remove_file);
         watch_named(&p.source, "pre"); /* refused */
         CU_ASSERT_EQUAL(finish(&p.source, &p.target, TS_ROUND_PAGES, -1), 0);
-        watch_named(&p.source, "last");
-        write_file(p.last, "pages-1.img", m, 2 << 20);
-        CU_ASSERT_EQUAL(finish(&p.source, &p.target, TS_ROUND_PAGES, -1), 512);
-        for_each_file(p.last, remove_file);
-        watch_named(&p.source, "last");
-        write_file(p.last, "pages-1.img", m, 1 << 20);
-        write_file(p.last, "inventory.img", "inventory", 9);
-        CU_ASSERT_EQUAL(finish(&p.source, &p.target, TS_ROUND_FINAL, -1), 0);
-        same_file(p.last, p.there, "pages-1.img");
-        CU_ASSERT_EQUAL(files_in(p.there), 2);
+        CU_ASSERT_EQUAL(last_round(&p, m, 2 << 20, TS_ROUND_PAGES), 512);
+        CU_ASSERT_EQUAL(last_round(&p, m, 1 << 20, TS_ROUND_FINAL), 0);
+        check_last(&p);
         stop_pair(&p);
 }
 
@@ -598,11 +602,8 @@ static void written_over(void)
         start_with_earlier(&p, m);
         write_file(p.pre, "pages-1.img", m + 4096, 1 << 20);
         write_file(p.pre, "pages-2.img", m + 4096, 8192);
-        watch_named(&p.source, "last");
-        write_file(p.last, "pages-1.img", m + 4096, 1 << 20);
-        write_file(p.last, "inventory.img", "inventory", 9);
-        CU_ASSERT_EQUAL(finish(&p.source, &p.target, TS_ROUND_FINAL, -1), 256);
-        same_file(p.last, p.there, "pages-1.img");
+        CU_ASSERT_EQUAL(last_round(&p, m + 4096, 1 << 20, TS_ROUND_FINAL), 256);
+        check_last(&p);
         stop_pair(&p);
 }
 

@@ -138,8 +138,8 @@ static int go_on(struct ts_send *s, struct ts_err *err)
 {
         ts_auto_fd int dir = openat(s->root, s->earlier, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
-        if (s->parent)
-                return ts_err_set(err, TS_EPROTO, "a dump that goes on from one that goes on");
+        if (s->held)
+                return ts_err_set(err, TS_EPROTO, "a second dump that goes on from another one");
         s->parent = TS_TAKE(s->earlier);
         s->held = TS_TAKE(s->pages);
         s->n_held = s->n_pages;
