@@ -35,7 +35,7 @@ struct ts_receive {
         bool goes_on;         /* the dump may go on from the one there, … */
         bool parent;          /* … and does */
         struct ts_patch *patch;
-        struct item *items; /* each file once; the first n_held are the patch's, in its order */
+        struct item *items; /* each file once */
         size_t n, cap;
         struct item *pages; /* under way */
         struct item *small;
@@ -394,6 +394,9 @@ static int give_base_names(struct ts_receive *r, struct ts_err *err)
 {
         size_t n = 0;
 
+        for (size_t i = 0; i < r->based.n; i++)
+                (void)unlinkat(r->base, r->based.v[i], 0);
+        ts_list_clear(&r->based);
         for (size_t i = 0; i < r->n; i++) {
                 struct item *it = &r->items[i];
                 char name[300];
@@ -403,13 +406,6 @@ static int give_base_names(struct ts_receive *r, struct ts_err *err)
                         return ts_err_errno(err, errno, "cannot give '%s' its name", it->name);
                 it->based |= it->here;
         }
-        for (size_t i = 0; i < r->based.n; i++) { /* what the one before had beside its pages, and this one has not */
-                const struct item *it = find(r, r->based.v[i]);
-
-                if (!it || it->file != NOT_HELD)
-                        (void)unlinkat(r->base, r->based.v[i], 0);
-        }
-        ts_list_clear(&r->based);
         for (size_t i = 0; i < r->n; i++)
                 if (r->items[i].file == NOT_HELD && ts_list_add(&r->based, r->items[i].name, err) < 0)
                         return -1;
