@@ -1,4 +1,5 @@
-/* Memory that is mostly idle and knows what should be in it: $BALLAST_MIB of random pages, of which $BALLAST_RATE MiB a second are written anew, one after the other; everything is read again and again.
+/* Memory that is mostly idle and knows what should be in it: $BALLAST_MIB of random pages, of which $BALLAST_RATE MiB a second are written anew, one after the other (only the first $BALLAST_HOT_MIB of them, if that is
+ * set); everything is read again and again.
  * Prints a line a second, "N s, all right", or "BAD page N" and ends. On SIGUSR1 it looks at every page at once and says "checked N pages". */
 #include <signal.h>
 #include <stdint.h>
@@ -70,10 +71,13 @@ static double now(void)
 int main(void)
 {
         unsigned long rate = number("BALLAST_RATE", 16), tick = 0;
-        uint64_t w = 0, c = 0;
+        uint64_t w = 0, c = 0, n_hot;
         double due;
 
         n_pages = (uint64_t)number("BALLAST_MIB", 64) * PER_MIB;
+        n_hot = (uint64_t)number("BALLAST_HOT_MIB", 0) * PER_MIB;
+        if (n_hot == 0 || n_hot > n_pages)
+                n_hot = n_pages;
         pages = mmap(NULL, n_pages * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         versions = calloc(n_pages, sizeof(*versions));
         if (pages == MAP_FAILED || !versions || n_pages == 0)
@@ -88,7 +92,7 @@ int main(void)
                 /* What is due in a tick of 10 ms; time in which it was frozen is not made up for. */
                 unsigned long todo = rate * PER_MIB * (tick % 100 + 1) / 100 - rate * PER_MIB * (tick % 100) / 100;
 
-                for (unsigned long i = 0; i < todo; i++, w = (w + 1) % n_pages)
+                for (unsigned long i = 0; i < todo; i++, w = (w + 1) % n_hot)
                         write_page(w);
                 for (unsigned long i = 0; i < todo; i++, c = (c + 1) % n_pages)
                         check_page(c);
