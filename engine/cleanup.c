@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define WRITE_OUT_MS 600000
+#define UNBURDEN_MS 60000 /* with a disk that is slow */
 
 static void policy_on_target(struct ts_mig *m)
 {
@@ -138,6 +139,13 @@ static void drop_backups(struct ts_mig *m)
                 if (ts_host_check(m->dst.host, argv, &ts_slow_run, NULL, &err) < 0)
                         ts_mig_leftover(m, "former content of volume '%s' in '%s': %s", r->name, r->before, ts_err_message(&err));
         }
+}
+
+/* The kernel writes out a file system when an overlay on it is unmounted, as the engine does at the end of a checkpoint: what waits by then would be waited for with the container frozen. Only faster:
+ * without it the dump is as good. */
+void ts_unburden(struct ts_mig *m)
+{
+        (void)ts_write_out(m, &m->src, UNBURDEN_MS, NULL);
 }
 
 /* Writes out everything of the container on that host, so that a loss of power takes nothing of it. */

@@ -195,6 +195,7 @@ int ts_images_remove(struct ts_end *e, const char *bundle, struct ts_err *err); 
 struct ts_checkpoint ts_checkpoint_options(const struct ts_mig *m);
 struct ts_restore ts_restore_options(const struct ts_mig *m); /* from the engine's own storage */
 int ts_write_out(struct ts_mig *m, struct ts_end *e, unsigned timeout_ms, struct ts_err *err);
+void ts_unburden(struct ts_mig *m); /* the source, so that the freeze waits for less */
 
 /* ---- preflight ---- */
 /* Adds a finding; flags of the code come from the one table of checks. */

@@ -12,7 +12,6 @@
 #define FILES_AGAIN_BYTES ((uint64_t)8 << 20) /* what changed in the files meanwhile is worth a further round */
 #define FILES_ROUNDS_MAX 5
 #define REFUSED_MAX 5
-#define PATIENCE_MS 60000 /* with a disk that is slow */
 
 /* ---- files ---- */
 
@@ -171,10 +170,7 @@ static int rehearse(struct ts_mig *m, struct ts_rounds *rounds, struct ts_err *e
         if (ts_places_begin(m, /* final= */ false, err) < 0 || ts_places_wait(m, err) < 0 || (!m->tracked && drop_images(m, name, n, err) < 0))
                 return -1;
         round.sent_us = ts_now_us() - round.begin_us;
-        /* The kernel writes out a file system when an overlay on it is unmounted, as the engine does at the end of a checkpoint: what this round left would be waited for with the container frozen. Only faster:
-         * without it the dump is as good. */
-        (void)ts_write_out(m, &m->dst, PATIENCE_MS, NULL);
-        (void)ts_write_out(m, &m->src, PATIENCE_MS, NULL);
+        ts_unburden(m);
         round.duration_us = ts_now_us() - round.begin_us;
         round.bytes = m->r->bytes.memory - memory;
         rounds->v[rounds->n++] = round;
