@@ -19,6 +19,7 @@ volatile sig_atomic_t ts_stop_signal;
 /* A signal may arrive between the look at ts_stop_signal and poll(), or go to another thread: so no wait is longer than this. */
 #define STOP_CHECK_MS 200
 #define READ_CHUNK 65536
+#define WIDE (1 << 20)
 
 int ts_set_nonblock(int fd, bool on, struct ts_err *err)
 {
@@ -40,6 +41,18 @@ int ts_socketpair(int ret_fds[2], struct ts_err *err)
                 return ts_err_errno(err, errno, "cannot make a socket pair");
         ret_fds[0] = fds[0];
         ret_fds[1] = fds[1];
+        return 0;
+}
+
+int ts_socketpair_wide(int ret_fds[2], struct ts_err *err)
+{
+        const int size = WIDE;
+
+        if (ts_socketpair(ret_fds, err) < 0)
+                return -1;
+        for (int i = 0; i < 2; i++)
+                if (setsockopt(ret_fds[i], SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)) < 0)
+                        (void)setsockopt(ret_fds[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
         return 0;
 }
 

@@ -19,6 +19,8 @@ extern volatile sig_atomic_t ts_stop_held; /* the one that came meanwhile, or 0 
 
 int ts_set_nonblock(int fd, bool on, struct ts_err *err);
 int ts_socketpair(int ret_fds[2], struct ts_err *err); /* AF_UNIX stream, CLOEXEC, blocking */
+/* The same for what carries much: up to 1 MiB lies between its ends, or what the kernel allows this user. */
+int ts_socketpair_wide(int ret_fds[2], struct ts_err *err);
 int ts_pipe(int ret_fds[2], struct ts_err *err);
 /* Works on blocking and non-blocking descriptors (polls). TS_ETIMEOUT, TS_EIO (EPIPE: TS_ECONNECT), TS_ECANCELED when cancellable and a signal came. */
 int ts_write_all(int fd, const void *data, size_t len, ts_deadline deadline, bool cancellable, struct ts_err *err);

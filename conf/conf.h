@@ -41,7 +41,8 @@ enum ts_setting_form {
         TS_FORM_PATH,        /* on a host: absolute */
         TS_FORM_WORD,        /* [A-Za-z0-9][A-Za-z0-9_.-]* */
         TS_FORM_NAME_CHOICE, /* WORD=one of choices */
-        TS_FORM_PATH_CHOICE  /* absolute path=one of choices */
+        TS_FORM_PATH_CHOICE, /* absolute path=one of choices */
+        TS_FORM_PORTS        /* LOW-HIGH, or one */
 };
 
 struct ts_setting {
@@ -87,5 +88,8 @@ const char *ts_conf_origin(const struct ts_conf *c, const char *key);
 /* Every setting in the order of the table; value is in its canonical text, which set accepts again. All borrowed for the call. */
 typedef void (*ts_conf_each_fn)(void *ctx, const char *key, const char *value, const char *origin, const char *help);
 void ts_conf_each(const struct ts_conf *c, ts_conf_each_fn each, void *ctx);
+
+/* TS_FORM_PORTS. -1: not of that form. */
+int ts_parse_ports(const char *text, unsigned *ret_low, unsigned *ret_high);
 
 #endif

@@ -10,7 +10,7 @@
 #define MINUTE (60 * SECOND)
 #define HOUR (60 * MINUTE)
 
-static const char *const transfer_choices[] = { "auto", "scp", "stream", "shared:DIR", NULL };
+static const char *const transfer_choices[] = { "auto", "scp", "stream", "tls", "shared:DIR", NULL };
 static const char *const strategy_choices[] = { "auto", "archive", "in-place", NULL };
 static const char *const compress_choices[] = { "off", "auto", "on", NULL };
 static const char *const dump_choices[] = { "auto", "memory", "disk", NULL };
@@ -28,7 +28,9 @@ static const struct ts_setting settings[] = {
         { .key = "to", .type = TS_SET_STRING, .fallback = "", .arg = "ENGINE",
           .help = "engine that gets the container" },
         { .key = "transfer", .type = TS_SET_ENUM, .fallback = "stream", .choices = transfer_choices, .arg = "HOW",
-          .help = "how bytes travel: over SSH with nothing on disk between, by SCP, or in a directory both hosts have" },
+          .help = "how bytes travel: over SSH with nothing on disk between (stream), by SCP, over TLS beside SSH, or in a directory both hosts have" },
+        { .key = "tls_ports", .type = TS_SET_STRING, .form = TS_FORM_PORTS, .fallback = "49152-49215", .arg = "LOW-HIGH",
+          .help = "TCP ports on the hosts for --transfer tls: one for each directory on its way" },
         { .key = "strategy", .type = TS_SET_ENUM, .fallback = "auto", .choices = strategy_choices, .arg = "HOW",
           .help = "how state leaves the source: the engine's own archive, or its storage directly (in-place)" },
         { .key = "precopy", .type = TS_SET_ENUM, .fallback = "all", .choices = precopy_choices, .arg = "WHAT",
@@ -295,6 +297,20 @@ static int parse_size(const struct ts_setting *s, const char *text, struct ts_va
         return v->text ? 0 : ts_err_set(err, TS_ENOMEM, "out of memory");
 }
 
+int ts_parse_ports(const char *text, unsigned *ret_low, unsigned *ret_high)
+{
+        const char *dash = strchr(text, '-');
+        ts_auto_free char *first = strndup(text, dash ? (size_t)(dash - text) : strlen(text));
+        unsigned long long low = 0, high = 0;
+
+        if (!first || ts_parse_u64(first, 1, UINT16_MAX, &low, NULL) < 0 ||
+            ts_parse_u64(dash ? dash + 1 : text, low, UINT16_MAX, &high, NULL) < 0)
+                return -1;
+        *ret_low = (unsigned)low;
+        *ret_high = (unsigned)high;
+        return 0;
+}
+
 static int check_form(const struct ts_setting *s, const char *text, struct ts_err *err)
 {
         bool paired = s->form == TS_FORM_NAME_CHOICE || s->form == TS_FORM_PATH_CHOICE;
@@ -309,6 +325,8 @@ static int check_form(const struct ts_setting *s, const char *text, struct ts_er
                 return ts_err_set(err, TS_EUSAGE, "'%.200s' is not of the form %s", text, s->arg);
         if (equals && find_choice(equals + 1, s->choices, &choice, err) < 0)
                 return ts_err_prefix(err, "'%.80s'", word);
+        if (s->form == TS_FORM_PORTS && ts_parse_ports(text, &(unsigned){ 0 }, &(unsigned){ 0 }) < 0)
+                return ts_err_set(err, TS_EUSAGE, "'%.80s' are no ports: 49152-49215, or one", word);
         if (path && word[0] != '/')
                 return ts_err_set(err, TS_EUSAGE, "'%.200s' is not an absolute path", word);
         if ((s->form == TS_FORM_WORD || s->form == TS_FORM_NAME_CHOICE) && !ts_name_valid(word, 255))

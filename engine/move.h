@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum ts_transfer { TS_TRANSFER_STREAM, TS_TRANSFER_SCP };
+enum ts_transfer { TS_TRANSFER_STREAM, TS_TRANSFER_SCP, TS_TRANSFER_TLS };
 /* In the order of the settings' choices. */
 enum ts_dump { TS_DUMP_AUTO, TS_DUMP_MEMORY, TS_DUMP_DISK };
 enum ts_precopy { TS_PRECOPY_ALL, TS_PRECOPY_REHEARSAL, TS_PRECOPY_FILES, TS_PRECOPY_NONE };
@@ -33,7 +33,8 @@ struct ts_move_opts {
         const char *probe, *verify;    /* NULL: none */
         unsigned compress;        /* as for ts_agent_pack() */
         uint64_t bandwidth;       /* bytes a second that memory and files may take, 0: no limit */
-        unsigned streams;         /* as for ts_agent_start() */
+        unsigned streams;         /* as for ts_agent_start(), like these: */
+        unsigned tls_low, tls_high;
         enum ts_dump dump;        /* where Podman writes its images on the source */
         enum ts_precopy precopy;  /* what travels before the freeze */
         unsigned max_downtime_ms; /* refuse a freeze that is forecast to be longer; 0: no limit */

@@ -31,7 +31,10 @@ static int make_dir(struct ts_end *e, const char *path, struct ts_err *err)
 static int add(struct ts_mig *m, enum kind kind, const char *what, char *from, char *to, uint64_t *bytes, struct ts_err *err)
 {
         struct ts_place *p = &m->places[m->n_places];
-        const struct ts_agent_opts opts = { .streams = !m->o->streams && m->rate ? 1 : m->o->streams, .patience_ms = m->o->reconnect_timeout_ms };
+        const struct ts_agent_opts opts = { .streams = !m->o->streams && m->rate ? 1 : m->o->streams,
+                                            .tls_low = m->o->tls_low,
+                                            .tls_high = m->o->tls_high,
+                                            .patience_ms = m->o->reconnect_timeout_ms };
 
         *p = (struct ts_place){ .kind = kind, .what = what, .from = from, .to = to, .bytes = bytes };
         m->n_places++;
@@ -42,6 +45,10 @@ static int add(struct ts_mig *m, enum kind kind, const char *what, char *from, c
         if (ts_agent_start(m->src.host, from, &opts, &p->source, err) < 0 || ts_agent_start(m->dst.host, to, &opts, &p->target, err) < 0)
                 return ts_err_prefix(err, "%s '%s'", what, from);
         ts_agent_limit(p->source, m->rate);
+        if (ts_streq0(m->r->transfer, "tls") && (!ts_agent_has_way(p->source, &opts) || !ts_agent_has_way(p->target, &opts))) {
+                free(m->r->transfer);
+                m->r->transfer = ts_strdup0("stream"); /* it was said why */
+        }
         return m->o->compress ? ts_agent_pack(p->source, m->o->compress, err) : 0;
 }
 

@@ -45,12 +45,20 @@ int ts_choose_strategy(struct ts_mig *m, struct ts_err *err)
         if (m->o->bandwidth && m->strategy == TS_ARCHIVE)
                 return ts_err_set(err, TS_EUSAGE, "--bandwidth is for moves in place: an engine sends its archive as fast as it can");
         if (m->o->max_downtime_ms && (m->strategy != TS_IN_PLACE || m->o->precopy > TS_PRECOPY_REHEARSAL || m->o->shared_dir))
-                return ts_err_set(err, TS_EUSAGE, "--max-downtime needs memory to travel before, which only --strategy in-place with --precopy all or rehearsal does, and not with a shared directory");
+                return ts_err_set(err, TS_EUSAGE,
+                                  "--max-downtime needs memory to travel before, which only --strategy in-place with --precopy all or "
+                                  "rehearsal does, and not with a shared directory");
         if (m->o->shared_dir && (strstr(m->o->shared_dir, "/../") || strchr(m->o->shared_dir, '\n')))
                 return ts_err_set(err, TS_EUSAGE, "--transfer shared:DIR wants a path without '..'");
         if (m->o->shared_dir && m->strategy != TS_IN_PLACE)
-                return ts_err_set(err, TS_EUSAGE, "--transfer shared:DIR is for moves in place: otherwise there is no dump that could lie there");
+                return ts_err_set(err, TS_EUSAGE,
+                                  "--transfer shared:DIR is for moves in place: otherwise there is no dump that could lie there");
         m->r->strategy = ts_strdup0(ts_strategy_str(m->strategy));
-        m->r->transfer = ts_strdup0(m->o->shared_dir ? "shared" : m->strategy == TS_ARCHIVE && scp ? "scp" : "stream");
+        if (m->o->transfer == TS_TRANSFER_TLS && m->strategy == TS_ARCHIVE)
+                ts_mig_note(m, "the archive goes by SSH: --transfer tls is for what agents bring");
+        m->r->transfer = ts_strdup0(m->o->shared_dir                    ? "shared"
+                                    : m->strategy == TS_ARCHIVE         ? (scp ? "scp" : "stream")
+                                    : m->o->transfer == TS_TRANSFER_TLS ? "tls"
+                                                                        : "stream");
         return 0;
 }

@@ -5,6 +5,8 @@
 #include "transfer/host.h"
 #include "transfer/pump.h"
 
+#include <sys/socket.h>
+
 #define TS_STDERR_TAIL 4096
 #define TS_SCP_BLOCK (256u << 10)
 
@@ -38,6 +40,10 @@ struct ts_host {
         char *name;
         char *address; /* HostName of the SSH configuration, or NULL: this machine */
         bool is_local;
+        struct sockaddr_storage peer; /* what its SSH connections go to; of no family: a proxy */
+        socklen_t peer_len;
+        unsigned connect_timeout_ms, peer_timeout_ms;
+        atomic_bool no_tls; /* was tried in vain, and told */
         struct ts_wire wire;
 };
 

@@ -14,7 +14,6 @@
 #include <sys/socket.h>
 
 #define CHUNK (256u << 10)
-#define PAIR_BUFFER (1 << 20) /* asked for; the kernel gives what net.core.wmem_max allows */
 #define LINGER_MS 5000        /* a tunnel whose caller is gone gets this long to deliver what was written */
 #define CLOSE_MS 2000         /* a channel gets this long to close in good order; else its session is not used again */
 #define NOW ((ts_deadline)1)  /* a deadline that has always passed */
@@ -377,14 +376,12 @@ static struct ts_flow *flow_new(struct ts_ssh *s, LIBSSH2_CHANNEL *ch, const str
 
 static int flow_run(struct ts_flow *f, int *ret_fd, struct ts_err *err)
 {
-        int pair[2], size = PAIR_BUFFER;
+        int pair[2];
 
         if (f->stop_fd < 0 || f->done_fd < 0 || !f->up.buf || !f->down.buf)
                 return ts_err_set(err, TS_ENOMEM, "no memory or descriptors for another flow");
-        if (ts_socketpair(pair, err) < 0)
+        if (ts_socketpair_wide(pair, err) < 0)
                 return -1;
-        for (int i = 0; i < 2; i++)
-                (void)setsockopt(pair[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
         f->fd = pair[1];
         f->s->stop_fd = f->stop_fd;
         if (ts_thread_start(&f->thread, "ssh", flow_main, f, err) < 0) {

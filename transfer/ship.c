@@ -6,12 +6,14 @@
 #include "transfer/agent/frame.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #define LOOK_MS 200
+#define PIPE_SIZE (1 << 20)
 #define TICK_NS 100000000
 
 struct ts_ship {
@@ -20,6 +22,7 @@ struct ts_ship {
         unsigned stall_ms;
         pthread_t thread;
         bool has_thread;
+        int pipe[2];
         _Atomic uint64_t bytes;
         _Atomic bool given_up;
         _Atomic bool complete; /* the dump is: from here on a stall counts */
@@ -49,61 +52,101 @@ static int wait_for_source(struct ts_ship *s, struct ts_err *err)
 }
 
 /* The target's end is shut: what it said before is why. */
-static int target_said(struct ts_ship *s, struct ts_frame *f, int e, struct ts_err *err)
+static int target_said(struct ts_ship *s, int e, struct ts_err *err)
 {
+        ts_auto_frame f = { 0 };
         ts_auto_err nothing = TS_ERR_INIT;
         int n;
 
         do
-                n = ts_frame_read(s->target->fd, f, ts_deadline_in_ms(5000), false, &nothing);
-        while (n > 0 && f->type == TS_FRAME_ALIVE);
+                n = ts_frame_read(s->target->fd, &f, ts_deadline_in_ms(5000), false, &nothing);
+        while (n > 0 && f.type == TS_FRAME_ALIVE);
         if (n > 0)
-                return ts_frame_error(f, s->target->who, err);
+                return ts_frame_error(&f, s->target->who, err);
         return ts_err_errno(err, e, "agent on '%s'", s->target->who);
 }
 
-/* One frame to the target. While it does not take it, it may be at long work, and says so; or it has ended, and said why. */
-static int hand_over(struct ts_ship *s, const struct ts_frame *f, struct ts_err *err)
+/* What the target says while something is handed over: that it is at long work, or why it has ended. */
+static int listen_to_target(struct ts_ship *s, struct ts_err *err)
 {
-        unsigned char head[TS_FRAME_HEAD];
-        size_t done = 0, all = TS_FRAME_HEAD + f->body.len;
-        ts_deadline deadline = ts_deadline_in_ms(s->stall_ms);
         ts_auto_frame said = { 0 };
+        int n = ts_frame_read(s->target->fd, &said, ts_deadline_in_ms(s->stall_ms), true, err);
 
-        ts_frame_head(f, head);
-        while (done < all) {
-                struct pollfd p = { .fd = s->target->fd, .events = POLLIN | POLLOUT };
+        if (n <= 0)
+                return n < 0 ? ts_err_prefix(err, "agent on '%s'", s->target->who)
+                             : ts_err_set(err, TS_ECONNECT, "the agent on '%s' ended", s->target->who);
+        return said.type == TS_FRAME_ALIVE ? 0 : ts_frame_error(&said, s->target->who, err);
+}
+
+/* A frame on its way: its head is written, its body goes through a pipe, so that its bytes are not copied here. */
+struct passing {
+        unsigned char head[TS_FRAME_HEAD];
+        size_t head_left, left, piped; /* left: bytes of the body that the source still has */
+};
+
+static bool wants_source(const struct passing *p)
+{
+        return !p->head_left && !p->piped && p->left;
+}
+
+/* Bytes moved; 0: the source's end; -1: errno. */
+static ssize_t move_some(struct ts_ship *s, struct passing *p)
+{
+        ssize_t n;
+
+        if (p->head_left) {
+                n = send(s->target->fd, p->head + TS_FRAME_HEAD - p->head_left, p->head_left,
+                         MSG_DONTWAIT | MSG_NOSIGNAL | (p->left ? MSG_MORE : 0));
+                p->head_left -= n > 0 ? (size_t)n : 0;
+        } else if (wants_source(p)) {
+                n = splice(s->source->fd, NULL, s->pipe[1], NULL, p->left, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+                p->left -= n > 0 ? (size_t)n : 0;
+                p->piped += n > 0 ? (size_t)n : 0;
+        } else {
+                n = splice(s->pipe[0], NULL, s->target->fd, NULL, p->piped, SPLICE_F_MOVE | SPLICE_F_NONBLOCK | (p->left ? SPLICE_F_MORE : 0));
+                p->piped -= n > 0 ? (size_t)n : 0;
+        }
+        return n;
+}
+
+static int hand_over(struct ts_ship *s, uint32_t type, size_t len, struct ts_err *err)
+{
+        struct passing p = { .head_left = TS_FRAME_HEAD, .left = len };
+        ts_deadline deadline = ts_deadline_in_ms(s->stall_ms);
+
+        ts_frame_head(type, len, p.head);
+        while (p.head_left || p.piped || p.left) {
+                bool source = wants_source(&p);
+                struct pollfd w[2] = { { .fd = s->target->fd, .events = (short)(POLLIN | (source ? 0 : POLLOUT)) },
+                                       { .fd = source ? s->source->fd : -1, .events = POLLIN } };
                 ssize_t n;
 
                 if (ts_stop_signal)
                         return ts_err_set(err, TS_ECANCELED, "stopped by a signal");
                 if (ts_deadline_passed(deadline))
-                        return ts_err_set(err, TS_ETIMEOUT, "the agent on '%s' takes nothing for %u ms", s->target->who, s->stall_ms);
-                if (poll(&p, 1, LOOK_MS) <= 0)
+                        return ts_err_set(err, TS_ETIMEOUT, "the agent on '%s' %s nothing for %u ms",
+                                          source ? s->source->who : s->target->who, source ? "says" : "takes", s->stall_ms);
+                if (poll(w, 2, LOOK_MS) <= 0)
                         continue;
-                if (p.revents & POLLIN) {
-                        n = ts_frame_read(s->target->fd, &said, ts_deadline_in_ms(s->stall_ms), true, err);
-                        if (n <= 0)
-                                return n < 0 ? ts_err_prefix(err, "agent on '%s'", s->target->who)
-                                             : ts_err_set(err, TS_ECONNECT, "the agent on '%s' ended", s->target->who);
-                        if (said.type != TS_FRAME_ALIVE)
-                                return ts_frame_error(&said, s->target->who, err);
+                if (w[0].revents & POLLIN) {
+                        if (listen_to_target(s, err) < 0)
+                                return -1;
                         deadline = ts_deadline_in_ms(s->stall_ms);
+                } else if (w[0].revents & (POLLERR | POLLHUP)) {
+                        return target_said(s, EPIPE, err);
                 }
-                if (!(p.revents & (POLLOUT | POLLERR | POLLHUP)))
+                if (!(source ? w[1].revents : w[0].revents & POLLOUT))
                         continue;
-                n = done < TS_FRAME_HEAD
-                            ? send(s->target->fd, head + done, TS_FRAME_HEAD - done, MSG_DONTWAIT | MSG_NOSIGNAL | MSG_MORE)
-                            : send(s->target->fd, f->body.buf + (done - TS_FRAME_HEAD), all - done, MSG_DONTWAIT | MSG_NOSIGNAL);
+                n = move_some(s, &p);
                 if (n < 0 && errno != EAGAIN && errno != EINTR) {
-                        if (p.revents & POLLIN)
+                        if (w[0].revents & POLLIN)
                                 continue; /* it says why, in its next message */
-                        return target_said(s, &said, errno, err);
+                        return source ? ts_err_errno(err, errno, "agent on '%s'", s->source->who) : target_said(s, errno, err);
                 }
-                if (n > 0) {
-                        done += (size_t)n;
+                if (n == 0)
+                        return ts_err_set(err, TS_ECONNECT, "the agent on '%s' ended", s->source->who);
+                if (n > 0)
                         deadline = ts_deadline_in_ms(s->stall_ms);
-                }
         }
         return 0;
 }
@@ -122,22 +165,30 @@ static int read_ready(const struct ts_frame *f, const char *who, uint64_t figure
 static int pass_on(struct ts_ship *s, struct ts_err *err)
 {
         ts_auto_frame f = { 0 };
+        size_t len = 0;
 
         for (;;) {
-                int n = wait_for_source(s, err) < 0 ? -1 : ts_frame_read(s->source->fd, &f, ts_deadline_in_ms(s->stall_ms), false, err);
+                ts_deadline deadline;
+                int n;
 
+                if (wait_for_source(s, err) < 0)
+                        return ts_err_prefix(err, "agent on '%s'", s->source->who);
+                deadline = ts_deadline_in_ms(s->stall_ms);
+                n = ts_frame_read_head(s->source->fd, &f, &len, deadline, false, err);
                 if (n <= 0)
                         return n < 0 ? ts_err_prefix(err, "agent on '%s'", s->source->who)
                                      : ts_err_set(err, TS_ECONNECT, "the agent on '%s' ended", s->source->who);
-                if (f.type == TS_FRAME_ALIVE)
+                if (ts_frame_is_data(f.type)) {
+                        if (ts_rate_take(s->source->rate, len, &s->given_up, err) < 0 || hand_over(s, f.type, len, err) < 0)
+                                return -1;
+                        atomic_fetch_add(&s->bytes, len);
                         continue;
-                if (!ts_frame_is_data(f.type))
-                        break;
-                if (ts_rate_take(s->source->rate, f.body.len, &s->given_up, err) < 0 || hand_over(s, &f, err) < 0)
-                        return -1;
-                atomic_fetch_add(&s->bytes, f.body.len);
+                }
+                if (ts_frame_read_body(s->source->fd, &f, len, deadline, false, err) < 0)
+                        return ts_err_prefix(err, "agent on '%s'", s->source->who);
+                if (f.type != TS_FRAME_ALIVE)
+                        return read_ready(&f, s->source->who, s->figures, err);
         }
-        return read_ready(&f, s->source->who, s->figures, err);
 }
 
 static int wait_for_target(struct ts_ship *s, struct ts_err *err)
@@ -174,6 +225,12 @@ static int begin(struct ts_agent *source, struct ts_agent *target, const struct 
         s->target = target;
         s->tree = !first;
         s->stall_ms = stall_ms;
+        s->pipe[0] = s->pipe[1] = -1;
+        if (ts_pipe(s->pipe, err) < 0)
+                return -1;
+        (void)fcntl(s->pipe[0], F_SETPIPE_SZ, PIPE_SIZE); /* else a smaller one, which does as well */
+        if (ts_set_nonblock(target->fd, true, err) < 0)
+                return -1;
         if (first && ts_frame_write(source->fd, first, ts_deadline_in_ms(stall_ms), true, err) < 0)
                 return ts_err_prefix(err, "agent on '%s'", source->who);
         if (ts_thread_start(&s->thread, "ship", run, s, err) < 0)
@@ -267,6 +324,8 @@ void ts_ship_free(struct ts_ship *s)
                 (void)shutdown(s->target->fd, SHUT_RDWR);
         }
         join(s);
+        ts_closep(&s->pipe[0]);
+        ts_closep(&s->pipe[1]);
         ts_err_clear(&s->err);
         free(s);
 }

@@ -14,11 +14,14 @@
 struct ts_agent; /* one, on one host, for one directory */
 struct ts_agent_opts {
         unsigned streams;     /* SSH streams to it; 0: as many as make it faster */
+        unsigned tls_low, tls_high; /* data goes by TLS to one of these ports, if it can be reached; 0, 0: by SSH alone */
         unsigned patience_ms; /* when all of them broke: for so long new ones are tried, and what was on its way stays; 0: no such thing */
 };
 /* Copies the program to the host unless it is there already (its SHA-256 is its name, and is checked), starts it, greets it. directory: absolute; the only one it touches. Needs root there.
  * TS_ECONNECT, TS_ECOMMAND, TS_EIO, TS_ENOSPC, TS_EPROTO. Blocking. */
 int ts_agent_start(struct ts_host *h, const char *directory, const struct ts_agent_opts *o, struct ts_agent **ret, struct ts_err *err);
+/* Whether data goes to it as was wished: always, but where TLS could not be made. */
+bool ts_agent_has_way(const struct ts_agent *a, const struct ts_agent_opts *o);
 /* From here on another patience. */
 void ts_agent_patience(struct ts_agent *a, unsigned ms);
 /* Begins to end it, without waiting: several that end at once take the time of one. */

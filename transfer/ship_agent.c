@@ -7,6 +7,7 @@
 #include "transfer/agent/serve.h"
 
 #include <errno.h>
+#include <openssl/crypto.h>
 #include <string.h>
 
 #define AGENT_DIR "/var/lib/tranship/agent"
@@ -70,7 +71,7 @@ static void *serve(void *arg)
 {
         struct ts_agent *a = arg;
 
-        (void)ts_agent_serve(a->their_fd, a->their_fd, TS_VERSION, "", NULL); /* what is wrong is said in a message */
+        (void)ts_agent_serve(a->their_fd, a->their_fd, TS_VERSION, NULL, NULL); /* what is wrong is said in a message */
         (void)close(TS_TAKE_FD(a->their_fd));
         return NULL;
 }
@@ -79,7 +80,7 @@ static int start_local(struct ts_agent *a, struct ts_err *err)
 {
         int fds[2];
 
-        if (ts_socketpair(fds, err) < 0)
+        if (ts_socketpair_wide(fds, err) < 0)
                 return -1;
         a->fd = fds[0];
         a->their_fd = fds[1];
@@ -101,23 +102,21 @@ static int hear(struct ts_agent *a, struct ts_frame *f, enum ts_frame_type type,
 }
 
 /* Its HELLO also says where more channels can join it. */
-static int hear_hello(struct ts_agent *a, struct ts_frame *f, ts_deadline deadline, unsigned patience_ms, struct ts_err *err)
+static int hear_hello(struct ts_agent *a, struct ts_frame *f, ts_deadline deadline, char **ret_name, struct ts_err *err)
 {
         struct ts_unpack u;
-        ts_auto_free char *tool = NULL, *name = NULL;
+        ts_auto_free char *tool = NULL;
 
         if (hear(a, f, TS_FRAME_HELLO, deadline, err) < 0)
                 return -1;
         u = ts_unpack(f);
         (void)ts_get_u32(&u); /* it judges ours */
         tool = ts_get_text(&u);
-        name = ts_get_text(&u);
-        if (ts_unpack_end(&u, f, err) < 0)
-                return -1;
-        return a->channels ? ts_channels_keep(a->channels, name, patience_ms, err) : 0;
+        *ret_name = ts_get_text(&u);
+        return ts_unpack_end(&u, f, err);
 }
 
-static int greet(struct ts_agent *a, const char *directory, unsigned patience_ms, struct ts_err *err)
+static int greet(struct ts_agent *a, const char *directory, char **ret_name, struct ts_err *err)
 {
         ts_auto_frame f = { 0 };
         ts_deadline deadline = ts_deadline_in_ms(HELLO_MS);
@@ -129,12 +128,45 @@ static int greet(struct ts_agent *a, const char *directory, unsigned patience_ms
         ts_frame_begin(&f, TS_FRAME_ROOT);
         if (ts_put_text(&f, directory, err) < 0 || ts_frame_write(a->fd, &f, deadline, true, err) < 0)
                 return -1;
-        return hear_hello(a, &f, deadline, patience_ms, err) < 0 ? -1 : hear(a, &f, TS_FRAME_READY, deadline, err);
+        return hear_hello(a, &f, deadline, ret_name, err) < 0 ? -1 : hear(a, &f, TS_FRAME_READY, deadline, err);
+}
+
+/* Data by TLS beside SSH. Where that cannot be it goes as it always does. */
+static int open_tls(struct ts_agent *a, const struct ts_agent_opts *o, struct ts_err *err)
+{
+        unsigned char key[TS_TLS_KEY];
+        ts_deadline deadline = ts_deadline_in_ms(HELLO_MS);
+        ts_auto_frame f = { 0 };
+        struct ts_unpack u;
+        uint64_t port;
+
+        if (!ts_channels_tls_possible(a->channels))
+                return 0;
+        if (ts_tls_key(key, err) < 0)
+                return -1;
+        ts_frame_begin(&f, TS_FRAME_TLS);
+        if (ts_put_u32(&f, o->tls_low, err) < 0 || ts_put_u32(&f, o->tls_high, err) < 0 ||
+            ts_put_u32(&f, ts_channels_silence_ms(a->channels), err) < 0 || ts_put_bytes(&f, key, sizeof(key), err) < 0 ||
+            ts_frame_write(a->fd, &f, deadline, true, err) < 0 || hear(a, &f, TS_FRAME_READY, deadline, err) < 0)
+                return -1;
+        u = ts_unpack(&f);
+        port = ts_get_u64(&u);
+        for (unsigned i = 1; i < 6; i++)
+                (void)ts_get_u64(&u);
+        if (ts_unpack_end(&u, &f, err) < 0)
+                return -1;
+        if (port > UINT16_MAX)
+                return ts_err_set(err, TS_EPROTO, "there is no port %llu", (unsigned long long)port);
+        ts_channels_tls(a->channels, (unsigned)port, key);
+        OPENSSL_cleanse(key, sizeof(key));
+        OPENSSL_cleanse(f.body.buf, f.body.cap);
+        return 0;
 }
 
 int ts_agent_start(struct ts_host *h, const char *directory, const struct ts_agent_opts *o, struct ts_agent **ret, struct ts_err *err)
 {
         ts_auto(ts_agent) struct ts_agent *a = calloc(1, sizeof(*a));
+        ts_auto_free char *name = NULL;
 
         if (!a)
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
@@ -143,10 +175,16 @@ int ts_agent_start(struct ts_host *h, const char *directory, const struct ts_age
         if (!a->who)
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
         if ((ts_host_is_local(h) ? start_local(a, err) : start_remote(h, o->streams, a, err)) < 0 ||
-            greet(a, directory, o->patience_ms, err) < 0)
+            greet(a, directory, &name, err) < 0 || (a->channels && o->tls_high && open_tls(a, o, err) < 0) ||
+            (a->channels && ts_channels_keep(a->channels, name, o->patience_ms, err) < 0))
                 return ts_err_prefix(err, "agent on '%s'", ts_host_name(h));
         *ret = TS_TAKE(a);
         return 0;
+}
+
+bool ts_agent_has_way(const struct ts_agent *a, const struct ts_agent_opts *o)
+{
+        return !a->channels || !o->tls_high || ts_channels_has_tls(a->channels);
 }
 
 void ts_agent_patience(struct ts_agent *a, unsigned ms)

@@ -1,4 +1,4 @@
-/* See ship_channels.h. Decides when a channel is replaced, and when that is given up. */
+/* See ship_channels.h. Decides when a connection is replaced, and when that is given up. */
 #include "transfer/ship_channels.h"
 
 #include "base/io.h"
@@ -8,9 +8,12 @@
 #include "transfer/agent/link.h"
 #include "transfer/host_impl.h"
 #include "transfer/streams.h"
+#include "transfer/tls_dial.h"
 
+#include <openssl/crypto.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/eventfd.h>
 
@@ -19,6 +22,7 @@
 #define LASTING_US 1000000U            /* a channel that lives so long is a good one */
 #define NOW ((ts_deadline)1)           /* has always passed */
 #define END_MS 1000                    /* for saying good-bye */
+#define STEP_MS 100U                   /* for a thread to take what it was given */
 #define AGAIN_MS 200U                  /* between tries; doubled up to: */
 #define AGAIN_MAX_MS 3000U
 #define IDLE_BYTES (1U << 20) /* less than that in a measurement says nothing about the link */
@@ -40,8 +44,10 @@ struct ts_channels {
         uint64_t found_us;                   /* … since then */
         bool trying;                         /* that it is unreachable was told */
         struct ts_streams streams;
-        unsigned wanted;
+        unsigned wanted, beside; /* of these, so many SSH channels stand by beside TLS */
         bool automatic;
+        unsigned tls_port; /* 0: SSH alone */
+        unsigned char key[TS_TLS_KEY];
         unsigned again_ms;    /* how long the next try waits if the last one brought nothing that lasted: */
         uint64_t joined_us;   /* it was then, … */
         unsigned joined_lost; /* … when so many had been lost */
@@ -118,6 +124,61 @@ static bool stopped(const struct ts_channels *c, unsigned ms)
         return poll(&p, 1, (int)ms) > 0;
 }
 
+static int add_tls(struct ts_channels *c, struct ts_err *err)
+{
+        struct ts_tls *tls = NULL;
+        int fd = -1;
+
+        return ts_tls_dial(c->host, c->tls_port, c->key, c->stop_fd, &fd, &tls, err) < 0 ? -1 : ts_link_add_tls(c->link, fd, tls, err);
+}
+
+static void no_tls(struct ts_channels *c, const char *why)
+{
+        if (!atomic_exchange(&c->host->no_tls, true))
+                ts_log(TS_LOG_WARNING, "no TLS to '%s', data goes by SSH: %s", c->who, why);
+}
+
+bool ts_channels_tls_possible(struct ts_channels *c)
+{
+        int family = c->host->peer.ss_family;
+
+        if (family != AF_INET && family != AF_INET6)
+                no_tls(c, "it is reached through a proxy");
+        return !atomic_load(&c->host->no_tls);
+}
+
+void ts_channels_tls(struct ts_channels *c, unsigned port, const unsigned char key[TS_TLS_KEY])
+{
+        struct ts_link_state both = { .strands = 1 };
+        ts_auto_err failed = TS_ERR_INIT;
+
+        if (port == 0) {
+                no_tls(c, "none of the ports is free there");
+                return;
+        }
+        c->tls_port = port;
+        memcpy(c->key, key, TS_TLS_KEY);
+        if (add_tls(c, &failed) < 0) {
+                c->tls_port = 0;
+                no_tls(c, ts_err_message(&failed));
+                return;
+        }
+        ts_debug("agent on '%s': TLS to port %u", c->who, port);
+        c->beside = 1;
+        c->wanted += c->beside;
+        ts_link_watch(c->link, STEP_MS, &both);
+}
+
+bool ts_channels_has_tls(const struct ts_channels *c)
+{
+        return c->tls_port != 0;
+}
+
+unsigned ts_channels_silence_ms(const struct ts_channels *c)
+{
+        return c->host->peer_timeout_ms;
+}
+
 static int join_agent(struct ts_channels *c, struct ts_err *err)
 {
         const char *const argv[] = { c->program, "join", c->name, NULL };
@@ -134,10 +195,10 @@ static int join_agent(struct ts_channels *c, struct ts_err *err)
 static void measure(struct ts_channels *c, const struct ts_link_state *then, const struct ts_link_state *now, uint64_t us)
 {
         uint64_t bytes = now->moved - then->moved;
-        unsigned n = ts_streams_look(&c->streams, now->strands, bytes, us, bytes < IDLE_BYTES);
+        unsigned n = ts_streams_look(&c->streams, now->strands - c->beside, bytes, us, bytes < IDLE_BYTES);
 
-        if (n > c->wanted && now->strands == c->wanted)
-                c->wanted = n;
+        if (n + c->beside > c->wanted && now->strands == c->wanted)
+                c->wanted = n + c->beside;
 }
 
 /* Only once it has lasted for a moment: an agent that died is looked for, too, and is none to connect to. */
@@ -162,6 +223,12 @@ static void tell_trying(struct ts_channels *c, const struct ts_err *failed, bool
         c->trying |= last;
 }
 
+/* TLS only beside another one, since it may wait for an answer that a firewall keeps back; and then again and again. */
+static int connect_again(struct ts_channels *c, const struct ts_link_state *st, struct ts_err *err)
+{
+        return c->tls_port && st->strands && st->tls < c->wanted - c->beside ? add_tls(c, err) : join_agent(c, err);
+}
+
 /* One more channel, after a pause where the last one did not last. */
 static void add_one(struct ts_channels *c, const struct ts_link_state *st)
 {
@@ -171,14 +238,15 @@ static void add_one(struct ts_channels *c, const struct ts_link_state *st)
         c->again_ms = !again ? AGAIN_MS : c->again_ms * 2 < AGAIN_MAX_MS ? c->again_ms * 2 : AGAIN_MAX_MS;
         if (again && stopped(c, c->again_ms))
                 return;
-        c->join_failed = join_agent(c, &failed) < 0;
+        c->join_failed = connect_again(c, st, &failed) < 0;
         c->joined_us = ts_now_us();
         c->joined_lost = st->lost;
         if (!c->join_failed) {
                 ts_debug("agent on '%s': %u of %u channels", c->who, st->strands + 1, c->wanted);
-        } else if (c->automatic && st->strands) { /* the host does not want more */
+        } else if (c->automatic && st->strands && !c->tls_port) { /* the host does not want more */
                 ts_debug("agent on '%s': %u channels are enough: %s", c->who, st->strands, ts_err_message(&failed));
-                c->wanted = c->streams.max = st->strands;
+                c->wanted = st->strands;
+                c->streams.max = c->wanted - c->beside;
         } else if (!stopped(c, 0)) {
                 tell_trying(c, &failed, st->strands == 0);
         }
@@ -187,7 +255,7 @@ static void add_one(struct ts_channels *c, const struct ts_link_state *st)
 static void *keep(void *arg)
 {
         struct ts_channels *c = arg;
-        struct ts_link_state then = { 0 }, st = { .strands = 1 };
+        struct ts_link_state then = { 0 }, st = { .strands = c->wanted };
         uint64_t then_us = ts_now_us();
 
         while (!st.over && !st.ending && !c->gone && !stopped(c, 0)) {
@@ -252,6 +320,7 @@ void ts_channels_free(struct ts_channels *c)
                 if (c->procs[i])
                         ts_proc_free(c->procs[i]);
         ts_closep(&c->stop_fd);
+        OPENSSL_cleanse(c->key, sizeof(c->key));
         free(c->program);
         free(c->name);
         free(c);

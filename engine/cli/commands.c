@@ -17,6 +17,7 @@
 static const struct ts_opt engine_opts[] = { SETTING("from"), SETTING("to"), END };
 static const struct ts_opt way_opts[] = {
         SETTING("transfer"),
+        SETTING("tls-ports"),
         SETTING("strategy"),
         SETTING("precopy"),
         SETTING("max-downtime"),

@@ -30,6 +30,11 @@ static const char *shared_dir(const char *transfer)
         return transfer && ts_starts(transfer, "shared:") ? transfer + strlen("shared:") : NULL;
 }
 
+static enum ts_transfer transfer(const char *how)
+{
+        return ts_streq0(how, "scp") ? TS_TRANSFER_SCP : ts_streq0(how, "tls") ? TS_TRANSFER_TLS : TS_TRANSFER_STREAM;
+}
+
 static void fill_opts(struct ts_run *r)
 {
         const struct ts_conf *c = r->cli->conf;
@@ -41,7 +46,7 @@ static void fill_opts(struct ts_run *r)
                 .container = r->cli->operands.n ? r->cli->operands.v[0] : NULL,
                 .strategy = ts_conf_str(c, "strategy"),
                 .shared_dir = shared_dir(ts_conf_str(c, "transfer")),
-                .transfer = strcmp(ts_or(ts_conf_str(c, "transfer"), ""), "scp") == 0 ? TS_TRANSFER_SCP : TS_TRANSFER_STREAM,
+                .transfer = transfer(ts_conf_str(c, "transfer")),
                 .ssh = { .config_file = ts_conf_str(c, "ssh_config"),
                          .identity = ts_conf_str(c, "identity"),
                          .known_hosts = ts_conf_str(c, "known_hosts"),
@@ -76,6 +81,8 @@ static void fill_opts(struct ts_run *r)
                 .podman = ts_conf_str(c, "podman"),
                 .docker = ts_conf_str(c, "docker"),
         };
+        if (r->o.transfer == TS_TRANSFER_TLS)
+                (void)ts_parse_ports(ts_conf_str(c, "tls_ports"), &r->o.tls_low, &r->o.tls_high); /* checked when it was read */
 }
 
 static int need_operands(const struct ts_run *r, struct ts_err *err)

@@ -153,6 +153,10 @@ class Fault:
         """Its SSH connections to the host break; new ones can be made."""
         self.signal_sessions(r, host, signal.SIGKILL)
 
+    def cut_tls(self, host):
+        """So do those by TLS; needs CONFIG_INET_DIAG_DESTROY."""
+        lab.check(host.sh("ss -HKtn state established sport ge :49152 and sport le :49215").strip(), "no TLS connection to", host)
+
     def cable(self, host, up):
         lab.lab("link", host.name, "up" if up else "down")
         if not up:

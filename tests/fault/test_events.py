@@ -29,6 +29,31 @@ def target_cut_in_transfer(f):
         f.recover_and_rerun(r, "target")
 
 
+@event(IN_PLACE, DOCKER)
+def cut_with_tls(f):
+    """TLS breaks, then SSH as well: each takes over from the other, and comes back by itself; the container is frozen, and comes back on the target."""
+    f.start()
+    with f.watch():
+        r = f.paused_move("pre-copy:files", "--transfer", "tls")
+        f.cut_tls(f.dst.host)
+        f.cut(r, f.dst.host)
+        f.wait(f.resume(r), 0)
+        lab.same("transfer", "tls", r.report["transfer"])
+        f.recover_and_rerun(r, "target")
+
+
+@event(IN_PLACE)
+def silent_with_tls(f):
+    """No answer by TLS and none by SSH: back to the source."""
+    f.start()
+    with f.watch():
+        r = f.paused_move("transfer:half", "--transfer", "tls")
+        f.cable(f.dst.host, False)
+        f.wait(f.resume(r), 4)
+        f.cable(f.dst.host, True)
+        f.recover_and_rerun(r, "source")
+
+
 def cut_before_the_freeze(point):
     def _run(f):
         size = 48 << 20

@@ -609,6 +609,29 @@ def shared_directory(t):
     same("what is left in the directory", "", t.hosts[0].sh('ls -A "$1"', shared).strip())
 
 
+@case(PODMAN)
+def tls(t):
+    """Data by TLS there, by SSH where no port is to be had; nothing listens afterwards."""
+    listening = lambda: t.hosts[1].sh("ss -Htln sport ge :49300 and sport le :49309").strip()
+    name = start_counter(t, "it-tls", "--volume", "it-tls-v:/data")
+    t.src.exec(name, "head -c 20000000 /dev/urandom >/data/file")
+    digest = t.src.exec(name, "sha256sum </data/file")
+    with lab.Watcher(t.marker, [(t.src, name), (t.dst, name)]) as w:
+        r = t.move("--transfer", "tls", "--tls-ports", "49300-49309", name)
+        check_moved(t, name)
+        count_on(t.dst, name)
+    same("copies seen at most", 1, w.seen)
+    same("transfer", "tls", r.report["transfer"])
+    check(r.report["bytes"]["wire_sent"] > 20000000, "what went by TLS is not counted:", r.report["bytes"])
+    same("the file", digest, t.dst.exec(name, "sha256sum </data/file"))
+    lab.until(lambda: not listening(), 10, "nobody listens any more")
+    r = t.move("--transfer", "tls", "--tls-ports", "22", name, src=t.dst, dst=t.src)
+    check("no TLS to" in r.stderr and "data goes by SSH" in r.stderr, r.tail())
+    same("transfer", "stream", r.report["transfer"])
+    same("the file", digest, t.src.exec(name, "sha256sum </data/file"))
+    count_on(t.src, name)
+
+
 @case(PODMAN, DOCKER)
 def volume_on_the_target(t):
     """Refused; then with =replace; with =shared where both hosts really see the same files."""

@@ -3,8 +3,10 @@
 
 #include "transfer/ship.h"
 
+#include <arpa/inet.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <sys/stat.h>
 
@@ -200,7 +202,7 @@ static void kill_connections(void)
 }
 
 /* The connections break, again and again: what had arrived stays, what was on its way comes again, and no more than that. */
-static void connections_break(struct ts_host *from, struct ts_host *to, const struct ts_agent_opts *o)
+static void connections_break(struct ts_host *from, struct ts_host *to, const struct ts_agent_opts *o, void (*cut)(void))
 {
         ts_auto(ts_agent) struct ts_agent *source = NULL;
         ts_auto(ts_agent) struct ts_agent *target = NULL;
@@ -221,7 +223,7 @@ static void connections_break(struct ts_host *from, struct ts_host *to, const st
         for (uint64_t next = len / 8; next < len && !ts_err_is_set(&err); next += len / 4) {
                 for (unsigned i = 0; ts_ship_bytes(s) < next && i < 20000; i++)
                         ts_sleep_ms(1);
-                kill_connections();
+                cut();
         }
         OK(ts_ship_wait(s, NULL, NULL, &st, &err));
         ts_ship_free(TS_TAKE(s));
@@ -231,7 +233,7 @@ static void connections_break(struct ts_host *from, struct ts_host *to, const st
         for (size_t i = 0; i < 2; i++)
                 CU_ASSERT_TRUE(after[i] - before[i] < len + 5 * 9 * MIB); /* a window a time */
         lab_shell("echo more >$TS_SSH_DIR/tree-in/more");
-        kill_connections(); /* nothing is on its way */
+        cut(); /* nothing is on its way */
         tree_round(source, target, true, &st);
         CU_ASSERT_EQUAL(st.bytes_sent, 5);
         same_dirs(in, out);
@@ -244,11 +246,101 @@ static void ship_reconnects(void)
         ts_auto_err err = TS_ERR_INIT;
 
         OK(ts_host_local(&local, &err));
-        connections_break(local, remote, &opts);
-        connections_break(remote, local, &three);
+        connections_break(local, remote, &opts, kill_connections);
+        connections_break(remote, local, &three, kill_connections);
         OK(ts_agent_uninstall(remote, &err));
         ts_host_free(local);
         ts_host_free(remote);
+}
+
+#define TLS_LOW 49352U
+#define TLS_HIGH 49379U
+
+/* What came by SSH channels and by TLS alike, from a host and to one. */
+static uint64_t carried(struct ts_host *h)
+{
+        uint64_t sent, received;
+
+        ts_host_wire(h, &sent, &received);
+        return sent + received;
+}
+
+/* Needs CONFIG_INET_DIAG_DESTROY, which most kernels have. */
+static void kill_tls(void)
+{
+        lab_shell("for i in $(seq 200); do ss -HKtn state established sport ge 49352 and sport le 49379 | grep -q . && exit; sleep 0.05; done; "
+                  "ss -tn >&2; exit 1");
+}
+
+static void ship_by_tls(void)
+{
+        struct ts_host *local = NULL, *remote = lab_connect("box");
+        const struct ts_agent_opts tls = { .streams = 1, .tls_low = TLS_LOW, .tls_high = TLS_HIGH, .patience_ms = 30000 };
+        ts_auto(ts_agent) struct ts_agent *source = NULL;
+        ts_auto(ts_agent) struct ts_agent *target = NULL;
+        const char *in = make_dir("tree-in"), *out = make_dir("tree-out");
+        struct ts_ship_stats st;
+        ts_auto_err err = TS_ERR_INIT;
+        uint64_t before;
+
+        OK(ts_host_local(&local, &err));
+        write_pattern(in, "file", 32 * MIB, 0);
+        OK(ts_agent_start(local, in, &tls, &source, &err));
+        OK(ts_agent_start(remote, out, &tls, &target, &err));
+        CU_ASSERT_TRUE(ts_agent_has_way(source, &tls));
+        CU_ASSERT_TRUE(ts_agent_has_way(target, &tls));
+        before = carried(remote);
+        tree_round(source, target, true, &st);
+        CU_ASSERT_TRUE(carried(remote) - before > 32 * MIB && carried(remote) - before < 34 * MIB); /* once */
+        same_dirs(in, out);
+        lab_shell("ss -Htln sport ge 49352 and sport le 49379 | grep -q ' 127.0.0.1:'"); /* and at no other address */
+        ts_agent_free(TS_TAKE(source));
+        ts_agent_free(TS_TAKE(target));
+        connections_break(local, remote, &tls, kill_connections); /* those of SSH, which stand by */
+        connections_break(local, remote, &tls, kill_tls);
+        connections_break(remote, local, &tls, kill_tls);
+        two_rounds(remote, remote);
+        OK(ts_agent_uninstall(remote, &err));
+        ts_host_free(local);
+        ts_host_free(remote);
+}
+
+/* No port is free, or the way there is a proxy's: by SSH, and nobody is asked again. */
+static void ship_without_tls(void)
+{
+        static const char *const hosts[] = { "box", "jump" };
+        struct ts_host *local = NULL;
+        int taken = -1;
+        ts_auto_err err = TS_ERR_INIT;
+
+        OK(ts_host_local(&local, &err));
+        for (size_t i = 0; i < TS_ARRAY_LEN(hosts); i++) {
+                struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+                socklen_t len = sizeof(a);
+                struct ts_host *remote = lab_connect(hosts[i]);
+                ts_auto(ts_agent) struct ts_agent *source = NULL;
+                ts_auto(ts_agent) struct ts_agent *target = NULL;
+                const char *in = make_dir("tree-in"), *out = make_dir("tree-out");
+                struct ts_agent_opts tls = { .patience_ms = 30000 };
+                struct ts_ship_stats st;
+
+                taken = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+                CU_ASSERT_FATAL(bind(taken, (struct sockaddr *)&a, len) == 0 && listen(taken, 1) == 0 &&
+                                getsockname(taken, (struct sockaddr *)&a, &len) == 0);
+                tls.tls_low = tls.tls_high = ntohs(a.sin_port);
+                write_pattern(in, "file", MIB, 0);
+                OK(ts_agent_start(local, in, &tls, &source, &err));
+                OK(ts_agent_start(remote, out, &tls, &target, &err));
+                CU_ASSERT_FALSE(ts_agent_has_way(target, &tls));
+                tree_round(source, target, true, &st);
+                same_dirs(in, out);
+                ts_agent_free(TS_TAKE(source));
+                ts_agent_free(TS_TAKE(target));
+                (void)close(taken);
+                OK(ts_agent_uninstall(remote, &err));
+                ts_host_free(remote);
+        }
+        ts_host_free(local);
 }
 
 /* No patience: the first connection that breaks is the end, and the agent's, too. */
@@ -309,4 +401,4 @@ static void ship_silent(void)
 }
 
 const struct test_case ship_cases[] = { CASE(ship_between), CASE(ship_trees),      CASE(ship_checks_its_program), CASE(ship_killed),
-                                        CASE(ship_silent),  CASE(ship_reconnects), CASE(ship_does_not_reconnect), CASES_END };
+                                        CASE(ship_silent),  CASE(ship_reconnects), CASE(ship_does_not_reconnect), CASE(ship_by_tls), CASE(ship_without_tls), CASES_END };

@@ -27,7 +27,7 @@ static void *serve(void *arg)
         struct agent *a = arg;
         ts_auto_err failed = TS_ERR_INIT;
 
-        (void)ts_agent_serve(a->theirs, a->theirs, "test", "", &failed);
+        (void)ts_agent_serve(a->theirs, a->theirs, "test", NULL, &failed);
         (void)close(a->theirs);
         return NULL;
 }

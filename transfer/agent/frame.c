@@ -46,7 +46,7 @@ static int reserve(struct ts_frame *f, size_t len, struct ts_err *err)
         return 0;
 }
 
-int ts_frame_read(int fd, struct ts_frame *f, ts_deadline deadline, bool cancellable, struct ts_err *err)
+int ts_frame_read_head(int fd, struct ts_frame *f, size_t *ret_len, ts_deadline deadline, bool cancellable, struct ts_err *err)
 {
         unsigned char header[HEADER];
         ssize_t n = ts_read_some(fd, header, HEADER, deadline, cancellable, err);
@@ -60,18 +60,34 @@ int ts_frame_read(int fd, struct ts_frame *f, ts_deadline deadline, bool cancell
         if (len > TS_FRAME_MAX)
                 return ts_err_set(err, TS_ELIMIT, "a message of %zu bytes", len);
         f->type = (uint32_t)get_le(header + 4, 4);
+        *ret_len = len;
+        return 1;
+}
+
+int ts_frame_read_body(int fd, struct ts_frame *f, size_t len, ts_deadline deadline, bool cancellable, struct ts_err *err)
+{
         f->body.len = 0;
         if (reserve(f, len, err) < 0 || (len && ts_read_exact(fd, f->body.buf, len, deadline, cancellable, err) < 0))
                 return -1;
         f->body.buf[len] = '\0';
         f->body.len = len;
-        return 1;
+        return 0;
 }
 
-void ts_frame_head(const struct ts_frame *f, unsigned char ret[TS_FRAME_HEAD])
+int ts_frame_read(int fd, struct ts_frame *f, ts_deadline deadline, bool cancellable, struct ts_err *err)
 {
-        put_le(ret, f->body.len, 4);
-        put_le(ret + 4, f->type, 4);
+        size_t len = 0;
+        int n = ts_frame_read_head(fd, f, &len, deadline, cancellable, err);
+
+        if (n <= 0)
+                return n;
+        return ts_frame_read_body(fd, f, len, deadline, cancellable, err) < 0 ? -1 : 1;
+}
+
+void ts_frame_head(uint32_t type, size_t len, unsigned char ret[TS_FRAME_HEAD])
+{
+        put_le(ret, len, 4);
+        put_le(ret + 4, type, 4);
 }
 
 static _Thread_local struct {
@@ -100,7 +116,7 @@ int ts_frame_write(int fd, const struct ts_frame *f, ts_deadline deadline, bool 
 {
         unsigned char header[HEADER];
 
-        ts_frame_head(f, header);
+        ts_frame_head(f->type, f->body.len, header);
         if (ts_write_all(fd, header, HEADER, deadline, cancellable, err) < 0)
                 return -1;
         return f->body.len ? ts_write_all(fd, f->body.buf, f->body.len, deadline, cancellable, err) : 0;

@@ -7,6 +7,7 @@
  * Who sends what (fields in brackets, in order; s: text of at most 4096 bytes, d: the rest of the body):
  *   both     HELLO   [u32 version, s tool, s name]   where others may join the agent (join.h); "" of tranship, and of an agent in its own process
  *   to both  ROOT    [s directory]                 what the agent may touch from here on; one, named by the migration; READY when it is there
+ *            TLS     [u32 low, u32 high, u32 silence in ms, 32 bytes]   listen on one of these ports for TLS connections with that key (tls.h); READY says which it is, first, or 0: none
  *   to source WATCH  [s name]                      a dump is about to be made in that directory of the root (".": the root): send its pages while they are written
  *            FINISH  [u32 round]                   it is complete: send the rest, as that kind of a round wants it
  *            ONLY    [s name, s as]                of the tree's own entries this one, which the other side calls so; as often as there are such
@@ -40,7 +41,7 @@
 #include "base/str.h"
 #include <stdint.h>
 
-#define TS_AGENT_VERSION 3U
+#define TS_AGENT_VERSION 4U
 #define TS_FRAME_MAX ((size_t)1 << 20) /* bytes of a body */
 #define TS_FRAME_TEXT_MAX 4096U
 
@@ -53,6 +54,7 @@ enum ts_frame_type {
         TS_FRAME_PACK,
         TS_FRAME_SCAN,
         TS_FRAME_BASE,
+        TS_FRAME_TLS,
         TS_FRAME_PAGES = 16, /* from here on: source to target */
         TS_FRAME_STEPS,
         TS_FRAME_SIZE,
@@ -91,9 +93,12 @@ void ts_frame_clear(struct ts_frame *f);
 
 /* Reads one; reuses f's memory. 1: got one; 0: the end, before a frame began; -1: TS_EPROTO, TS_ELIMIT, what ts_read_some says. */
 int ts_frame_read(int fd, struct ts_frame *f, ts_deadline deadline, bool cancellable, struct ts_err *err);
+/* The same in two steps: type, and length of the body; then the body. */
+int ts_frame_read_head(int fd, struct ts_frame *f, size_t *ret_len, ts_deadline deadline, bool cancellable, struct ts_err *err);
+int ts_frame_read_body(int fd, struct ts_frame *f, size_t len, ts_deadline deadline, bool cancellable, struct ts_err *err);
 /* The eight bytes before a body. */
 #define TS_FRAME_HEAD 8U
-void ts_frame_head(const struct ts_frame *f, unsigned char ret[TS_FRAME_HEAD]);
+void ts_frame_head(uint32_t type, size_t len, unsigned char ret[TS_FRAME_HEAD]);
 /* Writes one in one piece. */
 int ts_frame_write(int fd, const struct ts_frame *f, ts_deadline deadline, bool cancellable, struct ts_err *err);
 

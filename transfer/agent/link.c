@@ -18,7 +18,6 @@
 #define STRANDS_MAX 32U
 #define DROPS_MAX 64U
 #define BLOCKS_MAX 1024U      /* not taken yet, in one direction: many small ones are no way to fill a memory */
-#define PAIR_BUFFER (1 << 20) /* asked for */
 #define LASTING_US 5000000U   /* a strand that lived so long was a good one */
 #define ACK_AFTER (TS_LINK_WINDOW / 8)
 
@@ -60,7 +59,7 @@ struct ts_link {
         } in;
         uint64_t drops[DROPS_MAX];  /* names of the strands lost last, */
         size_t n_drops, told_drops; /* and how many of them were told */
-        unsigned char buf[TS_BLOCK_MAX];
+        struct ts_block *reading; /* room for what the program says next, or NULL */
 };
 
 static void wake(struct ts_link *l)
@@ -77,12 +76,9 @@ static uint64_t size_of(const struct ts_block *b)
 
 /* ---- out ---- */
 
-static int append(struct ts_link *l, enum ts_block_kind kind, size_t len)
+static void append(struct ts_link *l, struct ts_block *b)
 {
-        struct ts_block *b = ts_block_new(kind, l->out.end, l->buf, len);
-
-        if (!b)
-                return -1;
+        b->at = l->out.end;
         if (l->out.last)
                 l->out.last->next = b;
         else
@@ -92,7 +88,6 @@ static int append(struct ts_link *l, enum ts_block_kind kind, size_t len)
                 l->out.next = b;
         l->out.end += size_of(b);
         l->out.n++;
-        return 0;
 }
 
 /* What was taken goes; a block that is being sent once more stays until it went. */
@@ -107,7 +102,7 @@ static void forget_taken(struct ts_link *l)
                 if (l->out.next == b)
                         l->out.next = b->next;
                 l->out.n--;
-                free(b);
+                ts_block_free(b);
         }
 }
 
@@ -116,20 +111,33 @@ static bool wants_more(const struct ts_link *l)
         return !l->out.ended && l->out.n < BLOCKS_MAX && l->out.end - l->out.taken < TS_LINK_WINDOW;
 }
 
+/* The block for what was read, which lies in l->reading; a small one is worth a copy. NULL: out of memory. */
+static struct ts_block *block_of(struct ts_link *l, size_t len)
+{
+        if (len <= TS_BLOCK_MAX / 2)
+                return ts_block_new(len ? TS_BLOCK_DATA : TS_BLOCK_END, 0, l->reading->data, len);
+        l->reading->len = (uint32_t)len;
+        return TS_TAKE(l->reading);
+}
+
 /* Something was read. */
 static bool read_program(struct ts_link *l)
 {
+        struct ts_block *b;
         ssize_t n;
 
         if (!wants_more(l))
                 return false;
-        n = recv(l->fd, l->buf, sizeof(l->buf), MSG_DONTWAIT);
+        if (!l->reading)
+                l->reading = ts_block_new(TS_BLOCK_DATA, 0, NULL, TS_BLOCK_MAX);
+        n = l->reading ? recv(l->fd, l->reading->data, TS_BLOCK_MAX, MSG_DONTWAIT) : 0;
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
                 return false;
-        if (append(l, n > 0 ? TS_BLOCK_DATA : TS_BLOCK_END, n > 0 ? (size_t)n : 0) < 0) {
-                l->wrong = true;
+        b = l->reading ? block_of(l, n > 0 ? (size_t)n : 0) : NULL;
+        l->wrong |= !b;
+        if (!b)
                 return false;
-        }
+        append(l, b);
         l->out.ended = n <= 0;
         l->gone = l->gone || n < 0;
         return true;
@@ -160,13 +168,24 @@ static struct ts_block *next_word(struct ts_link *l)
         return b;
 }
 
-/* One whose name is not known could be lost without a word. -1: broken. */
-static int feed(struct ts_link *l, struct ts_strand *s)
+static bool has_tls(const struct ts_link *l)
+{
+        for (const struct ts_strand *s = l->strands; s; s = s->next)
+                if (s->tls && !s->broken && s->name != TS_STRAND_UNNAMED)
+                        return true;
+        return false;
+}
+
+/* One whose name is not known could be lost without a word. rests: it gets nothing new. -1: broken. */
+static int feed(struct ts_link *l, struct ts_strand *s, bool rests)
 {
         while (s->name != TS_STRAND_UNNAMED) {
                 int n;
 
                 if (!s->leaving) {
+                        if (rests)
+                                return 0;
+
                         struct ts_block *b = next_word(l);
 
                         if (!b)
@@ -197,12 +216,12 @@ static int take_data(struct ts_link *l, struct ts_block *b)
         }
         /* It came before, by a strand that was given up: blocks never change */
         if (b->at < l->in.taken || (*at && (*at)->at == b->at) || l->in.ended) {
-                free(b);
+                ts_block_free(b);
                 return 0;
         }
         if (b->at > end || b->at + size_of(b) > end || l->in.n > BLOCKS_MAX || (before && before->at + size_of(before) > b->at) ||
             (*at && b->at + size_of(b) > (*at)->at)) {
-                free(b);
+                ts_block_free(b);
                 return -1;
         }
         b->next = *at;
@@ -292,7 +311,7 @@ static bool write_program(struct ts_link *l)
         l->in.done = 0;
         l->in.n--;
         l->in.first = b->next;
-        free(b);
+        ts_block_free(b);
         return true;
 }
 
@@ -300,12 +319,15 @@ static bool write_program(struct ts_link *l)
 
 static void count(struct ts_link *l)
 {
-        unsigned n = 0;
+        unsigned n = 0, tls = 0;
 
-        for (const struct ts_strand *s = l->strands; s; s = s->next)
+        for (const struct ts_strand *s = l->strands; s; s = s->next) {
                 n++;
+                tls += s->tls != NULL;
+        }
         (void)pthread_mutex_lock(&l->lock);
         l->state.strands = n;
+        l->state.tls = tls;
         if (l->in.taken + l->out.taken > l->lonely_at)
                 l->lonely = 0;
         if (n == 0 && !l->adding) {
@@ -406,9 +428,10 @@ static void let_in(struct ts_link *l)
 
 /* ---- the thread ---- */
 
+/* While there is a TLS connection, the SSH channels beside it only stand by. */
 static bool work(struct ts_link *l)
 {
-        bool moved = false;
+        bool moved = false, tls;
 
         for (struct ts_strand *s = l->strands; s; s = s->next)
                 drain(l, s);
@@ -416,8 +439,9 @@ static bool work(struct ts_link *l)
                 moved = true;
         while (read_program(l))
                 moved = true;
+        tls = has_tls(l);
         for (struct ts_strand *s = l->strands; s; s = s->next)
-                s->broken |= !s->broken && feed(l, s) < 0;
+                s->broken |= !s->broken && feed(l, s, tls && !s->tls) < 0;
         return lose_broken(l) || moved;
 }
 
@@ -487,6 +511,7 @@ static void *run(void *arg)
         for (struct ts_strand *s = l->strands; s; s = s->next)
                 s->broken = true;
         (void)lose_broken(l);
+        ts_block_forget();
         (void)pthread_mutex_lock(&l->lock);
         l->state.over = true;
         (void)pthread_cond_broadcast(&l->changed);
@@ -498,14 +523,12 @@ static void *run(void *arg)
 
 static int start(struct ts_link *l, int *ret_fd, struct ts_err *err)
 {
-        int pair[2], size = PAIR_BUFFER;
+        int pair[2];
 
         if (l->wake_fd < 0)
                 return ts_err_set(err, TS_EINTERNAL, "no descriptors for another stream");
-        if (ts_socketpair(pair, err) < 0)
+        if (ts_socketpair_wide(pair, err) < 0)
                 return -1;
-        for (int i = 0; i < 2; i++)
-                (void)setsockopt(pair[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
         l->fd = pair[1];
         if (ts_thread_start(&l->thread, "link", run, l, err) < 0) {
                 (void)close(pair[0]);
@@ -542,9 +565,8 @@ int ts_link_new(const struct ts_link_opts *o, struct ts_link **ret, int *ret_fd,
         return 0;
 }
 
-int ts_link_add(struct ts_link *l, int in, int out, int held, struct ts_err *err)
+static int add(struct ts_link *l, struct ts_strand *s, struct ts_err *err)
 {
-        struct ts_strand *s = ts_strand_new(in, out, held);
         unsigned n = 0;
         bool taken;
 
@@ -565,6 +587,16 @@ int ts_link_add(struct ts_link *l, int in, int out, int held, struct ts_err *err
         }
         wake(l);
         return 0;
+}
+
+int ts_link_add(struct ts_link *l, int in, int out, int held, struct ts_err *err)
+{
+        return add(l, ts_strand_new(in, out, held, NULL), err);
+}
+
+int ts_link_add_tls(struct ts_link *l, int fd, struct ts_tls *tls, struct ts_err *err)
+{
+        return add(l, ts_strand_new(fd, fd, -1, tls), err);
 }
 
 void ts_link_patience(struct ts_link *l, unsigned ms)
@@ -641,6 +673,7 @@ void ts_link_free(struct ts_link *l)
         ts_closep(&l->fd);
         ts_closep(&l->wake_fd);
         ts_closep(&l->listen_fd);
+        free(l->reading);
         while (l->adding) {
                 struct ts_strand *s = l->adding;
 

@@ -1,4 +1,5 @@
-/* A stream of bytes in both directions between tranship and an agent, over one or more strands: pipes or sockets, each an SSH channel with a session of its own.
+/* A stream of bytes in both directions between tranship and an agent, over one or more strands: pipes or sockets, each an SSH channel with a session of its own, or TLS connections (tls.h), which are
+ * preferred as long as there is one.
  *
  * What was sent is kept until the program on the other side has taken it, at most TS_LINK_WINDOW bytes: so a strand may break, and what was on its way goes again over another one, or over one that is
  * added later. Both programs see a socket like any other and know nothing of it. While there is no strand the stream stands still; when none is added in time, it ends.
@@ -16,6 +17,7 @@
 #define TS_LINK_WINDOW (8U << 20)
 
 struct ts_link;
+struct ts_tls;
 struct ts_link_opts {
         bool names;           /* adds and names the strands */
         bool closes_both;     /* the other side ends both directions at once: after its end nothing is worth waiting for a strand */
@@ -34,12 +36,13 @@ TS_DEFINE_AUTO(ts_link, ts_link_free);
 /* Any thread may: */
 /* Another strand; the descriptors (they may be the same one; held is only closed with it, -1: none) are the link's. TS_ENOMEM; TS_ECANCELED when it is over. */
 int ts_link_add(struct ts_link *l, int in, int out, int held, struct ts_err *err);
+int ts_link_add_tls(struct ts_link *l, int fd, struct ts_tls *tls, struct ts_err *err); /* both are the link's */
 void ts_link_patience(struct ts_link *l, unsigned ms);
 /* Nobody will add a strand, or not any more: without one the stream is at its end. */
 void ts_link_forsake(struct ts_link *l, bool forsaken);
 
 struct ts_link_state {
-        unsigned strands, lost; /* alive; broken so far */
+        unsigned strands, tls, lost; /* alive; of these, TLS; broken so far */
         bool over, ending;      /* ending: one side has closed the stream */
         uint64_t moved;         /* bytes taken by either program */
 };

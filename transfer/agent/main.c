@@ -6,6 +6,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -13,10 +14,33 @@
 #define PATIENCE_MS 90000U /* without a connection; longer than tranship tries to make one anew */
 #define LAST_WORDS_MS 5000U
 
+struct listening {
+        struct ts_link *link;
+        struct ts_tls_listen *tls;
+};
+
+/* The address that its SSH connection came to. NULL: it was not started by sshd. */
+static char *ssh_address(void)
+{
+        const char *s = getenv("SSH_CONNECTION"), *p = s ? strchr(s, ' ') : NULL;
+
+        p = p ? strchr(p + 1, ' ') : NULL;
+        return p ? strndup(p + 1, strcspn(p + 1, " %")) : NULL;
+}
+
+static int listen_tls(void *ctx, const struct ts_tls_listen_opts *o, unsigned *ret_port, struct ts_err *err)
+{
+        struct listening *l = ctx;
+        ts_auto_free char *address = ssh_address();
+
+        return l->tls ? -1 : ts_tls_listen_start(l->link, address, o, &l->tls, ret_port, err);
+}
+
 static int serve(struct ts_err *err)
 {
         char name[TS_JOIN_NAME_MAX];
         ts_auto(ts_link) struct ts_link *l = NULL;
+        struct listening doors = { 0 };
         ts_auto_fd int fd = -1;
         int listening = ts_join_listen(name, err), rc = -1;
 
@@ -25,9 +49,12 @@ static int serve(struct ts_err *err)
         if (ts_link_new(&(struct ts_link_opts){ .closes_both = true, .listen_fd = listening, .patience_ms = PATIENCE_MS }, &l, &fd, err) ==
                     0 &&
             ts_link_add(l, STDIN_FILENO, STDOUT_FILENO, -1, err) == 0) {
-                rc = ts_agent_serve(fd, fd, TS_VERSION, name, err);
+                doors.link = l;
+                rc = ts_agent_serve(fd, fd, TS_VERSION, &(struct ts_agent_doors){ name, listen_tls, &doors }, err);
                 (void)close(TS_TAKE_FD(fd));
                 ts_link_end(l, LAST_WORDS_MS);
+                if (doors.tls)
+                        ts_tls_listen_free(doors.tls);
         }
         ts_join_forget(name);
         return rc;

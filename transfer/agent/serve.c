@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <openssl/crypto.h>
 #include <poll.h>
 #include <string.h>
 
@@ -19,6 +20,7 @@
 
 struct agent {
         int in, out;
+        const struct ts_agent_doors *doors;
         char *root;
         /* What it is for: one of these. */
         struct ts_send *send;
@@ -30,7 +32,7 @@ struct agent {
         bool watching;
 };
 
-static int hello(struct agent *a, struct ts_frame *f, const char *tool, const char *listens, struct ts_err *err)
+static int hello(struct agent *a, struct ts_frame *f, const char *tool, struct ts_err *err)
 {
         struct ts_unpack u;
         ts_auto_free char *theirs = NULL, *nowhere = NULL;
@@ -39,7 +41,7 @@ static int hello(struct agent *a, struct ts_frame *f, const char *tool, const ch
 
         ts_frame_begin(&a->reply, TS_FRAME_HELLO);
         if (ts_put_u32(&a->reply, TS_AGENT_VERSION, err) < 0 || ts_put_text(&a->reply, tool, err) < 0 ||
-            ts_put_text(&a->reply, listens, err) < 0 || ts_frame_write(a->out, &a->reply, 0, false, err) < 0)
+            ts_put_text(&a->reply, a->doors ? a->doors->listens : "", err) < 0 || ts_frame_write(a->out, &a->reply, 0, false, err) < 0)
                 return -1;
         n = ts_frame_read(a->in, f, 0, false, err);
         if (n <= 0)
@@ -248,6 +250,27 @@ static int set_pack(struct agent *a, const struct ts_frame *f, struct ts_err *er
         return 0;
 }
 
+static int open_tls(struct agent *a, const struct ts_frame *f, struct ts_err *err)
+{
+        struct ts_unpack u = ts_unpack(f);
+        struct ts_tls_listen_opts o = { .low = ts_get_u32(&u) };
+        const void *key;
+        unsigned port = 0;
+        int rc;
+
+        o.high = ts_get_u32(&u);
+        o.silence_ms = ts_get_u32(&u);
+        key = ts_get_bytes(&u, TS_TLS_KEY);
+        if (ts_unpack_end(&u, f, err) < 0)
+                return -1;
+        if (o.low > o.high || o.high > UINT16_MAX || o.silence_ms > INT32_MAX)
+                return ts_err_set(err, TS_EPROTO, "ports that make no sense");
+        memcpy(o.key, key, TS_TLS_KEY);
+        rc = a->doors ? a->doors->tls(a->doors->ctx, &o, &port, NULL) : -1;
+        OPENSSL_cleanse(&o, sizeof(o));
+        return say_ready(a, (const uint64_t[6]){ rc == 0 ? port : 0 }, err);
+}
+
 static int take(struct agent *a, const struct ts_frame *f, struct ts_err *err)
 {
         if (f->type == TS_FRAME_PACKED)
@@ -267,6 +290,8 @@ static int take(struct agent *a, const struct ts_frame *f, struct ts_err *err)
                 return set_pack(a, f, err);
         case TS_FRAME_ONLY:
                 return only(a, f, err);
+        case TS_FRAME_TLS:
+                return open_tls(a, f, err);
         case TS_FRAME_SCAN:
                 return scan_tree(a, f, err);
         default:
@@ -291,10 +316,10 @@ static int watch(struct agent *a, struct ts_err *err)
         return 1;
 }
 
-static int serve(struct agent *a, const char *tool, const char *listens, struct ts_err *err)
+static int serve(struct agent *a, const char *tool, struct ts_err *err)
 {
         ts_auto_frame f = { 0 };
-        int n = hello(a, &f, tool, listens, err) < 0 ? -1 : 1;
+        int n = hello(a, &f, tool, err) < 0 ? -1 : 1;
 
         ts_alive_set(a->out);
 
@@ -306,11 +331,11 @@ static int serve(struct agent *a, const char *tool, const char *listens, struct 
         return n;
 }
 
-int ts_agent_serve(int in_fd, int out_fd, const char *tool, const char *listens, struct ts_err *err)
+int ts_agent_serve(int in_fd, int out_fd, const char *tool, const struct ts_agent_doors *doors, struct ts_err *err)
 {
-        struct agent a = { .in = in_fd, .out = out_fd, .pack = ts_pack_new() };
+        struct agent a = { .in = in_fd, .out = out_fd, .doors = doors, .pack = ts_pack_new() };
         ts_auto_err failed = TS_ERR_INIT;
-        int rc = a.pack ? serve(&a, tool, listens, &failed) : ts_err_set(&failed, TS_ENOMEM, "out of memory");
+        int rc = a.pack ? serve(&a, tool, &failed) : ts_err_set(&failed, TS_ENOMEM, "out of memory");
 
         if (rc < 0) {
                 ts_auto_free char *text = ts_printable(ts_err_message(&failed), strlen(ts_err_message(&failed)), 1000);

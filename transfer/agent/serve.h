@@ -3,8 +3,15 @@
 #define TRANSHIP_TRANSFER_AGENT_SERVE_H
 
 #include "base/err.h"
+#include "transfer/agent/tls_listen.h"
 
-/* Serves until in_fd ends (0), or something failed: then the other side was told with an ERROR (-1). Does not close the descriptors. For HELLO: tool, and where others may join (join.h) or "". */
-int ts_agent_serve(int in_fd, int out_fd, const char *tool, const char *listens, struct ts_err *err);
+/* How it can be reached besides; not one in tranship's own process. */
+struct ts_agent_doors {
+        const char *listens; /* where others may join (join.h) */
+        int (*tls)(void *ctx, const struct ts_tls_listen_opts *o, unsigned *ret_port, struct ts_err *err); /* begins to listen */
+        void *ctx;
+};
+/* Serves until in_fd ends (0), or something failed: then the other side was told with an ERROR (-1). Does not close the descriptors. tool: for HELLO. doors: NULL: none. */
+int ts_agent_serve(int in_fd, int out_fd, const char *tool, const struct ts_agent_doors *doors, struct ts_err *err);
 
 #endif

@@ -8,17 +8,56 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
+#include <unistd.h>
+
+/* The large ones of a thread: memory from the system for each of them would cost more than what is done with it. */
+#define KEPT_MAX 64U
+static _Thread_local struct {
+        struct ts_block *first;
+        unsigned n;
+} kept;
+
+static bool is_large(size_t len)
+{
+        return len > TS_BLOCK_MAX / 2;
+}
+
+static struct ts_block *room_for(size_t len)
+{
+        struct ts_block *b = is_large(len) ? kept.first : NULL;
+
+        if (!b)
+                return malloc(sizeof(*b) + (is_large(len) ? TS_BLOCK_MAX : len));
+        kept.first = b->next;
+        kept.n--;
+        return b;
+}
+
+void ts_block_free(struct ts_block *b)
+{
+        if (!b || !is_large(b->len) || kept.n >= KEPT_MAX) {
+                free(b);
+                return;
+        }
+        b->next = kept.first;
+        kept.first = b;
+        kept.n++;
+}
+
+void ts_block_forget(void)
+{
+        for (struct ts_block *b; (b = kept.first); free(b))
+                kept.first = b->next;
+        kept.n = 0;
+}
 
 struct ts_block *ts_block_new(enum ts_block_kind kind, uint64_t at, const void *data, size_t len)
 {
-        struct ts_block *b = calloc(1, sizeof(*b) + len);
+        struct ts_block *b = room_for(len);
 
         if (!b)
                 return NULL;
-        b->kind = kind;
-        b->at = at;
-        b->len = (uint32_t)len;
+        *b = (struct ts_block){ .kind = kind, .at = at, .len = (uint32_t)len };
         if (data)
                 memcpy(b->data, data, len);
         return b;
@@ -32,15 +71,17 @@ static bool is_socket(int fd)
         return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0;
 }
 
-struct ts_strand *ts_strand_new(int in, int out, int held)
+struct ts_strand *ts_strand_new(int in, int out, int held, struct ts_tls *tls)
 {
         struct ts_strand *s = calloc(1, sizeof(*s));
 
         if (s && ts_set_nonblock(in, true, NULL) == 0 && ts_set_nonblock(out, true, NULL) == 0) {
-                *s = (struct ts_strand){ .name = TS_STRAND_UNNAMED, .in = in, .out = out, .held = held, .out_is_socket = is_socket(out) };
+                *s = (struct ts_strand){ .name = TS_STRAND_UNNAMED, .in = in, .out = out, .held = held, .tls = tls, .out_is_socket = is_socket(out) };
                 return s;
         }
         free(s);
+        if (tls)
+                ts_tls_free(tls);
         ts_closep(&in);
         if (out != in)
                 ts_closep(&out);
@@ -55,6 +96,8 @@ static bool is_own(const struct ts_block *b)
 
 void ts_strand_free(struct ts_strand *s)
 {
+        if (s->tls)
+                ts_tls_free(s->tls);
         ts_closep(&s->in);
         if (s->out != s->in)
                 ts_closep(&s->out);
@@ -67,18 +110,20 @@ void ts_strand_free(struct ts_strand *s)
 
 /* ---- out ---- */
 
-static void put_head(const struct ts_block *b, unsigned char head[TS_BLOCK_HEAD])
+static void put_head(struct ts_block *b)
 {
         const uint32_t words[2] = { htole32(b->kind), htole32(b->len) };
         const uint64_t at = htole64(b->at);
 
-        memcpy(head, words, 8);
-        memcpy(head + 8, &at, 8);
+        memcpy(b->head, words, 8);
+        memcpy(b->head + 8, &at, 8);
 }
+
+_Static_assert(offsetof(struct ts_block, data) == offsetof(struct ts_block, head) + TS_BLOCK_HEAD, "a block goes in one piece");
 
 void ts_strand_give(struct ts_strand *s, struct ts_block *b)
 {
-        put_head(b, s->out_head);
+        put_head(b);
         s->leaving = b;
         s->left = 0;
         b->on = s;
@@ -87,21 +132,12 @@ void ts_strand_give(struct ts_strand *s, struct ts_block *b)
 
 static ssize_t send_some(struct ts_strand *s)
 {
-        struct iovec v[2] = { { s->out_head, TS_BLOCK_HEAD }, { s->leaving->data, s->leaving->len } }, *first = v;
-        struct msghdr m = { 0 };
-        size_t left = s->left;
+        const unsigned char *p = (const unsigned char *)s->leaving + offsetof(struct ts_block, head) + s->left;
+        size_t len = TS_BLOCK_HEAD + s->leaving->len - s->left;
 
-        if (left >= TS_BLOCK_HEAD) {
-                left -= TS_BLOCK_HEAD;
-                first++;
-        }
-        first->iov_base = (char *)first->iov_base + left;
-        first->iov_len -= left;
-        if (!s->out_is_socket)
-                return writev(s->out, first, (int)(v + 2 - first));
-        m.msg_iov = first;
-        m.msg_iovlen = (size_t)(v + 2 - first);
-        return sendmsg(s->out, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (s->tls)
+                return ts_tls_write(s->tls, p, len);
+        return s->out_is_socket ? send(s->out, p, len, MSG_NOSIGNAL | MSG_DONTWAIT) : write(s->out, p, len);
 }
 
 int ts_strand_send(struct ts_strand *s)
@@ -130,7 +166,9 @@ int ts_strand_send(struct ts_strand *s)
 static int fill(struct ts_strand *s, unsigned char *to, size_t from, size_t len)
 {
         while (s->came < from + len) {
-                ssize_t n = read(s->in, to + (s->came - from), from + len - s->came);
+                unsigned char *p = to + (s->came - from);
+                size_t missing = from + len - s->came;
+                ssize_t n = s->tls ? ts_tls_read(s->tls, p, missing) : read(s->in, p, missing);
 
                 if (n < 0 && errno == EINTR)
                         continue;

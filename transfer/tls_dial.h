@@ -1,0 +1,12 @@
+/* Reaches an agent's port for TLS, at the address that its host's SSH connections go to. */
+#ifndef TRANSHIP_TRANSFER_TLS_DIAL_H
+#define TRANSHIP_TRANSFER_TLS_DIAL_H
+
+#include "transfer/agent/tls.h"
+#include "transfer/host.h"
+
+/* *ret_fd and *ret are the caller's. stop_fd: readable: TS_ECANCELED. TS_ECONNECT, TS_ETIMEOUT, TS_EAUTH (ts_tls_open()). Blocking, six seconds at most. */
+int ts_tls_dial(struct ts_host *h, unsigned port, const unsigned char key[TS_TLS_KEY], int stop_fd, int *ret_fd, struct ts_tls **ret,
+                struct ts_err *err);
+
+#endif
