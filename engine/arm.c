@@ -50,7 +50,7 @@ int ts_phase_arm(struct ts_mig *m, struct ts_err *err)
 {
         if (ts_lock_check(m->src.host, m->lock_path, m->id, err) < 0 || ts_same_generation(m, err) < 0 || ts_journal_set_stage(m->j, TS_STAGE_ARMED, NULL, err) < 0)
                 return -1;
-        if (!m->n_rehearsals) /* which have done that */
+        if (!m->unburdened) /* by the last rehearsal */
                 ts_unburden(m);
         ts_predump_look_again(m); /* the log it goes by is cleared now */
         if (ts_images_clear(m, err) < 0 || policy_off(m, err) < 0)

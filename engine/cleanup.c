@@ -146,6 +146,7 @@ static void drop_backups(struct ts_mig *m)
 void ts_unburden(struct ts_mig *m)
 {
         (void)ts_write_out(m, &m->src, UNBURDEN_MS, NULL);
+        m->unburdened = true;
 }
 
 /* Writes out everything of the container on that host, so that a loss of power takes nothing of it. */

@@ -98,6 +98,7 @@ struct ts_mig {
         bool previous;                /* the last pre-dump is on the target, and the next dump goes on from it */
         char *predump_log;            /* which dump's log there was right after that one, or NULL */
         unsigned n_rehearsals; /* tried */
+        bool unburdened;       /* the source was written out, and may be frozen */
 
         unsigned dump_resource;       /* in the journal, of the last dump */
         struct ts_proc *door_opener;  /* under way */

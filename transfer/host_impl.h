@@ -42,7 +42,7 @@ struct ts_host {
         bool is_local;
         struct sockaddr_storage peer; /* what its SSH connections go to; of no family: a proxy */
         socklen_t peer_len;
-        unsigned connect_timeout_ms, peer_timeout_ms;
+        unsigned peer_timeout_ms;
         atomic_bool no_tls; /* was tried in vain, and told */
         struct ts_wire wire;
 };

@@ -489,7 +489,6 @@ static int connect_host(struct ssh_host *h, const char *user, const char *host, 
         h->base.peer_len = sizeof(h->base.peer);
         if (getpeername(h->control->fd, (struct sockaddr *)&h->base.peer, &h->base.peer_len) < 0)
                 h->base.peer_len = 0;
-        h->base.connect_timeout_ms = h->conf.connect_timeout_ms;
         h->base.peer_timeout_ms = h->conf.peer_timeout_ms;
         ts_pool_rest(h->pool, h->control);
         return 0;

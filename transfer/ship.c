@@ -141,7 +141,8 @@ static int hand_over(struct ts_ship *s, uint32_t type, size_t len, struct ts_err
                 if (n < 0 && errno != EAGAIN && errno != EINTR) {
                         if (w[0].revents & POLLIN)
                                 continue; /* it says why, in its next message */
-                        return source ? ts_err_errno(err, errno, "agent on '%s'", s->source->who) : target_said(s, errno, err);
+                        return source ? ts_err_set(err, TS_ECONNECT, "the agent on '%s' ended (%s)", s->source->who, strerrorname_np(errno))
+                                      : target_said(s, errno, err);
                 }
                 if (n == 0)
                         return ts_err_set(err, TS_ECONNECT, "the agent on '%s' ended", s->source->who);

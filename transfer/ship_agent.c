@@ -131,36 +131,53 @@ static int greet(struct ts_agent *a, const char *directory, char **ret_name, str
         return hear_hello(a, &f, deadline, ret_name, err) < 0 ? -1 : hear(a, &f, TS_FRAME_READY, deadline, err);
 }
 
+/* The agent listens for who has the key. *ret_port 0: it cannot. */
+static int ask_for_port(struct ts_agent *a, const struct ts_agent_opts *o, const unsigned char *key, unsigned *ret_port, struct ts_err *err)
+{
+        ts_deadline deadline = ts_deadline_in_ms(HELLO_MS);
+        ts_auto_frame f = { 0 }, answer = { 0 };
+        struct ts_unpack u;
+        uint64_t port;
+        int rc;
+
+        ts_frame_begin(&f, TS_FRAME_TLS);
+        rc = ts_put_u32(&f, o->tls_low, err) < 0 || ts_put_u32(&f, o->tls_high, err) < 0 ||
+                             ts_put_u32(&f, ts_channels_silence_ms(a->channels), err) < 0 || ts_put_bytes(&f, key, TS_TLS_KEY, err) < 0 ||
+                             ts_frame_write(a->fd, &f, deadline, true, err) < 0 || hear(a, &answer, TS_FRAME_READY, deadline, err) < 0
+                     ? -1
+                     : 0;
+        if (f.body.buf)
+                OPENSSL_cleanse(f.body.buf, f.body.cap);
+        if (rc < 0)
+                return -1;
+        u = ts_unpack(&answer);
+        port = ts_get_u64(&u);
+        for (unsigned i = 1; i < 6; i++)
+                (void)ts_get_u64(&u);
+        if (ts_unpack_end(&u, &answer, err) < 0)
+                return -1;
+        if (port && (port < o->tls_low || port > o->tls_high))
+                return ts_err_set(err, TS_EPROTO, "port %llu is none of those it may listen on", (unsigned long long)port);
+        *ret_port = (unsigned)port;
+        return 0;
+}
+
 /* Data by TLS beside SSH. Where that cannot be it goes as it always does. */
 static int open_tls(struct ts_agent *a, const struct ts_agent_opts *o, struct ts_err *err)
 {
         unsigned char key[TS_TLS_KEY];
-        ts_deadline deadline = ts_deadline_in_ms(HELLO_MS);
-        ts_auto_frame f = { 0 };
-        struct ts_unpack u;
-        uint64_t port;
+        unsigned port = 0;
+        int rc;
 
         if (!ts_channels_tls_possible(a->channels))
                 return 0;
         if (ts_tls_key(key, err) < 0)
                 return -1;
-        ts_frame_begin(&f, TS_FRAME_TLS);
-        if (ts_put_u32(&f, o->tls_low, err) < 0 || ts_put_u32(&f, o->tls_high, err) < 0 ||
-            ts_put_u32(&f, ts_channels_silence_ms(a->channels), err) < 0 || ts_put_bytes(&f, key, sizeof(key), err) < 0 ||
-            ts_frame_write(a->fd, &f, deadline, true, err) < 0 || hear(a, &f, TS_FRAME_READY, deadline, err) < 0)
-                return -1;
-        u = ts_unpack(&f);
-        port = ts_get_u64(&u);
-        for (unsigned i = 1; i < 6; i++)
-                (void)ts_get_u64(&u);
-        if (ts_unpack_end(&u, &f, err) < 0)
-                return -1;
-        if (port > UINT16_MAX)
-                return ts_err_set(err, TS_EPROTO, "there is no port %llu", (unsigned long long)port);
-        ts_channels_tls(a->channels, (unsigned)port, key);
+        rc = ask_for_port(a, o, key, &port, err);
+        if (rc == 0)
+                ts_channels_tls(a->channels, port, key);
         OPENSSL_cleanse(key, sizeof(key));
-        OPENSSL_cleanse(f.body.buf, f.body.cap);
-        return 0;
+        return rc;
 }
 
 int ts_agent_start(struct ts_host *h, const char *directory, const struct ts_agent_opts *o, struct ts_agent **ret, struct ts_err *err)

@@ -22,6 +22,9 @@
 #define LASTING_US 1000000U            /* a channel that lives so long is a good one */
 #define NOW ((ts_deadline)1)           /* has always passed */
 #define END_MS 1000                    /* for saying good-bye */
+#define TLS_FIRST_MS 3000U             /* to connect, and to say hello */
+#define TLS_AGAIN_MS 500U              /* the same later, when the container may be frozen */
+#define TLS_PAUSE_MAX_MS 30000U
 #define STEP_MS 100U                   /* for a thread to take what it was given */
 #define AGAIN_MS 200U                  /* between tries; doubled up to: */
 #define AGAIN_MAX_MS 3000U
@@ -48,6 +51,8 @@ struct ts_channels {
         bool automatic;
         unsigned tls_port; /* 0: SSH alone */
         unsigned char key[TS_TLS_KEY];
+        unsigned tls_pause_ms; /* 0: the last try did not fail */
+        uint64_t tls_next_us;
         unsigned again_ms;    /* how long the next try waits if the last one brought nothing that lasted: */
         uint64_t joined_us;   /* it was then, … */
         unsigned joined_lost; /* … when so many had been lost */
@@ -124,12 +129,12 @@ static bool stopped(const struct ts_channels *c, unsigned ms)
         return poll(&p, 1, (int)ms) > 0;
 }
 
-static int add_tls(struct ts_channels *c, struct ts_err *err)
+static int add_tls(struct ts_channels *c, unsigned step_ms, struct ts_err *err)
 {
         struct ts_tls *tls = NULL;
         int fd = -1;
 
-        return ts_tls_dial(c->host, c->tls_port, c->key, c->stop_fd, &fd, &tls, err) < 0 ? -1 : ts_link_add_tls(c->link, fd, tls, err);
+        return ts_tls_dial(c->host, c->tls_port, c->key, step_ms, c->stop_fd, &fd, &tls, err) < 0 ? -1 : ts_link_add_tls(c->link, fd, tls, err);
 }
 
 static void no_tls(struct ts_channels *c, const char *why)
@@ -153,14 +158,15 @@ void ts_channels_tls(struct ts_channels *c, unsigned port, const unsigned char k
         ts_auto_err failed = TS_ERR_INIT;
 
         if (port == 0) {
-                no_tls(c, "none of the ports is free there");
+                no_tls(c, "its agent can listen on none of the ports");
                 return;
         }
         c->tls_port = port;
         memcpy(c->key, key, TS_TLS_KEY);
-        if (add_tls(c, &failed) < 0) {
+        if (add_tls(c, TLS_FIRST_MS, &failed) < 0) {
                 c->tls_port = 0;
-                no_tls(c, ts_err_message(&failed));
+                if (failed.code == TS_ECONNECT || failed.code == TS_ETIMEOUT || failed.code == TS_EAUTH)
+                        no_tls(c, ts_err_message(&failed));
                 return;
         }
         ts_debug("agent on '%s': TLS to port %u", c->who, port);
@@ -176,7 +182,7 @@ bool ts_channels_has_tls(const struct ts_channels *c)
 
 unsigned ts_channels_silence_ms(const struct ts_channels *c)
 {
-        return c->host->peer_timeout_ms;
+        return ts_tls_silence_ms(c->host);
 }
 
 static int join_agent(struct ts_channels *c, struct ts_err *err)
@@ -223,12 +229,6 @@ static void tell_trying(struct ts_channels *c, const struct ts_err *failed, bool
         c->trying |= last;
 }
 
-/* TLS only beside another one, since it may wait for an answer that a firewall keeps back; and then again and again. */
-static int connect_again(struct ts_channels *c, const struct ts_link_state *st, struct ts_err *err)
-{
-        return c->tls_port && st->strands && st->tls < c->wanted - c->beside ? add_tls(c, err) : join_agent(c, err);
-}
-
 /* One more channel, after a pause where the last one did not last. */
 static void add_one(struct ts_channels *c, const struct ts_link_state *st)
 {
@@ -238,18 +238,39 @@ static void add_one(struct ts_channels *c, const struct ts_link_state *st)
         c->again_ms = !again ? AGAIN_MS : c->again_ms * 2 < AGAIN_MAX_MS ? c->again_ms * 2 : AGAIN_MAX_MS;
         if (again && stopped(c, c->again_ms))
                 return;
-        c->join_failed = connect_again(c, st, &failed) < 0;
+        c->join_failed = join_agent(c, &failed) < 0;
         c->joined_us = ts_now_us();
         c->joined_lost = st->lost;
         if (!c->join_failed) {
                 ts_debug("agent on '%s': %u of %u channels", c->who, st->strands + 1, c->wanted);
         } else if (c->automatic && st->strands && !c->tls_port) { /* the host does not want more */
                 ts_debug("agent on '%s': %u channels are enough: %s", c->who, st->strands, ts_err_message(&failed));
-                c->wanted = st->strands;
-                c->streams.max = c->wanted - c->beside;
+                c->wanted = c->streams.max = st->strands;
         } else if (!stopped(c, 0)) {
                 tell_trying(c, &failed, st->strands == 0);
         }
+}
+
+/* Does not wait for long, nor in between: SSH, which stands by, may want to be made anew meanwhile. */
+static void add_one_tls(struct ts_channels *c, const struct ts_link_state *st)
+{
+        ts_auto_err failed = TS_ERR_INIT;
+
+        if (ts_now_us() < c->tls_next_us)
+                return;
+        if (add_tls(c, TLS_AGAIN_MS, &failed) == 0) {
+                c->tls_pause_ms = 0;
+                ts_debug("agent on '%s': %u TLS connections", c->who, st->tls + 1);
+        } else if (st->tls) { /* the host does not want more */
+                c->wanted = st->strands;
+                c->streams.max = st->tls;
+        } else if (!stopped(c, 0)) {
+                ts_log(c->tls_pause_ms ? TS_LOG_DEBUG : TS_LOG_WARNING, "TLS to '%s' was lost, data goes by SSH: %s", c->who, ts_err_message(&failed));
+                c->tls_pause_ms = c->tls_pause_ms ? c->tls_pause_ms * 2 : AGAIN_MS;
+                if (c->tls_pause_ms > TLS_PAUSE_MAX_MS)
+                        c->tls_pause_ms = TLS_PAUSE_MAX_MS;
+        }
+        c->tls_next_us = ts_now_us() + (uint64_t)c->tls_pause_ms * 1000;
 }
 
 static void *keep(void *arg)
@@ -269,7 +290,11 @@ static void *keep(void *arg)
                         measure(c, &then, &st, now_us - then_us);
                 then = st;
                 then_us = now_us;
-                if (!st.over && !st.ending && !c->gone && st.strands < c->wanted)
+                if (st.over || st.ending || c->gone || st.strands >= c->wanted)
+                        continue;
+                if (c->tls_port && st.strands > st.tls)
+                        add_one_tls(c, &st);
+                else
                         add_one(c, &st);
         }
         ts_link_forsake(c->link, true);

@@ -1,4 +1,4 @@
-/* See tls_dial.h. Decides how long it may take. */
+/* See tls_dial.h. Decides how long it may be silent. */
 #include "transfer/tls_dial.h"
 
 #include "base/io.h"
@@ -9,11 +9,11 @@
 #include <poll.h>
 #include <sys/socket.h>
 
-#define STEP_MS 3000U /* to connect, and to say hello: SSH is there as well */
+#define SILENCE_MS 3000U
 
-static ts_deadline step(const struct ts_host *h)
+unsigned ts_tls_silence_ms(const struct ts_host *h)
 {
-        return ts_deadline_in_ms(h->connect_timeout_ms < STEP_MS ? h->connect_timeout_ms : STEP_MS);
+        return h->peer_timeout_ms < SILENCE_MS ? h->peer_timeout_ms : SILENCE_MS;
 }
 
 /* 0, or errno. */
@@ -32,7 +32,7 @@ static int await(int fd, int stop_fd, ts_deadline deadline)
         return getsockopt(fd, SOL_SOCKET, SO_ERROR, &e, &len) < 0 ? errno : e;
 }
 
-static int reach(const struct ts_host *h, unsigned port, int stop_fd, int *ret, struct ts_err *err)
+static int reach(const struct ts_host *h, unsigned port, unsigned step_ms, int stop_fd, int *ret, struct ts_err *err)
 {
         union {
                 struct sockaddr_storage any;
@@ -52,7 +52,7 @@ static int reach(const struct ts_host *h, unsigned port, int stop_fd, int *ret, 
         if (fd < 0)
                 return ts_err_errno(err, errno, "no socket");
         if (connect(fd, (const struct sockaddr *)&a, h->peer_len) < 0)
-                e = errno == EINPROGRESS ? await(fd, stop_fd, step(h)) : errno;
+                e = errno == EINPROGRESS ? await(fd, stop_fd, ts_deadline_in_ms(step_ms)) : errno;
         if (e == ECANCELED)
                 return ts_err_set(err, TS_ECANCELED, "connecting was cancelled");
         if (e) {
@@ -65,15 +65,15 @@ static int reach(const struct ts_host *h, unsigned port, int stop_fd, int *ret, 
         return 0;
 }
 
-int ts_tls_dial(struct ts_host *h, unsigned port, const unsigned char key[TS_TLS_KEY], int stop_fd, int *ret_fd, struct ts_tls **ret,
-                struct ts_err *err)
+int ts_tls_dial(struct ts_host *h, unsigned port, const unsigned char key[TS_TLS_KEY], unsigned step_ms, int stop_fd, int *ret_fd,
+                struct ts_tls **ret, struct ts_err *err)
 {
         ts_auto_fd int fd = -1;
 
-        if (reach(h, port, stop_fd, &fd, err) < 0)
+        if (reach(h, port, step_ms, stop_fd, &fd, err) < 0)
                 return -1;
-        ts_tls_tune(fd, h->peer_timeout_ms);
-        if (ts_tls_open(fd, TS_TLS_CLIENT, key, step(h), stop_fd, ret, err) < 0)
+        ts_tls_tune(fd, ts_tls_silence_ms(h));
+        if (ts_tls_open(fd, TS_TLS_CLIENT, key, ts_deadline_in_ms(step_ms), stop_fd, ret, err) < 0)
                 return -1;
         ts_tls_count(*ret, &h->wire.sent, &h->wire.received);
         *ret_fd = TS_TAKE_FD(fd);

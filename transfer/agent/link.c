@@ -20,6 +20,7 @@
 #define BLOCKS_MAX 1024U      /* not taken yet, in one direction: many small ones are no way to fill a memory */
 #define LASTING_US 5000000U   /* a strand that lived so long was a good one */
 #define ACK_AFTER (TS_LINK_WINDOW / 8)
+#define TURN_BLOCKS 256U
 
 struct ts_link {
         /* Never changes */
@@ -255,25 +256,31 @@ static int take_word(struct ts_link *l, struct ts_strand *s, const struct ts_blo
         }
 }
 
-static void drain(struct ts_link *l, struct ts_strand *s)
+/* One block that came. 1: there may be more; 0: not now; -1: the strand is broken; -2: nonsense came. */
+static int drain_one(struct ts_link *l, struct ts_strand *s)
 {
         struct ts_block *b = NULL;
-        int n;
+        int n = ts_strand_receive(s, &b);
 
-        while ((n = ts_strand_receive(s, &b)) == 1) {
-                if (b->kind < TS_BLOCK_ACK) {
-                        n = take_data(l, b);
-                } else {
-                        n = take_word(l, s, b);
-                        free(b);
-                }
-                if (n < 0) {
-                        n = -2;
-                        break;
-                }
-        }
+        if (n != 1)
+                return n;
+        if (b->kind < TS_BLOCK_ACK)
+                return take_data(l, b) < 0 ? -2 : 1;
+        n = take_word(l, s, b) < 0 ? -2 : 1;
+        free(b);
+        return n;
+}
+
+/* Some was left for the next turn: who floods us must not keep us from ending. */
+static bool drain(struct ts_link *l, struct ts_strand *s)
+{
+        int n = 1;
+
+        for (unsigned i = 0; i < TURN_BLOCKS && n == 1; i++)
+                n = drain_one(l, s);
         l->wrong |= n == -2;
         s->broken |= n < 0;
+        return n == 1;
 }
 
 /* The block that comes next for the program, or NULL. An agent without a strand gets nothing: what works for somebody who is gone would be in the way of who comes next. */
@@ -434,7 +441,7 @@ static bool work(struct ts_link *l)
         bool moved = false, tls;
 
         for (struct ts_strand *s = l->strands; s; s = s->next)
-                drain(l, s);
+                moved |= drain(l, s);
         while (write_program(l))
                 moved = true;
         while (read_program(l))

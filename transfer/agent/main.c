@@ -25,7 +25,7 @@ static char *ssh_address(void)
         const char *s = getenv("SSH_CONNECTION"), *p = s ? strchr(s, ' ') : NULL;
 
         p = p ? strchr(p + 1, ' ') : NULL;
-        return p ? strndup(p + 1, strcspn(p + 1, " %")) : NULL;
+        return p ? strndup(p + 1, strcspn(p + 1, " ")) : NULL;
 }
 
 static int listen_tls(void *ctx, const struct ts_tls_listen_opts *o, unsigned *ret_port, struct ts_err *err)
@@ -33,7 +33,7 @@ static int listen_tls(void *ctx, const struct ts_tls_listen_opts *o, unsigned *r
         struct listening *l = ctx;
         ts_auto_free char *address = ssh_address();
 
-        return l->tls ? -1 : ts_tls_listen_start(l->link, address, o, &l->tls, ret_port, err);
+        return l->tls || !address ? -1 : ts_tls_listen_start(l->link, address, o, &l->tls, ret_port, err);
 }
 
 static int serve(struct ts_err *err)

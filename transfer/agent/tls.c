@@ -9,6 +9,7 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
@@ -17,11 +18,12 @@
 #define READ_AHEAD (256U << 10)
 #define QUEUE ((size_t)256 << 10) /* records that wait to be sent: at least those of one write, and their own bytes */
 #define WRITE_MAX (QUEUE / 2)
-#define REKEY_AFTER (UINT64_C(1) << 36) /* bytes under one key: AES-GCM's limit is 2^24.5 records (RFC 8446, 5.5) */
+#define TURN ((size_t)1 << 20)    /* bytes that one read may take from the kernel: a flood must come back, too */
+#define RECORD 16384U
+#define REKEY_AFTER (1U << 23) /* records under one key: AES-GCM's limit is 2^24.5 (RFC 8446, 5.5) */
 
 struct ts_tls {
         SSL_CTX *ctx;
-        BIO_METHOD *method;
         SSL *ssl;
         int fd;
         struct {
@@ -30,7 +32,8 @@ struct ts_tls {
                 size_t plain; /* bytes of a write under way that are in it, or went */
         } out;
         unsigned char key[TS_TLS_KEY];
-        uint64_t written; /* since the last key */
+        size_t turn_left;
+        unsigned records; /* written since the last key */
         atomic_ullong *sent, *received; /* NULL: nobody counts */
 };
 
@@ -70,7 +73,23 @@ static int find_key(SSL *ssl, const unsigned char *id, size_t id_len, SSL_SESSIO
         return 1;
 }
 
-/* ---- what OpenSSL writes: into a queue that always takes it ---- */
+/* ---- what OpenSSL reads, and writes: into a queue that always takes it ---- */
+
+static int take(BIO *bio, char *data, int len)
+{
+        struct ts_tls *t = BIO_get_data(bio);
+        size_t most = len < 0 ? 0 : (size_t)len < t->turn_left ? (size_t)len : t->turn_left;
+        ssize_t n = -1;
+
+        errno = EAGAIN;
+        if (most)
+                n = recv(t->fd, data, most, MSG_DONTWAIT);
+        BIO_clear_retry_flags(bio);
+        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+                BIO_set_retry_read(bio);
+        t->turn_left -= n > 0 ? (size_t)n : 0;
+        return (int)n;
+}
 
 static int enqueue(BIO *bio, const char *data, int len)
 {
@@ -107,20 +126,30 @@ static int flush(struct ts_tls *t)
         return 1;
 }
 
-static int add_queue(struct ts_tls *t)
+static BIO_METHOD *method; /* as long as the process: its number is one of few */
+
+static void make_method(void)
 {
+        method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "tranship");
+        if (method && (BIO_meth_set_write(method, enqueue) != 1 || BIO_meth_set_read(method, take) != 1 || BIO_meth_set_ctrl(method, control) != 1)) {
+                BIO_meth_free(method);
+                method = NULL;
+        }
+}
+
+static int add_bio(struct ts_tls *t)
+{
+        static pthread_once_t once = PTHREAD_ONCE_INIT;
         BIO *bio;
 
+        (void)pthread_once(&once, make_method);
         t->out.buf = malloc(QUEUE);
-        t->method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "queue");
-        if (!t->out.buf || !t->method || BIO_meth_set_write(t->method, enqueue) != 1 || BIO_meth_set_ctrl(t->method, control) != 1)
-                return -1;
-        bio = BIO_new(t->method);
+        bio = t->out.buf && method ? BIO_new(method) : NULL;
         if (!bio)
                 return -1;
         BIO_set_data(bio, t);
         BIO_set_init(bio, 1);
-        SSL_set0_wbio(t->ssl, bio);
+        SSL_set_bio(t->ssl, bio, bio);
         return 0;
 }
 
@@ -151,7 +180,7 @@ static int prepare(struct ts_tls *t, int fd, enum ts_tls_side side, struct ts_er
         SSL_CTX_set_psk_find_session_callback(t->ctx, find_key);
         t->ssl = SSL_new(t->ctx);
         t->fd = fd;
-        if (!t->ssl || SSL_set_app_data(t->ssl, t) != 1 || SSL_set_rfd(t->ssl, fd) != 1 || add_queue(t) < 0)
+        if (!t->ssl || SSL_set_app_data(t->ssl, t) != 1 || add_bio(t) < 0)
                 return fail("TLS", err);
         if (side == TS_TLS_SERVER)
                 SSL_set_accept_state(t->ssl);
@@ -175,6 +204,7 @@ static int shake_hands(struct ts_tls *t, ts_deadline deadline, int stop_fd, stru
                 int rc, why, sent;
 
                 ERR_clear_error();
+                t->turn_left = TURN;
                 rc = SSL_do_handshake(t->ssl);
                 why = SSL_get_error(t->ssl, rc);
                 while ((sent = flush(t)) == 0)
@@ -214,7 +244,6 @@ void ts_tls_free(struct ts_tls *t)
 {
         SSL_free(t->ssl);
         SSL_CTX_free(t->ctx);
-        BIO_meth_free(t->method);
         free(t->out.buf);
         OPENSSL_cleanse(t->key, sizeof(t->key));
         free(t);
@@ -228,6 +257,7 @@ ssize_t ts_tls_read(struct ts_tls *t, void *buf, size_t len)
         int rc, why;
 
         ERR_clear_error();
+        t->turn_left = TURN;
         rc = SSL_read_ex(t->ssl, buf, len, &n);
         if (rc == 1) {
                 if (t->received)
@@ -246,15 +276,15 @@ static int begin_write(struct ts_tls *t, const void *buf, size_t len)
 {
         size_t n = 0;
 
-        if (t->written > REKEY_AFTER && SSL_key_update(t->ssl, SSL_KEY_UPDATE_NOT_REQUESTED) == 1)
-                t->written = 0;
+        if (t->records > REKEY_AFTER && SSL_key_update(t->ssl, SSL_KEY_UPDATE_NOT_REQUESTED) == 1)
+                t->records = 0;
         ERR_clear_error();
         if (SSL_write_ex(t->ssl, buf, len < WRITE_MAX ? len : WRITE_MAX, &n) != 1) {
                 errno = ECONNRESET;
                 return -1;
         }
         t->out.plain = n;
-        t->written += n;
+        t->records += (unsigned)(n / RECORD) + 1;
         return 0;
 }
 

@@ -6,6 +6,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <openssl/crypto.h>
 #include <poll.h>
@@ -15,6 +16,7 @@
 #include <sys/socket.h>
 
 #define HELLO_MS 3000 /* one at a time; who is kept waiting by a stranger takes SSH */
+#define PAUSE_MS 200
 
 struct ts_tls_listen {
         struct ts_link *link;
@@ -32,36 +34,52 @@ union address {
 
 static socklen_t parse(const char *text, union address *ret)
 {
-        *ret = (union address){ .in6 = { .sin6_family = AF_INET6, .sin6_addr = in6addr_any } };
-        if (!text || inet_pton(AF_INET6, text, &ret->in6.sin6_addr) == 1)
-                return sizeof(ret->in6);
+        ts_auto_free char *plain = strndup(text, strcspn(text, "%"));
+
+        if (!plain)
+                return 0;
         *ret = (union address){ .in = { .sin_family = AF_INET } };
-        return inet_pton(AF_INET, text, &ret->in.sin_addr) == 1 ? sizeof(ret->in) : 0;
+        if (inet_pton(AF_INET, plain, &ret->in.sin_addr) == 1)
+                return sizeof(ret->in);
+        *ret = (union address){ .in6 = { .sin6_family = AF_INET6 } };
+        if (text[strlen(plain)])
+                ret->in6.sin6_scope_id = if_nametoindex(text + strlen(plain) + 1);
+        return inet_pton(AF_INET6, plain, &ret->in6.sin6_addr) == 1 ? sizeof(ret->in6) : 0;
 }
 
 /* The port's place is the same in both. */
 _Static_assert(offsetof(struct sockaddr_in, sin_port) == offsetof(struct sockaddr_in6, sin6_port), "ports");
 
+/* A descriptor, or -1 with errno. */
+static int listen_at(union address *a, socklen_t len, unsigned port)
+{
+        ts_auto_fd int fd = socket(a->sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        int on = 1;
+
+        a->in.sin_port = htons((uint16_t)port);
+        if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 && bind(fd, &a->sa, len) == 0 && listen(fd, 16) == 0 &&
+            getsockname(fd, &a->sa, &len) == 0)
+                return TS_TAKE_FD(fd);
+        return -1;
+}
+
 static int listen_somewhere(struct ts_tls_listen *t, const char *address, unsigned *ret_port, struct ts_err *err)
 {
         union address a;
         socklen_t len = parse(address, &a);
-        int e = EINVAL;
 
-        t->fd = len ? socket(a.sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0) : -1;
-        if (t->fd < 0)
-                return ts_err_errno(err, len ? errno : e, "cannot listen at '%s'", ts_or(address, "any"));
+        if (!len)
+                return ts_err_set(err, TS_EIO, "'%s' is no address", address);
         for (unsigned port = t->o.low; port <= t->o.high; port++) {
-                a.in.sin_port = htons((uint16_t)port);
-                if (bind(t->fd, &a.sa, len) == 0 && listen(t->fd, 16) == 0 && getsockname(t->fd, &a.sa, &len) == 0) {
+                t->fd = listen_at(&a, len, port);
+                if (t->fd >= 0) {
                         *ret_port = ntohs(a.in.sin_port);
                         return 0;
                 }
-                e = errno;
-                if (e != EADDRINUSE && e != EACCES)
+                if (errno != EADDRINUSE && errno != EACCES)
                         break;
         }
-        return ts_err_errno(err, e, "no port from %u to %u is free at '%s'", t->o.low, t->o.high, ts_or(address, "any"));
+        return ts_err_errno(err, errno, "no port from %u to %u at '%s'", t->o.low, t->o.high, address);
 }
 
 static void let_in(struct ts_tls_listen *t)
@@ -69,8 +87,10 @@ static void let_in(struct ts_tls_listen *t)
         ts_auto_fd int fd = accept4(t->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         struct ts_tls *tls = NULL;
 
-        if (fd < 0)
+        if (fd < 0) { /* perhaps no descriptors: it would go round and round */
+                (void)poll(&(struct pollfd){ .fd = t->stop_fd, .events = POLLIN }, 1, errno == EAGAIN ? 0 : PAUSE_MS);
                 return;
+        }
         ts_tls_tune(fd, t->o.silence_ms);
         if (ts_tls_open(fd, TS_TLS_SERVER, t->o.key, ts_deadline_in_ms(HELLO_MS), t->stop_fd, &tls, NULL) == 0)
                 (void)ts_link_add_tls(t->link, TS_TAKE_FD(fd), tls, NULL);

@@ -11,7 +11,7 @@ struct ts_tls_listen_opts {
         unsigned silence_ms; /* see ts_tls_tune() */
         unsigned char key[TS_TLS_KEY];
 };
-/* A thread of its own: whoever has the key becomes a strand of l, which must outlive it. address: numeric; NULL: any. TS_EIO: no port is free, and others. */
+/* A thread of its own: whoever has the key becomes a strand of l, which must outlive it. address: numeric, perhaps with %scope. TS_EIO: no port is free, and others. */
 int ts_tls_listen_start(struct ts_link *l, const char *address, const struct ts_tls_listen_opts *o, struct ts_tls_listen **ret,
                         unsigned *ret_port, struct ts_err *err);
 void ts_tls_listen_free(struct ts_tls_listen *t);
