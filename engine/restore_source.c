@@ -28,10 +28,11 @@ static int observe_running(struct ts_mig *m, struct ts_err *err)
 static int make_unique(struct ts_mig *m, struct ts_err *err)
 {
         ts_auto_free char *path = ts_fmt("%s/checkpoints/%s/tranship-rollback", m->bundle, m->checkpoint);
-        char now[32];
+        ts_auto_free char *unique = ts_fmt("%s %llu", m->id, (unsigned long long)ts_now_us()); /* also of a try a moment before */
 
-        ts_utc_now(now);
-        return ts_host_put(m->src.host, path, 0600, now, strlen(now), err);
+        if (!path || !unique)
+                return ts_err_set(err, TS_ENOMEM, "out of memory");
+        return ts_host_put(m->src.host, path, 0600, unique, strlen(unique), err);
 }
 
 int ts_restore_source(struct ts_mig *m, struct ts_err *err)
