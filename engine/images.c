@@ -2,6 +2,7 @@
  *
  * At the end of a checkpoint the engine unmounts the container's overlay, and the kernel then writes out the whole file system below it (ovl_sync_fs): all of the dump, with the container frozen. So where there is
  * memory to spare the images go to a directory in memory, to which the bundle's `checkpoint` is a link. A host that loses its power loses the memory of a running container anyway. */
+#include "base/io.h"
 #include "engine/mig.h"
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 #define SMALL ((uint64_t)64 << 20)
 #define COPIES 2 /* a rehearsal's pages, which the agent holds, and the dump after it */
 #define KEEP_FREE 8 /* this part of the host's memory stays free */
+#define COLLECTED_MS 10000
 
 /* What Podman writes for a restore: memory, the content of /dev/shm, addresses; and what CRIU says of it. */
 static const char *const names[] = { "checkpoint", "devshm-checkpoint.tar", "network.status", "dump.log", "stats-dump" };
@@ -135,12 +137,40 @@ int ts_images_place(struct ts_mig *m, struct ts_err *err)
 /* $1 bundle, $2 directory in memory. */
 static const char link_script[] = "rm -rf --one-file-system -- \"$2/checkpoint\" && mkdir -m 0700 -- \"$2/checkpoint\" && ln -s -- \"$2/checkpoint\" \"$1/checkpoint\"";
 
+/* containerd before 2.0 writes the container's description beside each of its dumps, and fails when it has an equal one (services/tasks/local.go, writeContent): after CRIU has killed the container, and
+ * Docker then removes the images. The one of the dump before goes when containerd collects its garbage, a moment after Docker's answer, and later on a busy host.
+ * $1 container, $2 Docker's root directory. Prints the first file that holds one. */
+static const char held_script[] = "for d in /var/lib/containerd \"$2/containerd/daemon\"; do d=$d/io.containerd.content.v1.content/blobs/sha256; [ ! -d \"$d\" ] || "
+                                  "find \"$d\" -type f -size -1024k -exec grep -lF -- \"$1\" {} + 2>/dev/null; done | head -n 1";
+
+static int wait_for_containerd(struct ts_mig *m, struct ts_err *err)
+{
+        const char *const argv[] = { "/bin/sh", "-c", held_script, "sh", m->c->id, m->src.info->graph_root, NULL };
+        ts_deadline deadline = ts_deadline_in_ms(COLLECTED_MS);
+
+        for (;;) {
+                ts_auto_free char *held = NULL;
+
+                if (ts_host_check(m->src.host, argv, NULL, &held, err) < 0)
+                        return -1;
+                if (!held || !*held)
+                        return 0;
+                if (ts_stop_signal)
+                        return ts_err_set(err, TS_ECANCELED, "stopped by a signal");
+                if (ts_deadline_passed(deadline)) {
+                        ts_err_set(err, TS_EREFUSED, "containerd on the source still has '%s', of an earlier checkpoint of '%s': a dump now could stop the container and then fail", held, m->c->name);
+                        return ts_err_hint(err, "try again in a while; 'ctr --namespace moby content ls' lists what containerd has");
+                }
+                ts_sleep_ms(100);
+        }
+}
+
 int ts_images_clear(struct ts_mig *m, struct ts_err *err)
 {
         const char *const argv[] = { "/bin/sh", "-c", link_script, "sh", m->bundle, m->dump_dir, NULL };
 
         if (!ts_keeps_id(m))
-                return 0; /* Docker's carry the migration's ID */
+                return wait_for_containerd(m, err); /* Docker's images carry the migration's ID */
         if (ts_images_remove(&m->src, m->bundle, err) < 0)
                 return -1;
         return m->dump_dir ? ts_host_check(m->src.host, argv, NULL, NULL, err) : 0;

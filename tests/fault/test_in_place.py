@@ -3,6 +3,7 @@
 import os
 import pathlib
 import signal
+import threading
 
 import lab
 from fault import ALL, event, kill
@@ -46,6 +47,23 @@ def parts(f):
     found = f.dst.native(f.name) if not f.docker else f.dst.inspect(f.name)
     top = pathlib.Path(f.dst.host.path(found["StaticDir"] if not f.docker else f"/var/lib/docker/containers/{found['Id']}"))
     return list(top.glob("**/pages-*.img.part")) + list(top.glob("pre-checkpoint/pages-*.img"))
+
+
+@event(DOCKER)
+def containerd_keeps_a_checkpoint(f):
+    """A dump beside what containerd has of an earlier one would kill the container and then fail: it waits until that is collected, or does not begin."""
+    f.start()
+    held = pathlib.Path(f.src.host.path("/var/lib/containerd/io.containerd.content.v1.content/blobs/sha256"), f"{lab.PREFIX}held")
+    f.t.at_end(lambda: held.unlink(missing_ok=True))
+    held.write_text("{" + f.src.inspect(f.name)["Id"] + "}")
+    with f.watch():
+        r = f.wait(f.move(), 3)
+        lab.check("containerd" in r.stderr, r.tail())
+        again = f.paused_move("prepare:after")
+        threading.Timer(2, held.unlink).start()
+        f.resume(again)
+        f.wait(again, 0)
+        f.recover_and_rerun(again, "target")
 
 
 @event(*BOTH, possible=BOTH)
