@@ -51,8 +51,8 @@ struct ts_channels {
         bool automatic;
         unsigned tls_port; /* 0: SSH alone */
         unsigned char key[TS_TLS_KEY];
-        unsigned tls_pause_ms; /* 0: the last try did not fail */
-        uint64_t tls_next_us;
+        unsigned tls_pause_ms; /* 0: the last one lasted */
+        uint64_t tls_since_us, tls_next_us;
         unsigned again_ms;    /* how long the next try waits if the last one brought nothing that lasted: */
         uint64_t joined_us;   /* it was then, … */
         unsigned joined_lost; /* … when so many had been lost */
@@ -251,24 +251,29 @@ static void add_one(struct ts_channels *c, const struct ts_link_state *st)
         }
 }
 
-/* Does not wait for long, nor in between: SSH, which stands by, may want to be made anew meanwhile. */
+static unsigned longer(unsigned pause_ms)
+{
+        return !pause_ms ? AGAIN_MS : pause_ms * 2 < TLS_PAUSE_MAX_MS ? pause_ms * 2 : TLS_PAUSE_MAX_MS;
+}
+
+/* Does not wait for long, nor in between: SSH, which stands by, may want to be made anew meanwhile. One that breaks as soon as it is there must not keep everything from going by SSH. */
 static void add_one_tls(struct ts_channels *c, const struct ts_link_state *st)
 {
+        bool soon = c->tls_since_us && ts_now_us() - c->tls_since_us < LASTING_US + (uint64_t)c->tls_pause_ms * 1000;
         ts_auto_err failed = TS_ERR_INIT;
 
         if (ts_now_us() < c->tls_next_us)
                 return;
         if (add_tls(c, TLS_AGAIN_MS, &failed) == 0) {
-                c->tls_pause_ms = 0;
+                c->tls_pause_ms = soon ? longer(c->tls_pause_ms) : 0;
+                c->tls_since_us = ts_now_us();
                 ts_debug("agent on '%s': %u TLS connections", c->who, st->tls + 1);
         } else if (st->tls) { /* the host does not want more */
                 c->wanted = st->strands;
                 c->streams.max = st->tls;
         } else if (!stopped(c, 0)) {
                 ts_log(c->tls_pause_ms ? TS_LOG_DEBUG : TS_LOG_WARNING, "TLS to '%s' was lost, data goes by SSH: %s", c->who, ts_err_message(&failed));
-                c->tls_pause_ms = c->tls_pause_ms ? c->tls_pause_ms * 2 : AGAIN_MS;
-                if (c->tls_pause_ms > TLS_PAUSE_MAX_MS)
-                        c->tls_pause_ms = TLS_PAUSE_MAX_MS;
+                c->tls_pause_ms = longer(c->tls_pause_ms);
         }
         c->tls_next_us = ts_now_us() + (uint64_t)c->tls_pause_ms * 1000;
 }
