@@ -15,7 +15,7 @@
 #include <sys/socket.h>
 
 #define IDENTITY "tranship"
-#define READ_AHEAD (256U << 10)
+#define READ_AHEAD ((size_t)256 << 10)
 #define QUEUE ((size_t)256 << 10) /* records that wait to be sent: at least those of one write, and their own bytes */
 #define WRITE_MAX (QUEUE / 2)
 #define TURN ((size_t)1 << 20)    /* bytes that one read may take from the kernel: a flood must come back, too */
@@ -32,7 +32,11 @@ struct ts_tls {
                 size_t plain; /* bytes of a write under way that are in it, or went */
         } out;
         unsigned char key[TS_TLS_KEY];
-        size_t turn_left;
+        struct {
+                unsigned char *buf; /* READ_AHEAD bytes */
+                size_t from, to;
+        } in;
+        size_t turn_left; /* bytes that this read may still take from the kernel */
         unsigned records; /* written since the last key */
         atomic_ullong *sent, *received; /* NULL: nobody counts */
 };
@@ -75,19 +79,37 @@ static int find_key(SSL *ssl, const unsigned char *id, size_t id_len, SSL_SESSIO
 
 /* ---- what OpenSSL reads, and writes: into a queue that always takes it ---- */
 
-static int take(BIO *bio, char *data, int len)
+/* What recv() says. */
+static ssize_t refill(struct ts_tls *t)
 {
-        struct ts_tls *t = BIO_get_data(bio);
-        size_t most = len < 0 ? 0 : (size_t)len < t->turn_left ? (size_t)len : t->turn_left;
+        size_t most = t->turn_left < READ_AHEAD ? t->turn_left : READ_AHEAD;
         ssize_t n = -1;
 
         errno = EAGAIN;
         if (most)
-                n = recv(t->fd, data, most, MSG_DONTWAIT);
+                n = recv(t->fd, t->in.buf, most, MSG_DONTWAIT);
+        t->in.from = 0;
+        t->in.to = n > 0 ? (size_t)n : 0;
+        t->turn_left -= t->in.to;
+        return n;
+}
+
+/* OpenSSL could read ahead by itself; but then it moves all that is left to the front, for every record. */
+static int take(BIO *bio, char *data, int len)
+{
+        struct ts_tls *t = BIO_get_data(bio);
+        ssize_t n = t->in.from < t->in.to ? 1 : refill(t);
+        size_t there;
+
         BIO_clear_retry_flags(bio);
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
                 BIO_set_retry_read(bio);
-        t->turn_left -= n > 0 ? (size_t)n : 0;
+        if (n <= 0 || len <= 0)
+                return (int)n;
+        there = t->in.to - t->in.from;
+        n = (ssize_t)((size_t)len < there ? (size_t)len : there);
+        memcpy(data, t->in.buf + t->in.from, (size_t)n);
+        t->in.from += (size_t)n;
         return (int)n;
 }
 
@@ -144,7 +166,8 @@ static int add_bio(struct ts_tls *t)
 
         (void)pthread_once(&once, make_method);
         t->out.buf = malloc(QUEUE);
-        bio = t->out.buf && method ? BIO_new(method) : NULL;
+        t->in.buf = malloc(READ_AHEAD);
+        bio = t->out.buf && t->in.buf && method ? BIO_new(method) : NULL;
         if (!bio)
                 return -1;
         BIO_set_data(bio, t);
@@ -174,8 +197,6 @@ static int prepare(struct ts_tls *t, int fd, enum ts_tls_side side, struct ts_er
         (void)SSL_CTX_set_session_cache_mode(t->ctx, SSL_SESS_CACHE_OFF);
         /* A certificate instead of the key: nobody's is trusted. */
         SSL_CTX_set_verify(t->ctx, side == TS_TLS_CLIENT ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
-        SSL_CTX_set_read_ahead(t->ctx, 1);
-        SSL_CTX_set_default_read_buffer_len(t->ctx, READ_AHEAD);
         SSL_CTX_set_psk_use_session_callback(t->ctx, offer_key);
         SSL_CTX_set_psk_find_session_callback(t->ctx, find_key);
         t->ssl = SSL_new(t->ctx);
@@ -245,6 +266,7 @@ void ts_tls_free(struct ts_tls *t)
         SSL_free(t->ssl);
         SSL_CTX_free(t->ctx);
         free(t->out.buf);
+        free(t->in.buf);
         OPENSSL_cleanse(t->key, sizeof(t->key));
         free(t);
 }
