@@ -28,7 +28,7 @@ static const struct ts_setting settings[] = {
         { .key = "to", .type = TS_SET_STRING, .fallback = "", .arg = "ENGINE",
           .help = "engine that gets the container" },
         { .key = "transfer", .type = TS_SET_ENUM, .fallback = "stream", .choices = transfer_choices, .arg = "HOW",
-          .help = "how bytes travel: over SSH with nothing on disk between (stream), by SCP, over TLS beside SSH, or in a directory both hosts have" },
+          .help = "how bytes travel: over SSH (stream), by SCP, over TLS beside SSH, or in a directory both hosts have" },
         { .key = "tls_ports", .type = TS_SET_STRING, .form = TS_FORM_PORTS, .fallback = "49152-49215", .arg = "LOW-HIGH",
           .help = "TCP ports on the hosts for --transfer tls: one for each directory on its way" },
         { .key = "strategy", .type = TS_SET_ENUM, .fallback = "auto", .choices = strategy_choices, .arg = "HOW",
@@ -299,12 +299,16 @@ static int parse_size(const struct ts_setting *s, const char *text, struct ts_va
 
 int ts_parse_ports(const char *text, unsigned *ret_low, unsigned *ret_high)
 {
-        const char *dash = strchr(text, '-');
-        ts_auto_free char *first = strndup(text, dash ? (size_t)(dash - text) : strlen(text));
+        size_t len = strcspn(text, "-");
         unsigned long long low = 0, high = 0;
+        char first[8];
 
-        if (!first || ts_parse_u64(first, 1, UINT16_MAX, &low, NULL) < 0 ||
-            ts_parse_u64(dash ? dash + 1 : text, low, UINT16_MAX, &high, NULL) < 0)
+        if (len >= sizeof(first))
+                return -1;
+        memcpy(first, text, len);
+        first[len] = '\0';
+        if (ts_parse_u64(first, 1, UINT16_MAX, &low, NULL) < 0 ||
+            ts_parse_u64(text[len] ? text + len + 1 : text, low, UINT16_MAX, &high, NULL) < 0)
                 return -1;
         *ret_low = (unsigned)low;
         *ret_high = (unsigned)high;
