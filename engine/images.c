@@ -170,7 +170,7 @@ int ts_images_clear(struct ts_mig *m, struct ts_err *err)
         const char *const argv[] = { "/bin/sh", "-c", link_script, "sh", m->bundle, m->dump_dir, NULL };
 
         if (!ts_keeps_id(m))
-                return wait_for_containerd(m, err); /* Docker's images carry the migration's ID */
+                return m->strategy == TS_COLD ? 0 : wait_for_containerd(m, err); /* Docker's images carry the migration's ID */
         if (ts_images_remove(&m->src, m->bundle, err) < 0)
                 return -1;
         return m->dump_dir ? ts_host_check(m->src.host, argv, NULL, NULL, err) : 0;
