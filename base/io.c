@@ -69,7 +69,7 @@ int ts_pipe(int ret_fds[2], struct ts_err *err)
 
 /* ---- waiting, reading, writing ---- */
 
-static int wait_fd(int fd, short events, ts_deadline deadline, bool cancellable, struct ts_err *err)
+int ts_wait_fd(int fd, short events, const char *what, ts_deadline deadline, bool cancellable, struct ts_err *err)
 {
         if (fd < 0) /* poll() would ignore it and wait for ever */
                 return ts_err_set(err, TS_EINTERNAL, "a wait for no descriptor");
@@ -85,7 +85,7 @@ static int wait_fd(int fd, short events, ts_deadline deadline, bool cancellable,
                 if (n < 0 && errno != EINTR)
                         return ts_err_errno(err, errno, "cannot wait for descriptor %d", fd);
                 if (n == 0 && ts_deadline_passed(deadline))
-                        return ts_err_set(err, TS_ETIMEOUT, "timed out while %s", events & POLLIN ? "reading" : "writing");
+                        return ts_err_set(err, TS_ETIMEOUT, "timed out while %s", what);
         }
 }
 
@@ -141,7 +141,7 @@ int ts_write_all(int fd, const void *data, size_t len, ts_deadline deadline, boo
         while (len > 0) {
                 ssize_t n;
 
-                if (wait_fd(fd, POLLOUT, deadline, cancellable, err) < 0)
+                if (ts_wait_fd(fd, POLLOUT, "writing", deadline, cancellable, err) < 0)
                         return -1;
                 n = write_now(fd, kind, p, len);
                 if (n < 0 && errno_is_again(errno))
@@ -159,7 +159,7 @@ ssize_t ts_read_some(int fd, void *buf, size_t len, ts_deadline deadline, bool c
         for (;;) {
                 ssize_t n;
 
-                if (wait_fd(fd, POLLIN, deadline, cancellable, err) < 0)
+                if (ts_wait_fd(fd, POLLIN, "reading", deadline, cancellable, err) < 0)
                         return -1;
                 n = read(fd, buf, len);
                 if (n >= 0)

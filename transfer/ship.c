@@ -6,14 +6,11 @@
 #include "transfer/agent/frame.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #define LOOK_MS 200
-#define PIPE_SIZE (1 << 20)
 #define TICK_NS 100000000
 
 struct ts_ship {
@@ -22,7 +19,6 @@ struct ts_ship {
         unsigned stall_ms;
         pthread_t thread;
         bool has_thread;
-        int pipe[2];
         _Atomic uint64_t bytes;
         _Atomic bool given_up;
         _Atomic bool complete; /* the dump is: from here on a stall counts */
@@ -38,7 +34,7 @@ static int wait_for_source(struct ts_ship *s, struct ts_err *err)
         ts_deadline deadline = 0;
 
         for (;;) {
-                struct pollfd p = { .fd = s->source->fd, .events = POLLIN };
+                struct pollfd p = { .fd = ts_duplex_in_fd(s->source->io), .events = POLLIN };
 
                 if (poll(&p, 1, LOOK_MS) > 0)
                         return 0;
@@ -51,26 +47,24 @@ static int wait_for_source(struct ts_ship *s, struct ts_err *err)
         }
 }
 
-/* The target's end is shut: what it said before is why. */
-static int target_said(struct ts_ship *s, int e, struct ts_err *err)
+/* The target reads no more: what it said before is why. */
+static int target_said(struct ts_ship *s, struct ts_err *err)
 {
         ts_auto_frame f = { 0 };
         ts_auto_err nothing = TS_ERR_INIT;
         int n;
 
         do
-                n = ts_frame_read(s->target->fd, &f, ts_deadline_in_ms(5000), false, &nothing);
+                n = ts_frame_read(s->target->io, &f, ts_deadline_in_ms(5000), false, &nothing);
         while (n > 0 && f.type == TS_FRAME_ALIVE);
-        if (n > 0)
-                return ts_frame_error(&f, s->target->who, err);
-        return ts_err_errno(err, e, "agent on '%s'", s->target->who);
+        return n > 0 ? ts_frame_error(&f, s->target->who, err) : ts_err_set(err, TS_ECONNECT, "the agent on '%s' ended", s->target->who);
 }
 
 /* What the target says while something is handed over: that it is at long work, or why it has ended. */
 static int listen_to_target(struct ts_ship *s, struct ts_err *err)
 {
         ts_auto_frame said = { 0 };
-        int n = ts_frame_read(s->target->fd, &said, ts_deadline_in_ms(s->stall_ms), true, err);
+        int n = ts_frame_read(s->target->io, &said, ts_deadline_in_ms(s->stall_ms), true, err);
 
         if (n <= 0)
                 return n < 0 ? ts_err_prefix(err, "agent on '%s'", s->target->who)
@@ -78,76 +72,46 @@ static int listen_to_target(struct ts_ship *s, struct ts_err *err)
         return said.type == TS_FRAME_ALIVE ? 0 : ts_frame_error(&said, s->target->who, err);
 }
 
-/* A frame on its way: its head is written, its body goes through a pipe, so that its bytes are not copied here. */
-struct passing {
-        unsigned char head[TS_FRAME_HEAD];
-        size_t head_left, left, piped; /* left: bytes of the body that the source still has */
-};
-
-static bool wants_source(const struct passing *p)
+/* Until something can be done, or LOOK_MS. Without room at the target, nothing that the source has is of use. */
+static void await(const struct ts_ship *s, bool source)
 {
-        return !p->head_left && !p->piped && p->left;
+        struct pollfd p[2] = { { .fd = ts_duplex_in_fd(s->target->io), .events = POLLIN },
+                               { .fd = source ? ts_duplex_in_fd(s->source->io) : ts_duplex_out_fd(s->target->io), .events = POLLIN } };
+
+        (void)poll(p, 2, LOOK_MS);
 }
 
-/* Bytes moved; 0: the source's end; -1: errno. */
-static ssize_t move_some(struct ts_ship *s, struct passing *p)
+/* The next so many bytes of the source, which are one frame. */
+static int hand_over(struct ts_ship *s, size_t left, struct ts_err *err)
 {
-        ssize_t n;
-
-        if (p->head_left) {
-                n = send(s->target->fd, p->head + TS_FRAME_HEAD - p->head_left, p->head_left,
-                         MSG_DONTWAIT | MSG_NOSIGNAL | (p->left ? MSG_MORE : 0));
-                p->head_left -= n > 0 ? (size_t)n : 0;
-        } else if (wants_source(p)) {
-                n = splice(s->source->fd, NULL, s->pipe[1], NULL, p->left, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
-                p->left -= n > 0 ? (size_t)n : 0;
-                p->piped += n > 0 ? (size_t)n : 0;
-        } else {
-                n = splice(s->pipe[0], NULL, s->target->fd, NULL, p->piped, SPLICE_F_MOVE | SPLICE_F_NONBLOCK | (p->left ? SPLICE_F_MORE : 0));
-                p->piped -= n > 0 ? (size_t)n : 0;
-        }
-        return n;
-}
-
-static int hand_over(struct ts_ship *s, uint32_t type, size_t len, struct ts_err *err)
-{
-        struct passing p = { .head_left = TS_FRAME_HEAD, .left = len };
         ts_deadline deadline = ts_deadline_in_ms(s->stall_ms);
 
-        ts_frame_head(type, len, p.head);
-        while (p.head_left || p.piped || p.left) {
-                bool source = wants_source(&p);
-                struct pollfd w[2] = { { .fd = s->target->fd, .events = (short)(POLLIN | (source ? 0 : POLLOUT)) },
-                                       { .fd = source ? s->source->fd : -1, .events = POLLIN } };
-                ssize_t n;
+        while (left) {
+                bool source = ts_duplex_writable(s->target->io);
+                ssize_t n = -1;
 
                 if (ts_stop_signal)
                         return ts_err_set(err, TS_ECANCELED, "stopped by a signal");
                 if (ts_deadline_passed(deadline))
                         return ts_err_set(err, TS_ETIMEOUT, "the agent on '%s' %s nothing for %u ms",
                                           source ? s->source->who : s->target->who, source ? "says" : "takes", s->stall_ms);
-                if (poll(w, 2, LOOK_MS) <= 0)
-                        continue;
-                if (w[0].revents & POLLIN) {
-                        if (listen_to_target(s, err) < 0)
-                                return -1;
+                errno = EAGAIN;
+                if (!ts_duplex_readable(s->target->io))
+                        n = ts_duplex_pass(s->source->io, s->target->io, left);
+                else if (listen_to_target(s, err) < 0)
+                        return -1;
+                else
                         deadline = ts_deadline_in_ms(s->stall_ms);
-                } else if (w[0].revents & (POLLERR | POLLHUP)) {
-                        return target_said(s, EPIPE, err);
-                }
-                if (!(source ? w[1].revents : w[0].revents & POLLOUT))
-                        continue;
-                n = move_some(s, &p);
-                if (n < 0 && errno != EAGAIN && errno != EINTR) {
-                        if (w[0].revents & POLLIN)
-                                continue; /* it says why, in its next message */
-                        return source ? ts_err_set(err, TS_ECONNECT, "the agent on '%s' ended (%s)", s->source->who, strerrorname_np(errno))
-                                      : target_said(s, errno, err);
-                }
                 if (n == 0)
                         return ts_err_set(err, TS_ECONNECT, "the agent on '%s' ended", s->source->who);
-                if (n > 0)
-                        deadline = ts_deadline_in_ms(s->stall_ms);
+                if (n < 0 && errno != EAGAIN)
+                        return errno == EPIPE ? target_said(s, err) : ts_err_set(err, TS_ENOMEM, "out of memory");
+                if (n < 0) {
+                        await(s, source);
+                        continue;
+                }
+                left -= (size_t)n;
+                deadline = ts_deadline_in_ms(s->stall_ms);
         }
         return 0;
 }
@@ -163,33 +127,47 @@ static int read_ready(const struct ts_frame *f, const char *who, uint64_t figure
         return ts_unpack_end(&u, f, err);
 }
 
-static int pass_on(struct ts_ship *s, struct ts_err *err)
+/* What the source says that is not for the target. 1: its READY. */
+static int hear(struct ts_ship *s, struct ts_err *err)
 {
         ts_auto_frame f = { 0 };
-        size_t len = 0;
+        int n = ts_frame_read(s->source->io, &f, ts_deadline_in_ms(s->stall_ms), false, err);
 
-        for (;;) {
-                ts_deadline deadline;
-                int n;
+        if (n <= 0)
+                return n < 0 ? ts_err_prefix(err, "agent on '%s'", s->source->who)
+                             : ts_err_set(err, TS_ECONNECT, "the agent on '%s' ended", s->source->who);
+        if (f.type == TS_FRAME_ALIVE)
+                return 0;
+        return read_ready(&f, s->source->who, s->figures, err) < 0 ? -1 : 1;
+}
 
-                if (wait_for_source(s, err) < 0)
-                        return ts_err_prefix(err, "agent on '%s'", s->source->who);
-                deadline = ts_deadline_in_ms(s->stall_ms);
-                n = ts_frame_read_head(s->source->fd, &f, &len, deadline, false, err);
-                if (n <= 0)
-                        return n < 0 ? ts_err_prefix(err, "agent on '%s'", s->source->who)
-                                     : ts_err_set(err, TS_ECONNECT, "the agent on '%s' ended", s->source->who);
-                if (ts_frame_is_data(f.type)) {
-                        if (ts_rate_take(s->source->rate, len, &s->given_up, err) < 0 || hand_over(s, f.type, len, err) < 0)
-                                return -1;
-                        atomic_fetch_add(&s->bytes, len);
-                        continue;
-                }
-                if (ts_frame_read_body(s->source->fd, &f, len, deadline, false, err) < 0)
-                        return ts_err_prefix(err, "agent on '%s'", s->source->who);
-                if (f.type != TS_FRAME_ALIVE)
-                        return read_ready(&f, s->source->who, s->figures, err);
-        }
+/* One frame of the source, or the wait for it. 1: it was its READY. */
+static int pass_one(struct ts_ship *s, struct ts_err *err)
+{
+        uint32_t type;
+        size_t len;
+        int n = ts_frame_peek(s->source->io, &type, &len, err);
+
+        if (n < 0 || (n == 0 && wait_for_source(s, err) < 0))
+                return ts_err_prefix(err, "agent on '%s'", s->source->who);
+        if (n == 0)
+                return 0;
+        if (!ts_frame_is_data(type))
+                return hear(s, err);
+        if (ts_rate_take(s->source->rate, len, &s->given_up, err) < 0 || hand_over(s, len, err) < 0)
+                return -1;
+        atomic_fetch_add(&s->bytes, len);
+        return 0;
+}
+
+static int pass_on(struct ts_ship *s, struct ts_err *err)
+{
+        int n;
+
+        do
+                n = pass_one(s, err);
+        while (n == 0);
+        return n;
 }
 
 static int wait_for_target(struct ts_ship *s, struct ts_err *err)
@@ -199,7 +177,7 @@ static int wait_for_target(struct ts_ship *s, struct ts_err *err)
         int n;
 
         do
-                n = ts_frame_read(s->target->fd, &f, ts_deadline_in_ms(s->stall_ms), true, err);
+                n = ts_frame_read(s->target->io, &f, ts_deadline_in_ms(s->stall_ms), true, err);
         while (n > 0 && f.type == TS_FRAME_ALIVE);
         if (n <= 0)
                 return n < 0 ? ts_err_prefix(err, "agent on '%s'", s->target->who)
@@ -226,13 +204,7 @@ static int begin(struct ts_agent *source, struct ts_agent *target, const struct 
         s->target = target;
         s->tree = !first;
         s->stall_ms = stall_ms;
-        s->pipe[0] = s->pipe[1] = -1;
-        if (ts_pipe(s->pipe, err) < 0)
-                return -1;
-        (void)fcntl(s->pipe[0], F_SETPIPE_SZ, PIPE_SIZE); /* else a smaller one, which does as well */
-        if (ts_set_nonblock(target->fd, true, err) < 0)
-                return -1;
-        if (first && ts_frame_write(source->fd, first, ts_deadline_in_ms(stall_ms), true, err) < 0)
+        if (first && ts_frame_write(source->io, first, ts_deadline_in_ms(stall_ms), true, err) < 0)
                 return ts_err_prefix(err, "agent on '%s'", source->who);
         if (ts_thread_start(&s->thread, "ship", run, s, err) < 0)
                 return -1;
@@ -266,8 +238,8 @@ void ts_ship_end(struct ts_ship *s, enum ts_ship_kind kind)
         atomic_store(&s->complete, true);
         ts_frame_begin(&f, s->tree ? TS_FRAME_SCAN : TS_FRAME_FINISH);
         if (ts_put_u32(&f, s->tree ? kind == TS_SHIP_FINAL : kind, NULL) < 0 ||
-            ts_frame_write(s->source->fd, &f, ts_deadline_in_ms(s->stall_ms), false, NULL) < 0)
-                (void)shutdown(s->source->fd, SHUT_RDWR); /* the thread knows better why */
+            ts_frame_write(s->source->io, &f, ts_deadline_in_ms(s->stall_ms), false, NULL) < 0)
+                ts_duplex_break(s->source->io); /* the thread knows better why */
 }
 
 static void join(struct ts_ship *s)
@@ -321,12 +293,10 @@ void ts_ship_free(struct ts_ship *s)
 {
         if (s->has_thread) { /* the thread sees the end of both */
                 atomic_store(&s->given_up, true);
-                (void)shutdown(s->source->fd, SHUT_RDWR);
-                (void)shutdown(s->target->fd, SHUT_RDWR);
+                ts_duplex_break(s->source->io);
+                ts_duplex_break(s->target->io);
         }
         join(s);
-        ts_closep(&s->pipe[0]);
-        ts_closep(&s->pipe[1]);
         ts_err_clear(&s->err);
         free(s);
 }

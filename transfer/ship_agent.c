@@ -62,7 +62,7 @@ static int start_remote(struct ts_host *h, unsigned streams, struct ts_agent *a,
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
         return is_right(h, path, blob.sha256, &right, err) < 0 || (!right && install(h, path, &blob, err) < 0)
                        ? -1
-                       : ts_channels_new(h, path, streams, &a->channels, &a->fd, err);
+                       : ts_channels_new(h, path, streams, &a->channels, &a->io, err);
 }
 
 /* ---- here ---- */
@@ -71,19 +71,19 @@ static void *serve(void *arg)
 {
         struct ts_agent *a = arg;
 
-        (void)ts_agent_serve(a->their_fd, a->their_fd, TS_VERSION, NULL, NULL); /* what is wrong is said in a message */
-        (void)close(TS_TAKE_FD(a->their_fd));
+        (void)ts_agent_serve(a->their_io, TS_VERSION, NULL, NULL); /* what is wrong is said in a message */
+        ts_duplex_close(TS_TAKE(a->their_io));
         return NULL;
 }
 
 static int start_local(struct ts_agent *a, struct ts_err *err)
 {
-        int fds[2];
+        struct ts_duplex *ends[2];
 
-        if (ts_socketpair_wide(fds, err) < 0)
+        if (ts_duplex_new(ends, err) < 0)
                 return -1;
-        a->fd = fds[0];
-        a->their_fd = fds[1];
+        a->io = ends[0];
+        a->their_io = ends[1];
         a->has_thread = ts_thread_start(&a->thread, "agent", serve, a, err) == 0;
         return a->has_thread ? 0 : -1;
 }
@@ -92,7 +92,7 @@ static int start_local(struct ts_agent *a, struct ts_err *err)
 
 static int hear(struct ts_agent *a, struct ts_frame *f, enum ts_frame_type type, ts_deadline deadline, struct ts_err *err)
 {
-        int n = ts_frame_read(a->fd, f, deadline, true, err);
+        int n = ts_frame_read(a->io, f, deadline, true, err);
 
         if (n < 0)
                 return -1;
@@ -123,10 +123,10 @@ static int greet(struct ts_agent *a, const char *directory, char **ret_name, str
 
         ts_frame_begin(&f, TS_FRAME_HELLO);
         if (ts_put_u32(&f, TS_AGENT_VERSION, err) < 0 || ts_put_text(&f, TS_VERSION, err) < 0 || ts_put_text(&f, "", err) < 0 ||
-            ts_frame_write(a->fd, &f, deadline, true, err) < 0)
+            ts_frame_write(a->io, &f, deadline, true, err) < 0)
                 return -1;
         ts_frame_begin(&f, TS_FRAME_ROOT);
-        if (ts_put_text(&f, directory, err) < 0 || ts_frame_write(a->fd, &f, deadline, true, err) < 0)
+        if (ts_put_text(&f, directory, err) < 0 || ts_frame_write(a->io, &f, deadline, true, err) < 0)
                 return -1;
         return hear_hello(a, &f, deadline, ret_name, err) < 0 ? -1 : hear(a, &f, TS_FRAME_READY, deadline, err);
 }
@@ -143,7 +143,7 @@ static int ask_for_port(struct ts_agent *a, const struct ts_agent_opts *o, const
         ts_frame_begin(&f, TS_FRAME_TLS);
         rc = ts_put_u32(&f, o->tls_low, err) < 0 || ts_put_u32(&f, o->tls_high, err) < 0 ||
                              ts_put_u32(&f, ts_channels_silence_ms(a->channels), err) < 0 || ts_put_bytes(&f, key, TS_TLS_KEY, err) < 0 ||
-                             ts_frame_write(a->fd, &f, deadline, true, err) < 0 || hear(a, &answer, TS_FRAME_READY, deadline, err) < 0
+                             ts_frame_write(a->io, &f, deadline, true, err) < 0 || hear(a, &answer, TS_FRAME_READY, deadline, err) < 0
                      ? -1
                      : 0;
         if (f.body.buf)
@@ -187,7 +187,6 @@ int ts_agent_start(struct ts_host *h, const char *directory, const struct ts_age
 
         if (!a)
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
-        a->fd = a->their_fd = -1;
         a->who = ts_strdup0(ts_host_name(h));
         if (!a->who)
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
@@ -220,7 +219,7 @@ int ts_agent_pack(struct ts_agent *source, unsigned mode, struct ts_err *err)
         ts_auto_frame f = { 0 };
 
         ts_frame_begin(&f, TS_FRAME_PACK);
-        return ts_put_u32(&f, mode, err) < 0 ? -1 : ts_frame_write(source->fd, &f, ts_deadline_in_ms(HELLO_MS), true, err);
+        return ts_put_u32(&f, mode, err) < 0 ? -1 : ts_frame_write(source->io, &f, ts_deadline_in_ms(HELLO_MS), true, err);
 }
 
 int ts_agent_only(struct ts_agent *source, const char *name, const char *as, struct ts_err *err)
@@ -229,7 +228,7 @@ int ts_agent_only(struct ts_agent *source, const char *name, const char *as, str
 
         ts_frame_begin(&f, TS_FRAME_ONLY);
         return ts_put_text(&f, name, err) < 0 || ts_put_text(&f, as, err) < 0 ||
-                               ts_frame_write(source->fd, &f, ts_deadline_in_ms(HELLO_MS), true, err) < 0
+                               ts_frame_write(source->io, &f, ts_deadline_in_ms(HELLO_MS), true, err) < 0
                        ? -1
                        : 0;
 }
@@ -240,7 +239,7 @@ int ts_ship_base(struct ts_agent *target, const char *name, struct ts_err *err)
         ts_deadline deadline = ts_deadline_in_ms(HELLO_MS);
 
         ts_frame_begin(&f, TS_FRAME_BASE);
-        if (ts_put_text(&f, name, err) < 0 || ts_frame_write(target->fd, &f, deadline, true, err) < 0 ||
+        if (ts_put_text(&f, name, err) < 0 || ts_frame_write(target->io, &f, deadline, true, err) < 0 ||
             hear(target, &f, TS_FRAME_READY, deadline, err) < 0)
                 return ts_err_prefix(err, "agent on '%s'", target->who);
         return 0;
@@ -248,8 +247,7 @@ int ts_ship_base(struct ts_agent *target, const char *name, struct ts_err *err)
 
 void ts_agent_stop(struct ts_agent *a)
 {
-        ts_closep(&a->fd);
-        a->fd = -1;
+        ts_duplex_close(TS_TAKE(a->io));
         if (a->channels)
                 ts_channels_stop(a->channels);
 }
@@ -261,8 +259,7 @@ void ts_agent_free(struct ts_agent *a)
                 ts_channels_free(a->channels);
         if (a->has_thread)
                 (void)pthread_join(a->thread, NULL);
-        if (a->their_fd >= 0)
-                (void)close(a->their_fd);
+        ts_duplex_close(a->their_io);
         free(a->who);
         free(a);
 }

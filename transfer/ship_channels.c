@@ -74,10 +74,10 @@ static int start(struct ts_channels *c, struct ts_err *err)
         return ts_host_start(c->host, argv, &c->procs[0], err) < 0 ? -1 : add(c, c->procs[0], err);
 }
 
-int ts_channels_new(struct ts_host *h, const char *program, unsigned streams, struct ts_channels **ret, int *ret_fd, struct ts_err *err)
+int ts_channels_new(struct ts_host *h, const char *program, unsigned streams, struct ts_channels **ret, struct ts_duplex **ret_io, struct ts_err *err)
 {
         ts_auto(ts_channels) struct ts_channels *c = calloc(1, sizeof(*c));
-        int fd = -1;
+        struct ts_duplex *io = NULL;
 
         if (!c)
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
@@ -90,15 +90,15 @@ int ts_channels_new(struct ts_host *h, const char *program, unsigned streams, st
         c->streams.max = streams ? 1 : TS_STREAMS_AUTO_MAX;
         if (!c->program || c->stop_fd < 0)
                 return ts_err_set(err, TS_ENOMEM, "no memory or descriptors for another agent");
-        if (ts_link_new(&(struct ts_link_opts){ .names = true, .listen_fd = -1, .patience_ms = UINT32_MAX }, &c->link, &fd, err) < 0)
+        if (ts_link_new(&(struct ts_link_opts){ .names = true, .listen_fd = -1, .patience_ms = UINT32_MAX }, &c->link, &io, err) < 0)
                 return -1;
         if (start(c, err) < 0) {
-                ts_closep(&fd);
+                ts_duplex_close(io);
                 return -1;
         }
         ts_link_forsake(c->link, true); /* until the agent has said where it listens */
         *ret = TS_TAKE(c);
-        *ret_fd = fd;
+        *ret_io = io;
         return 0;
 }
 

@@ -16,12 +16,12 @@ struct ts_agent_blob ts_agent_blob(void);
 
 struct ts_agent {
         char *who; /* the host's name, for messages */
-        int fd;
+        struct ts_duplex *io;
         struct ts_rate *rate;
         struct ts_channels *channels; /* remote */
-        pthread_t thread;             /* local: serves at their_fd */
+        pthread_t thread;             /* local: serves at their_io */
         bool has_thread;
-        int their_fd;
+        struct ts_duplex *their_io;
 };
 
 #endif

@@ -18,7 +18,7 @@ static struct ts_err err = TS_ERR_INIT;
 
 struct agent {
         pthread_t thread;
-        int fd, theirs;
+        struct ts_duplex *io, *theirs;
         char dir[64];
 };
 
@@ -27,17 +27,17 @@ static void *serve(void *arg)
         struct agent *a = arg;
         ts_auto_err failed = TS_ERR_INIT;
 
-        (void)ts_agent_serve(a->theirs, a->theirs, "test", NULL, &failed);
-        (void)close(a->theirs);
+        (void)ts_agent_serve(a->theirs, "test", NULL, &failed);
+        ts_duplex_close(a->theirs);
         return NULL;
 }
 
-static void put(int fd, const struct ts_frame *f)
+static void put(struct ts_duplex *io, const struct ts_frame *f)
 {
-        UNIT_OK(ts_frame_write(fd, f, DEADLINE, false, &err));
+        UNIT_OK(ts_frame_write(io, f, DEADLINE, false, &err));
 }
 
-static void say_hello(int fd, uint32_t version)
+static void say_hello(struct ts_duplex *io, uint32_t version)
 {
         ts_auto_frame f = { 0 };
 
@@ -45,25 +45,25 @@ static void say_hello(int fd, uint32_t version)
         UNIT_OK(ts_put_u32(&f, version, &err));
         UNIT_OK(ts_put_text(&f, "test", &err));
         UNIT_OK(ts_put_text(&f, "", &err));
-        put(fd, &f);
+        put(io, &f);
 }
 
-static void say_root(int fd, const char *dir)
+static void say_root(struct ts_duplex *io, const char *dir)
 {
         ts_auto_frame f = { 0 };
 
         ts_frame_begin(&f, TS_FRAME_ROOT);
         UNIT_OK(ts_put_text(&f, dir, &err));
-        put(fd, &f);
+        put(io, &f);
 }
 
 static void start(struct agent *a)
 {
-        int fds[2];
+        struct ts_duplex *ends[2];
 
-        UNIT_OK(ts_socketpair(fds, &err));
-        a->fd = fds[0];
-        a->theirs = fds[1];
+        UNIT_OK(ts_duplex_new(ends, &err));
+        a->io = ends[0];
+        a->theirs = ends[1];
         (void)snprintf(a->dir, sizeof(a->dir), "/tmp/tranship-agent-XXXXXX");
         CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(a->dir));
         CU_ASSERT_EQUAL_FATAL(pthread_create(&a->thread, NULL, serve, a), 0);
@@ -73,11 +73,11 @@ static void greet_at(struct agent *a, const char *dir)
 {
         ts_auto_frame f = { 0 };
 
-        say_hello(a->fd, TS_AGENT_VERSION);
-        say_root(a->fd, dir);
-        CU_ASSERT_EQUAL(ts_frame_read(a->fd, &f, DEADLINE, false, &err), 1);
+        say_hello(a->io, TS_AGENT_VERSION);
+        say_root(a->io, dir);
+        CU_ASSERT_EQUAL(ts_frame_read(a->io, &f, DEADLINE, false, &err), 1);
         CU_ASSERT_EQUAL(f.type, TS_FRAME_HELLO);
-        CU_ASSERT_EQUAL(ts_frame_read(a->fd, &f, DEADLINE, false, &err), 1);
+        CU_ASSERT_EQUAL(ts_frame_read(a->io, &f, DEADLINE, false, &err), 1);
         CU_ASSERT_EQUAL(f.type, TS_FRAME_READY);
 }
 
@@ -121,7 +121,7 @@ static size_t files_in(const char *dir)
 
 static void stop(struct agent *a)
 {
-        (void)close(a->fd);
+        ts_duplex_close(a->io);
         (void)pthread_join(a->thread, NULL);
         for_each_file(a->dir, remove_file);
         CU_ASSERT_EQUAL(rmdir(a->dir), 0);
@@ -173,7 +173,7 @@ static void watch(struct agent *source)
 
         ts_frame_begin(&f, TS_FRAME_WATCH);
         UNIT_OK(ts_put_text(&f, ".", &err));
-        put(source->fd, &f);
+        put(source->io, &f);
 }
 
 /* Passes a round on; spoil: the n-th data frame is damaged. The source's count of pages sent, or -1 with err. */
@@ -185,14 +185,14 @@ static int64_t finish(struct agent *source, struct agent *target, enum ts_round_
 
         ts_frame_begin(&f, TS_FRAME_FINISH);
         UNIT_OK(ts_put_u32(&f, kind, &err));
-        put(source->fd, &f);
+        put(source->io, &f);
         for (;;) {
-                CU_ASSERT_EQUAL_FATAL(ts_frame_read(source->fd, &f, DEADLINE, false, &err), 1);
+                CU_ASSERT_EQUAL_FATAL(ts_frame_read(source->io, &f, DEADLINE, false, &err), 1);
                 if (!ts_frame_is_data(f.type))
                         break;
                 if (spoil-- == 0)
                         f.body.buf[f.body.len / 2] ^= 1;
-                if (ts_frame_write(target->fd, &f, DEADLINE, false, NULL) < 0)
+                if (ts_frame_write(target->io, &f, DEADLINE, false, NULL) < 0)
                         break; /* it has ended: its error is there to be read */
         }
         if (f.type == TS_FRAME_ERROR)
@@ -205,7 +205,7 @@ static int64_t finish(struct agent *source, struct agent *target, enum ts_round_
         } else {
                 sent = 0;
         }
-        CU_ASSERT_EQUAL_FATAL(ts_frame_read(target->fd, &f, DEADLINE, false, &err), 1);
+        CU_ASSERT_EQUAL_FATAL(ts_frame_read(target->io, &f, DEADLINE, false, &err), 1);
         return f.type == TS_FRAME_READY ? (int64_t)sent : ts_frame_error(&f, "target", &err);
 }
 
@@ -250,7 +250,7 @@ static void dumps_in_directories(void)
         second = ts_fmt("%s/second", source.dir);
         ts_frame_begin(&f, TS_FRAME_WATCH);
         UNIT_OK(ts_put_text(&f, "first", &err));
-        put(source.fd, &f);
+        put(source.io, &f);
         CU_ASSERT_EQUAL(mkdir(first, 0700), 0);
         write_file(first, "pages-1.img", m, 1 << 20);
         CU_ASSERT_EQUAL(finish(&source, &target, TS_ROUND_PAGES, -1), 256);
@@ -258,7 +258,7 @@ static void dumps_in_directories(void)
         CU_ASSERT_EQUAL(rmdir(first), 0);
         ts_frame_begin(&f, TS_FRAME_WATCH);
         UNIT_OK(ts_put_text(&f, "second", &err));
-        put(source.fd, &f);
+        put(source.io, &f);
         CU_ASSERT_EQUAL(mkdir(second, 0700), 0);
         m[4096]++;
         write_file(second, "pages-1.img", m, 1 << 20);
@@ -283,9 +283,9 @@ static void no_dump_there(void)
         greet(&target);
         ts_frame_begin(&f, TS_FRAME_WATCH);
         UNIT_OK(ts_put_text(&f, "absent", &err));
-        put(source.fd, &f);
+        put(source.io, &f);
         CU_ASSERT_EQUAL(finish(&source, &target, TS_ROUND_PAGES, -1), 0); /* a dump that failed at once */
-        put(source.fd, &f);
+        put(source.io, &f);
         CU_ASSERT_EQUAL(finish(&source, &target, TS_ROUND_FINAL, -1), -1);
         ts_err_clear(&err);
         stop(&source);
@@ -340,12 +340,12 @@ static void while_it_grows(void)
         greet(&target);
         watch(&source);
         append_file(source.dir, "pages-1.img", m, 3000001);
-        CU_ASSERT_EQUAL(ts_frame_read(source.fd, &f, DEADLINE, false, &err), 1);
+        CU_ASSERT_EQUAL(ts_frame_read(source.io, &f, DEADLINE, false, &err), 1);
         CU_ASSERT_EQUAL(f.type, TS_FRAME_PAGES);
-        put(target.fd, &f);
-        CU_ASSERT_EQUAL(ts_frame_read(source.fd, &f, DEADLINE, false, &err), 1);
+        put(target.io, &f);
+        CU_ASSERT_EQUAL(ts_frame_read(source.io, &f, DEADLINE, false, &err), 1);
         CU_ASSERT_EQUAL(f.type, TS_FRAME_STEPS);
-        put(target.fd, &f);
+        put(target.io, &f);
         append_file(source.dir, "pages-1.img", m + 3000001, 1194303); /* 4 MiB in all */
         append_file(source.dir, "pages-2.img", m + (4 << 20), 1 << 20);
         write_file(source.dir, "inventory.img", "new", 3);
@@ -376,8 +376,7 @@ static void damage_is_found(void)
                         CU_ASSERT_EQUAL(rc, -1);
                 if (rc < 0) {
                         CU_ASSERT_TRUE(err.code != TS_OK);
-                        (void)close(target.fd);
-                        target.fd = -1;
+                        ts_duplex_close(TS_TAKE(target.io));
                         (void)pthread_join(target.thread, NULL);
                         CU_ASSERT_EQUAL(files_in(target.dir), 0);
                         CU_ASSERT_EQUAL(rmdir(target.dir), 0);
@@ -429,7 +428,7 @@ static void watch_named(const struct agent *source, const char *name)
 
         ts_frame_begin(&f, TS_FRAME_WATCH);
         UNIT_OK(ts_put_text(&f, name, &err));
-        put(source->fd, &f);
+        put(source->io, &f);
 }
 
 struct pair {
@@ -456,8 +455,8 @@ static void start_pair(struct pair *p)
         greet_at(&p->target, p->there);
         ts_frame_begin(&f, TS_FRAME_BASE);
         UNIT_OK(ts_put_text(&f, "pre", &err));
-        put(p->target.fd, &f);
-        CU_ASSERT_EQUAL_FATAL(ts_frame_read(p->target.fd, &f, DEADLINE, false, &err), 1);
+        put(p->target.io, &f);
+        CU_ASSERT_EQUAL_FATAL(ts_frame_read(p->target.io, &f, DEADLINE, false, &err), 1);
         CU_ASSERT_EQUAL(f.type, TS_FRAME_READY);
 }
 
@@ -654,20 +653,20 @@ static void answer_to(const struct ts_frame *f, bool root, enum ts_code code)
         ts_auto_frame answer = { 0 };
 
         start(&a);
-        say_hello(a.fd, TS_AGENT_VERSION);
-        CU_ASSERT_EQUAL(ts_frame_read(a.fd, &answer, DEADLINE, false, &err), 1);
+        say_hello(a.io, TS_AGENT_VERSION);
+        CU_ASSERT_EQUAL(ts_frame_read(a.io, &answer, DEADLINE, false, &err), 1);
         if (root) {
-                say_root(a.fd, a.dir);
-                CU_ASSERT_EQUAL(ts_frame_read(a.fd, &answer, DEADLINE, false, &err), 1);
+                say_root(a.io, a.dir);
+                CU_ASSERT_EQUAL(ts_frame_read(a.io, &answer, DEADLINE, false, &err), 1);
                 CU_ASSERT_EQUAL(answer.type, TS_FRAME_READY);
         }
-        put(a.fd, f);
-        if (ts_frame_read(a.fd, &answer, DEADLINE, false, &err) != 1)
+        put(a.io, f);
+        if (ts_frame_read(a.io, &answer, DEADLINE, false, &err) != 1)
                 (void)printf("\n    no answer to a message of type %u: %s\n", f->type, ts_err_message(&err));
         CU_ASSERT_EQUAL(ts_frame_error(&answer, "target", &err), -1);
         CU_ASSERT_EQUAL(err.code, code);
         ts_err_clear(&err);
-        CU_ASSERT_EQUAL(ts_frame_read(a.fd, &answer, DEADLINE, false, NULL), 0);
+        CU_ASSERT_EQUAL(ts_frame_read(a.io, &answer, DEADLINE, false, NULL), 0);
         stop(&a);
 }
 
@@ -720,15 +719,15 @@ static void wrong_beginnings(void)
         unsigned char huge[8] = { 0xff, 0xff, 0xff, 0x7f, 1, 0, 0, 0 };
 
         start(&a);
-        say_hello(a.fd, TS_AGENT_VERSION + 1);
-        CU_ASSERT_EQUAL(ts_frame_read(a.fd, &f, DEADLINE, false, &err), 1);
-        CU_ASSERT_EQUAL(ts_frame_read(a.fd, &f, DEADLINE, false, &err), 1);
+        say_hello(a.io, TS_AGENT_VERSION + 1);
+        CU_ASSERT_EQUAL(ts_frame_read(a.io, &f, DEADLINE, false, &err), 1);
+        CU_ASSERT_EQUAL(ts_frame_read(a.io, &f, DEADLINE, false, &err), 1);
         CU_ASSERT_EQUAL(f.type, TS_FRAME_ERROR);
         stop(&a);
         start(&a);
-        CU_ASSERT_EQUAL(ts_frame_read(a.fd, &f, DEADLINE, false, &err), 1);
-        UNIT_OK(ts_write_all(a.fd, huge, sizeof(huge), DEADLINE, false, &err));
-        CU_ASSERT_EQUAL(ts_frame_read(a.fd, &f, DEADLINE, false, &err), 1);
+        CU_ASSERT_EQUAL(ts_frame_read(a.io, &f, DEADLINE, false, &err), 1);
+        UNIT_OK(ts_duplex_write(a.io, NULL, 0, huge, sizeof(huge), DEADLINE, false, &err));
+        CU_ASSERT_EQUAL(ts_frame_read(a.io, &f, DEADLINE, false, &err), 1);
         CU_ASSERT_EQUAL(ts_frame_error(&f, "target", &err), -1);
         CU_ASSERT_EQUAL(err.code, TS_ELIMIT);
         ts_err_clear(&err);

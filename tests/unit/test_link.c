@@ -65,7 +65,7 @@ static void *carry(void *arg)
 
 struct pair {
         struct ts_link *a, *b;
-        int fd_a, fd_b;
+        struct ts_duplex *io_a, *io_b;
         struct wire wires[256];
         size_t n;
 };
@@ -74,9 +74,9 @@ static void connect_pair(struct pair *p, unsigned patience_ms)
 {
         ts_auto_err err = TS_ERR_INIT;
 
-        *p = (struct pair){ .fd_a = -1 };
-        UNIT_OK(ts_link_new(&(struct ts_link_opts){ .names = true, .listen_fd = -1, .patience_ms = patience_ms }, &p->a, &p->fd_a, &err));
-        UNIT_OK(ts_link_new(&(struct ts_link_opts){ .listen_fd = -1, .patience_ms = patience_ms }, &p->b, &p->fd_b, &err));
+        *p = (struct pair){ 0 };
+        UNIT_OK(ts_link_new(&(struct ts_link_opts){ .names = true, .listen_fd = -1, .patience_ms = patience_ms }, &p->a, &p->io_a, &err));
+        UNIT_OK(ts_link_new(&(struct ts_link_opts){ .listen_fd = -1, .patience_ms = patience_ms }, &p->b, &p->io_b, &err));
 }
 
 static void add_wire(struct pair *p, size_t lasts, bool mute)
@@ -97,8 +97,8 @@ static void add_wire(struct pair *p, size_t lasts, bool mute)
 
 static void end_pair(struct pair *p)
 {
-        ts_closep(&p->fd_a);
-        ts_closep(&p->fd_b);
+        ts_duplex_close(TS_TAKE(p->io_a));
+        ts_duplex_close(TS_TAKE(p->io_b));
         ts_link_end(p->a, 5000);
         ts_link_end(p->b, 5000);
         ts_link_free(p->a);
@@ -110,7 +110,7 @@ static void end_pair(struct pair *p)
 /* ---- what the programs say ---- */
 
 struct stream {
-        int fd;
+        struct ts_duplex *io;
         size_t len;
         uint64_t seed;
         bool right; /* what was read is what should come */
@@ -138,11 +138,11 @@ static void *say(void *arg)
                         n = left;
                 for (size_t i = 0; i < n / 8; i++)
                         buf[i] = next_random(&x);
-                if (ts_write_all(s->fd, buf, n, 0, false, NULL) < 0)
+                if (ts_duplex_write(s->io, NULL, 0, buf, n, 0, false, NULL) < 0)
                         return NULL;
                 left -= n;
         }
-        (void)shutdown(s->fd, SHUT_WR);
+        ts_duplex_end(s->io);
         return NULL;
 }
 
@@ -156,23 +156,23 @@ static void *hear(void *arg)
         while (len < s->len && s->right) {
                 size_t n = s->len - len < sizeof(buf) ? s->len - len : sizeof(buf);
 
-                if (ts_read_exact(s->fd, buf, n, 0, false, NULL) < 0)
+                if (ts_duplex_read_exact(s->io, buf, n, 0, false, NULL) < 0)
                         s->right = false;
                 for (size_t i = 0; i < n / 8 && s->right; i++)
                         s->right = buf[i] == next_random(&x);
                 len += n;
         }
-        s->right = s->right && ts_read_some(s->fd, buf, 1, 0, false, NULL) == 0;
+        s->right = s->right && ts_duplex_read(s->io, buf, 1, 0, false, NULL) == 0;
         return NULL;
 }
 
 /* Both say so much, through strands that last so long each. */
 static void talk(struct pair *p, size_t len, unsigned strands, size_t lasts, uint64_t seed)
 {
-        struct stream s[4] = { { .fd = p->fd_a, .len = len, .seed = seed },
-                               { .fd = p->fd_b, .len = len, .seed = seed },
-                               { .fd = p->fd_b, .len = len / 2, .seed = seed + 1 },
-                               { .fd = p->fd_a, .len = len / 2, .seed = seed + 1 } };
+        struct stream s[4] = { { .io = p->io_a, .len = len, .seed = seed },
+                               { .io = p->io_b, .len = len, .seed = seed },
+                               { .io = p->io_b, .len = len / 2, .seed = seed + 1 },
+                               { .io = p->io_a, .len = len / 2, .seed = seed + 1 } };
         struct ts_link_state st = { 0 };
         uint64_t x = seed + 2;
 
@@ -230,11 +230,11 @@ static void strands_that_break(void)
 
 /* ---- the end ---- */
 
-static bool at_end(int fd)
+static bool at_end(struct ts_duplex *io)
 {
         char c;
 
-        return ts_read_some(fd, &c, 1, ts_deadline_in_ms(20000), false, NULL) == 0;
+        return ts_duplex_read(io, &c, 1, ts_deadline_in_ms(20000), false, NULL) == 0;
 }
 
 static void nobody_joins(void)
@@ -242,11 +242,11 @@ static void nobody_joins(void)
         struct pair p;
 
         connect_pair(&p, 50);
-        CU_ASSERT_TRUE(at_end(p.fd_a));
-        CU_ASSERT_TRUE(at_end(p.fd_b));
+        CU_ASSERT_TRUE(at_end(p.io_a));
+        CU_ASSERT_TRUE(at_end(p.io_b));
         end_pair(&p);
         connect_pair(&p, 0);
-        CU_ASSERT_TRUE(at_end(p.fd_a));
+        CU_ASSERT_TRUE(at_end(p.io_a));
         end_pair(&p);
 }
 
@@ -257,7 +257,7 @@ static void flapping_is_no_life(void)
         struct ts_link_state st = { .strands = UINT32_MAX };
 
         connect_pair(&p, 300);
-        (void)!write(p.fd_a, "something", 9);
+        (void)ts_duplex_write(p.io_a, NULL, 0, "something", 9, 0, false, NULL);
         for (unsigned i = 0; i < 100 && !st.over; i++) {
                 add_wire(&p, 1, false);
                 ts_sleep_ms(30);
@@ -274,9 +274,9 @@ static void forsaken(void)
 
         connect_pair(&p, 60000);
         add_wire(&p, 100, false);
-        (void)!write(p.fd_a, (char[200]){ 0 }, 200);
+        (void)ts_duplex_write(p.io_a, NULL, 0, (char[200]){ 0 }, 200, 0, false, NULL);
         ts_link_forsake(p.a, true);
-        CU_ASSERT_TRUE(at_end(p.fd_a));
+        CU_ASSERT_TRUE(at_end(p.io_a));
         ts_link_patience(p.b, 10);
         end_pair(&p);
 }
@@ -289,9 +289,9 @@ static void one_side_leaves(void)
 
         connect_pair(&p, 60000);
         add_wire(&p, SIZE_MAX, false);
-        (void)close(TS_TAKE_FD(p.fd_b));
-        CU_ASSERT_EQUAL(ts_write_all(p.fd_a, much, 20 * MIB, ts_deadline_in_ms(20000), false, NULL), 0);
-        CU_ASSERT_TRUE(at_end(p.fd_a));
+        ts_duplex_close(TS_TAKE(p.io_b));
+        CU_ASSERT_EQUAL(ts_duplex_write(p.io_a, NULL, 0, much, 20 * MIB, ts_deadline_in_ms(20000), false, NULL), 0);
+        CU_ASSERT_TRUE(at_end(p.io_a));
         end_pair(&p);
 }
 
@@ -300,16 +300,17 @@ static void one_side_leaves(void)
 /* As an agent has it, with one strand whose other end is the test's. */
 struct lone {
         struct ts_link *l;
-        int fd, strand;
+        struct ts_duplex *io;
+        int strand;
 };
 
 static struct lone lone_new(void)
 {
-        struct lone x = { .fd = -1 };
+        struct lone x = { 0 };
         int pair[2];
         ts_auto_err err = TS_ERR_INIT;
 
-        UNIT_OK(ts_link_new(&(struct ts_link_opts){ .closes_both = true, .listen_fd = -1, .patience_ms = 60000 }, &x.l, &x.fd, &err));
+        UNIT_OK(ts_link_new(&(struct ts_link_opts){ .closes_both = true, .listen_fd = -1, .patience_ms = 60000 }, &x.l, &x.io, &err));
         UNIT_OK(ts_socketpair(pair, &err));
         UNIT_OK(ts_link_add(x.l, pair[0], pair[0], -1, &err));
         x.strand = pair[1];
@@ -318,7 +319,7 @@ static struct lone lone_new(void)
 
 static void lone_free(struct lone *x)
 {
-        (void)close(x->fd);
+        ts_duplex_close(x->io);
         ts_link_free(x->l);
         (void)close(x->strand);
 }
@@ -365,7 +366,7 @@ static void nonsense(void)
                 for (size_t k = 0; k < 2; k++)
                         if (k == 0 || bad[i][k].kind)
                                 put(x.strand, bad[i][k].kind, bad[i][k].at, bad[i][k].len);
-                CU_ASSERT_TRUE(at_end(x.fd));
+                CU_ASSERT_TRUE(at_end(x.io));
                 lone_free(&x);
         }
 }
@@ -377,7 +378,7 @@ static void too_many_pieces(void)
 
         for (uint64_t i = 1; i < 1200; i++)
                 put(x.strand, TS_BLOCK_DATA, 2 * i, 1);
-        CU_ASSERT_TRUE(at_end(x.fd));
+        CU_ASSERT_TRUE(at_end(x.io));
         lone_free(&x);
 }
 
@@ -389,7 +390,7 @@ static void its_end_is_the_end(void)
         put(x.strand, TS_BLOCK_OPEN, 1, 0);
         put(x.strand, TS_BLOCK_END, 100, 0); /* what was before is missing */
         (void)shutdown(x.strand, SHUT_RDWR);
-        CU_ASSERT_TRUE(at_end(x.fd));
+        CU_ASSERT_TRUE(at_end(x.io));
         lone_free(&x);
 }
 

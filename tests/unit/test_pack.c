@@ -25,10 +25,10 @@ static struct ts_frame make(enum ts_frame_type type, size_t len, unsigned noise)
 
 static void there_and_back(void)
 {
-        static const size_t sizes[] = { 1, 4095, 4096, 100000 }; /* no more than a socket takes at once */
-        int fds[2];
+        static const size_t sizes[] = { 1, 4095, 4096, 100000 }; /* no more than fits at once */
+        struct ts_duplex *ends[2];
 
-        UNIT_OK(ts_socketpair(fds, &err));
+        UNIT_OK(ts_duplex_new(ends, &err));
         for (size_t i = 0; i < TS_ARRAY_LEN(sizes); i++)
                 for (unsigned noise = 0; noise < 2; noise++) {
                         ts_auto(ts_pack) struct ts_pack *p = ts_pack_new();
@@ -36,8 +36,8 @@ static void there_and_back(void)
                         const struct ts_frame *r = &got;
 
                         ts_pack_set(p, TS_PACK_ON);
-                        UNIT_OK(ts_pack_write(p, fds[0], &f, &err));
-                        CU_ASSERT_EQUAL_FATAL(ts_frame_read(fds[1], &got, ts_deadline_in_ms(10000), false, &err), 1);
+                        UNIT_OK(ts_pack_write(p, ends[0], &f, &err));
+                        CU_ASSERT_EQUAL_FATAL(ts_frame_read(ends[1], &got, ts_deadline_in_ms(10000), false, &err), 1);
                         CU_ASSERT_EQUAL(got.type == TS_FRAME_PACKED, !noise && sizes[i] >= 4096);
                         if (got.type == TS_FRAME_PACKED) {
                                 UNIT_OK(ts_pack_open(p, &got, &opened, &err));
@@ -45,8 +45,8 @@ static void there_and_back(void)
                         }
                         CU_ASSERT_TRUE(r->type == f.type && r->body.len == f.body.len && memcmp(r->body.buf, f.body.buf, f.body.len) == 0);
                 }
-        (void)close(fds[0]);
-        (void)close(fds[1]);
+        ts_duplex_close(ends[0]);
+        ts_duplex_close(ends[1]);
 }
 
 static void damaged(void)
@@ -70,7 +70,7 @@ static void damaged(void)
 }
 
 struct drain {
-        int fd;
+        struct ts_duplex *io;
         uint64_t bytes_per_s; /* 0: as fast as can be */
         uint64_t packed, plain;
 };
@@ -80,7 +80,7 @@ static void *drain(void *arg)
         struct drain *d = arg;
         ts_auto_frame f = { 0 };
 
-        while (ts_frame_read(d->fd, &f, ts_deadline_in_ms(60000), false, NULL) == 1) {
+        while (ts_frame_read(d->io, &f, ts_deadline_in_ms(60000), false, NULL) == 1) {
                 *(f.type == TS_FRAME_PACKED ? &d->packed : &d->plain) += 1;
                 if (d->bytes_per_s)
                         ts_sleep_ms((unsigned)(f.body.len * 1000 / d->bytes_per_s));
@@ -95,19 +95,19 @@ static uint64_t send_through(struct drain *d, enum ts_pack_mode mode, unsigned n
         ts_auto_frame f = make(TS_FRAME_STEPS, 256 << 10, noise);
         uint64_t from;
         pthread_t t;
-        int fds[2];
+        struct ts_duplex *ends[2];
 
-        UNIT_OK(ts_socketpair(fds, &err));
-        d->fd = fds[1];
+        UNIT_OK(ts_duplex_new(ends, &err));
+        d->io = ends[1];
         CU_ASSERT_EQUAL_FATAL(pthread_create(&t, NULL, drain, d), 0);
         ts_pack_set(p, mode);
         from = ts_now_us();
         for (unsigned i = 0; i < frames; i++)
-                UNIT_OK(ts_pack_write(p, fds[0], &f, &err));
+                UNIT_OK(ts_pack_write(p, ends[0], &f, &err));
         from = ts_now_us() - from;
-        (void)close(fds[0]);
+        ts_duplex_close(ends[0]);
         (void)pthread_join(t, NULL);
-        (void)close(fds[1]);
+        ts_duplex_close(ends[1]);
         return from;
 }
 

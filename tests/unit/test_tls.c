@@ -209,7 +209,7 @@ static void a_certificate_is_no_key(void)
 
 struct linked {
         struct ts_link *a, *b;
-        int fd_a, fd_b;
+        struct ts_duplex *io_a, *io_b;
         struct ts_tls_listen *listen;
         unsigned port;
         atomic_ullong by_tls;
@@ -221,10 +221,10 @@ static void linked_new(struct linked *x)
         ts_auto_err err = TS_ERR_INIT;
         int pair[2];
 
-        *x = (struct linked){ .fd_a = -1 };
+        *x = (struct linked){ 0 };
         memcpy(o.key, key, sizeof(key));
-        UNIT_OK(ts_link_new(&(struct ts_link_opts){ .names = true, .listen_fd = -1, .patience_ms = LONG_MS }, &x->a, &x->fd_a, &err));
-        UNIT_OK(ts_link_new(&(struct ts_link_opts){ .listen_fd = -1, .patience_ms = LONG_MS }, &x->b, &x->fd_b, &err));
+        UNIT_OK(ts_link_new(&(struct ts_link_opts){ .names = true, .listen_fd = -1, .patience_ms = LONG_MS }, &x->a, &x->io_a, &err));
+        UNIT_OK(ts_link_new(&(struct ts_link_opts){ .listen_fd = -1, .patience_ms = LONG_MS }, &x->b, &x->io_b, &err));
         UNIT_OK(ts_socketpair(pair, &err));
         UNIT_OK(ts_link_add(x->a, pair[0], pair[0], -1, &err));
         UNIT_OK(ts_link_add(x->b, pair[1], pair[1], -1, &err));
@@ -261,8 +261,8 @@ static int join(struct linked *x)
 
 static void linked_free(struct linked *x)
 {
-        ts_closep(&x->fd_a);
-        ts_closep(&x->fd_b);
+        ts_duplex_close(x->io_a);
+        ts_duplex_close(x->io_b);
         ts_link_end(x->a, 5000);
         ts_link_end(x->b, 5000);
         ts_tls_listen_free(x->listen);
@@ -271,7 +271,7 @@ static void linked_free(struct linked *x)
 }
 
 struct talk {
-        int fd;
+        struct ts_duplex *io;
         size_t len;
         int break_fd; /* in the middle */
         pthread_t thread;
@@ -292,7 +292,7 @@ static void *say(void *arg)
                         buf[k] = byte_at(i + k);
                 if (t->break_fd >= 0 && i == t->len / 2)
                         (void)shutdown(t->break_fd, SHUT_RDWR);
-                if (ts_write_all(t->fd, buf, sizeof(buf), 0, false, NULL) < 0)
+                if (ts_duplex_write(t->io, NULL, 0, buf, sizeof(buf), 0, false, NULL) < 0)
                         break;
         }
         return NULL;
@@ -300,14 +300,14 @@ static void *say(void *arg)
 
 static void talk(struct linked *x, size_t len, int break_fd)
 {
-        struct talk t = { .fd = x->fd_a, .len = len, .break_fd = break_fd };
+        struct talk t = { .io = x->io_a, .len = len, .break_fd = break_fd };
         static unsigned char buf[65536];
         size_t wrong = 0;
         ts_auto_err err = TS_ERR_INIT;
 
         CU_ASSERT_EQUAL_FATAL(pthread_create(&t.thread, NULL, say, &t), 0);
         for (size_t i = 0; i < len; i += sizeof(buf)) {
-                UNIT_OK(ts_read_exact(x->fd_b, buf, sizeof(buf), ts_deadline_in_ms(LONG_MS), false, &err));
+                UNIT_OK(ts_duplex_read_exact(x->io_b, buf, sizeof(buf), ts_deadline_in_ms(LONG_MS), false, &err));
                 for (size_t k = 0; k < sizeof(buf); k++)
                         wrong += buf[k] != byte_at(i + k);
         }

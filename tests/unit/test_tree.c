@@ -25,7 +25,7 @@ struct pair {
         char *from, *to;
         struct ts_tree_send *send;
         struct ts_tree_receive *receive;
-        int fds[2];
+        struct ts_duplex *ends[2];
         pthread_t thread;
         int rc;
         struct ts_err failed;
@@ -64,11 +64,11 @@ static struct pair *pair_new(void)
         p->from = ts_fmt("%s/from", p->top);
         p->to = ts_fmt("%s/to", p->top);
         CU_ASSERT_FATAL(mkdir(p->from, 0750) == 0 && mkdir(p->to, 0700) == 0);
-        UNIT_OK(ts_socketpair(p->fds, &err));
+        UNIT_OK(ts_duplex_new(p->ends, &err));
         p->pack = ts_pack_new();
         CU_ASSERT_PTR_NOT_NULL_FATAL(p->pack);
         ts_pack_set(p->pack, (enum ts_pack_mode)(pairs++ % 3)); /* off, auto, on in turn */
-        p->send = ts_tree_send_new(p->fds[0], p->pack);
+        p->send = ts_tree_send_new(p->ends[0], p->pack);
         p->receive = ts_tree_receive_new();
         CU_ASSERT_FATAL(p->send && p->receive);
         UNIT_OK(ts_tree_receive_root(p->receive, p->to, &err));
@@ -80,8 +80,8 @@ static void pair_free(struct pair *p)
         ts_tree_send_free(p->send);
         ts_tree_receive_free(p->receive);
         ts_pack_free(p->pack);
-        (void)close(p->fds[0]);
-        (void)close(p->fds[1]);
+        ts_duplex_close(p->ends[0]);
+        ts_duplex_close(p->ends[1]);
         shell("rm -rf \"$A\"", p->top, "");
         free(p->from);
         free(p->to);
@@ -99,7 +99,7 @@ static void *receive(void *arg)
         while (!round && p->rc == 0) {
                 bool packed;
 
-                if (ts_frame_read(p->fds[1], &f, ts_deadline_in_ms(30000), false, &p->failed) != 1) {
+                if (ts_frame_read(p->ends[1], &f, ts_deadline_in_ms(30000), false, &p->failed) != 1) {
                         p->rc = -1;
                         break;
                 }
@@ -109,7 +109,7 @@ static void *receive(void *arg)
                         p->rc = -1;
         }
         if (p->rc < 0)
-                (void)shutdown(p->fds[1], SHUT_RDWR);
+                ts_duplex_break(p->ends[1]);
         return NULL;
 }
 
@@ -120,7 +120,7 @@ static void bring(struct pair *p, bool final)
         CU_ASSERT_EQUAL_FATAL(pthread_create(&p->thread, NULL, receive, p), 0);
         rc = ts_tree_send_round(p->send, p->from, final, &p->stats, &err);
         if (rc < 0)
-                (void)shutdown(p->fds[0], SHUT_RDWR);
+                ts_duplex_break(p->ends[0]);
         (void)pthread_join(p->thread, NULL);
         if (rc < 0)
                 (void)printf("\n    send: %s\n", ts_err_message(&err));

@@ -50,6 +50,11 @@ void ts_digest_add(struct ts_digest *d, const void *data, size_t len)
         d->pos += len;
 }
 
+uint64_t ts_digest_pos(const struct ts_digest *d)
+{
+        return d->pos;
+}
+
 int ts_digest_add_fd(struct ts_digest *d, int fd, uint64_t end, struct ts_err *err)
 {
         while (d->pos < end) {

@@ -15,6 +15,7 @@ TS_DEFINE_AUTO(ts_digest, ts_digest_free);
 
 void ts_digest_begin(struct ts_digest *d);
 void ts_digest_add(struct ts_digest *d, const void *data, size_t len);
+uint64_t ts_digest_pos(const struct ts_digest *d); /* bytes so far */
 /* The next bytes from where the last ones ended up to position `end` of fd. Holes are zeros. TS_EIO, TS_EPROTO: the file is shorter. */
 int ts_digest_add_fd(struct ts_digest *d, int fd, uint64_t end, struct ts_err *err);
 void ts_digest_end(struct ts_digest *d, unsigned char ret[TS_DIGEST_BYTES]); /* big-endian */

@@ -6,7 +6,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define HEADER TS_FRAME_HEAD
+#define HEADER 8U
 #define ALIVE_EVERY_US 1000000U
 
 static void put_le(unsigned char *p, uint64_t v, size_t n)
@@ -46,80 +46,76 @@ static int reserve(struct ts_frame *f, size_t len, struct ts_err *err)
         return 0;
 }
 
-int ts_frame_read_head(int fd, struct ts_frame *f, size_t *ret_len, ts_deadline deadline, bool cancellable, struct ts_err *err)
+static int parse_head(const unsigned char head[HEADER], uint32_t *ret_type, size_t *ret_len, struct ts_err *err)
 {
-        unsigned char header[HEADER];
-        ssize_t n = ts_read_some(fd, header, HEADER, deadline, cancellable, err);
+        *ret_len = (size_t)get_le(head, 4);
+        *ret_type = (uint32_t)get_le(head + 4, 4);
+        return *ret_len > TS_FRAME_MAX ? ts_err_set(err, TS_ELIMIT, "a message of %zu bytes", *ret_len) : 0;
+}
+
+int ts_frame_peek(struct ts_duplex *d, uint32_t *ret_type, size_t *ret_len, struct ts_err *err)
+{
+        unsigned char head[HEADER];
+        int n = ts_duplex_peek(d, head, HEADER);
+
+        if (n < 0)
+                return ts_err_set(err, TS_ECONNECT, "it ended");
+        if (n == 0)
+                return 0;
+        if (parse_head(head, ret_type, ret_len, err) < 0)
+                return -1;
+        *ret_len += HEADER;
+        return 1;
+}
+
+int ts_frame_read(struct ts_duplex *d, struct ts_frame *f, ts_deadline deadline, bool cancellable, struct ts_err *err)
+{
+        unsigned char head[HEADER];
+        ssize_t n = ts_duplex_read(d, head, HEADER, deadline, cancellable, err);
         size_t len;
 
         if (n <= 0)
                 return n < 0 ? -1 : 0;
-        if ((size_t)n < HEADER && ts_read_exact(fd, header + n, HEADER - (size_t)n, deadline, cancellable, err) < 0)
+        if ((size_t)n < HEADER && ts_duplex_read_exact(d, head + n, HEADER - (size_t)n, deadline, cancellable, err) < 0)
                 return -1;
-        len = (size_t)get_le(header, 4);
-        if (len > TS_FRAME_MAX)
-                return ts_err_set(err, TS_ELIMIT, "a message of %zu bytes", len);
-        f->type = (uint32_t)get_le(header + 4, 4);
-        *ret_len = len;
-        return 1;
-}
-
-int ts_frame_read_body(int fd, struct ts_frame *f, size_t len, ts_deadline deadline, bool cancellable, struct ts_err *err)
-{
         f->body.len = 0;
-        if (reserve(f, len, err) < 0 || (len && ts_read_exact(fd, f->body.buf, len, deadline, cancellable, err) < 0))
+        if (parse_head(head, &f->type, &len, err) < 0 || reserve(f, len, err) < 0 ||
+            ts_duplex_read_exact(d, f->body.buf, len, deadline, cancellable, err) < 0)
                 return -1;
         f->body.buf[len] = '\0';
         f->body.len = len;
-        return 0;
-}
-
-int ts_frame_read(int fd, struct ts_frame *f, ts_deadline deadline, bool cancellable, struct ts_err *err)
-{
-        size_t len = 0;
-        int n = ts_frame_read_head(fd, f, &len, deadline, cancellable, err);
-
-        if (n <= 0)
-                return n;
-        return ts_frame_read_body(fd, f, len, deadline, cancellable, err) < 0 ? -1 : 1;
-}
-
-void ts_frame_head(uint32_t type, size_t len, unsigned char ret[TS_FRAME_HEAD])
-{
-        put_le(ret, len, 4);
-        put_le(ret + 4, type, 4);
+        return 1;
 }
 
 static _Thread_local struct {
-        int fd;
+        struct ts_duplex *out;
         uint64_t last_us;
-} alive = { .fd = -1 };
+} alive;
 
-void ts_alive_set(int out_fd)
+void ts_alive_set(struct ts_duplex *out)
 {
-        alive.fd = out_fd;
+        alive.out = out;
         alive.last_us = ts_now_us();
 }
 
 int ts_alive_tick(struct ts_err *err)
 {
         const struct ts_frame f = { .type = TS_FRAME_ALIVE };
-        uint64_t now = alive.fd < 0 ? 0 : ts_now_us();
+        uint64_t now = alive.out ? ts_now_us() : 0;
 
-        if (alive.fd < 0 || now - alive.last_us < ALIVE_EVERY_US)
+        if (!alive.out || now - alive.last_us < ALIVE_EVERY_US)
                 return 0;
         alive.last_us = now;
-        return ts_frame_write(alive.fd, &f, 0, false, err);
+        return ts_frame_write(alive.out, &f, 0, false, err);
 }
 
-int ts_frame_write(int fd, const struct ts_frame *f, ts_deadline deadline, bool cancellable, struct ts_err *err)
+int ts_frame_write(struct ts_duplex *d, const struct ts_frame *f, ts_deadline deadline, bool cancellable, struct ts_err *err)
 {
-        unsigned char header[HEADER];
+        unsigned char head[HEADER];
 
-        ts_frame_head(f->type, f->body.len, header);
-        if (ts_write_all(fd, header, HEADER, deadline, cancellable, err) < 0)
-                return -1;
-        return f->body.len ? ts_write_all(fd, f->body.buf, f->body.len, deadline, cancellable, err) : 0;
+        put_le(head, f->body.len, 4);
+        put_le(head + 4, f->type, 4);
+        return ts_duplex_write(d, head, HEADER, f->body.buf, f->body.len, deadline, cancellable, err);
 }
 
 /* ---- building ---- */
@@ -152,6 +148,11 @@ int ts_put_u32(struct ts_frame *f, uint32_t v, struct ts_err *err)
 int ts_put_u64(struct ts_frame *f, uint64_t v, struct ts_err *err)
 {
         return put(f, v, 8, err);
+}
+
+void ts_set_u64(struct ts_frame *f, size_t at, uint64_t v)
+{
+        put_le((unsigned char *)f->body.buf + at, v, 8);
 }
 
 int ts_put_text(struct ts_frame *f, const char *s, struct ts_err *err)

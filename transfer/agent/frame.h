@@ -39,6 +39,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "transfer/agent/duplex.h"
 #include <stdint.h>
 
 #define TS_AGENT_VERSION 4U
@@ -91,21 +92,18 @@ struct ts_frame {
 void ts_frame_clear(struct ts_frame *f);
 #define ts_auto_frame __attribute__((cleanup(ts_frame_clear))) struct ts_frame
 
-/* Reads one; reuses f's memory. 1: got one; 0: the end, before a frame began; -1: TS_EPROTO, TS_ELIMIT, what ts_read_some says. */
-int ts_frame_read(int fd, struct ts_frame *f, ts_deadline deadline, bool cancellable, struct ts_err *err);
-/* The same in two steps: type, and length of the body; then the body. */
-int ts_frame_read_head(int fd, struct ts_frame *f, size_t *ret_len, ts_deadline deadline, bool cancellable, struct ts_err *err);
-int ts_frame_read_body(int fd, struct ts_frame *f, size_t len, ts_deadline deadline, bool cancellable, struct ts_err *err);
-/* The eight bytes before a body. */
-#define TS_FRAME_HEAD 8U
-void ts_frame_head(uint32_t type, size_t len, unsigned char ret[TS_FRAME_HEAD]);
+/* Reads one; reuses f's memory. 1: got one; 0: the end, before a frame began; -1: TS_EPROTO, TS_ELIMIT, what ts_duplex_read() says. */
+int ts_frame_read(struct ts_duplex *d, struct ts_frame *f, ts_deadline deadline, bool cancellable, struct ts_err *err);
+/* What the next one is, and its length with its head; it stays where it is. 1: there it is; 0: not yet; -1: the end, or TS_EPROTO, TS_ELIMIT. Does not wait. */
+int ts_frame_peek(struct ts_duplex *d, uint32_t *ret_type, size_t *ret_len, struct ts_err *err);
 /* Writes one in one piece. */
-int ts_frame_write(int fd, const struct ts_frame *f, ts_deadline deadline, bool cancellable, struct ts_err *err);
+int ts_frame_write(struct ts_duplex *d, const struct ts_frame *f, ts_deadline deadline, bool cancellable, struct ts_err *err);
 
 /* Building: begin, then the fields. TS_ENOMEM, TS_ELIMIT. */
 void ts_frame_begin(struct ts_frame *f, enum ts_frame_type type);
 int ts_put_u32(struct ts_frame *f, uint32_t v, struct ts_err *err);
 int ts_put_u64(struct ts_frame *f, uint64_t v, struct ts_err *err);
+void ts_set_u64(struct ts_frame *f, size_t at, uint64_t v); /* of what was put before */
 int ts_put_text(struct ts_frame *f, const char *s, struct ts_err *err);
 int ts_put_bytes(struct ts_frame *f, const void *data, size_t len, struct ts_err *err);
 
@@ -125,9 +123,9 @@ char *ts_get_text(struct ts_unpack *u);
 /* TS_EPROTO when anything was missing or is left over. */
 int ts_unpack_end(const struct ts_unpack *u, const struct ts_frame *f, struct ts_err *err);
 
-/* For an agent's long work, of this thread: from set on, tick sends ALIVE to out_fd (-1: to nobody) if more than a second has gone since the last one; -1: nobody
+/* For an agent's long work, of this thread: from set on, tick sends ALIVE to out (NULL: to nobody) if more than a second has gone since the last one; -1: nobody
  * is there any more, TS_ECONNECT and others, so that the work can end. An agent's writes have no time limit: it lives as long as its channel, and ship.c judges what takes too long. */
-void ts_alive_set(int out_fd);
+void ts_alive_set(struct ts_duplex *out);
 int ts_alive_tick(struct ts_err *err);
 
 /* An ERROR of the other side as err. Returns -1. */

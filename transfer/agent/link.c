@@ -38,11 +38,11 @@ struct ts_link {
         bool stop, forsaken;
 
         /* The thread's: */
-        int fd;             /* our end of the pair */
-        bool gone;          /* the program closed its end: nobody reads */
-        bool wrong;         /* nonsense came */
-        ts_deadline lonely; /* without a strand: until then. Strands that break before they carried anything do not put it off */
-        uint64_t lonely_at; /* bytes moved by then */
+        struct ts_duplex *io; /* our end */
+        bool gone;            /* the program closed its end: nobody reads */
+        bool wrong;           /* nonsense came */
+        ts_deadline lonely;   /* without a strand: until then. Strands that break before they carried anything do not put it off */
+        uint64_t lonely_at;   /* bytes moved by then */
         struct ts_strand *strands;
         struct {
                 struct ts_block *first, *last; /* not taken by the other side yet, in order */
@@ -54,13 +54,11 @@ struct ts_link {
         struct {
                 struct ts_block *first; /* not taken by the program yet, in order; perhaps with gaps */
                 unsigned n;
-                size_t done;          /* bytes of the first one that the program has */
                 uint64_t taken, told; /* offsets: taken by the program; told to the other side */
                 bool end_came, ended; /* the program was told */
         } in;
         uint64_t drops[DROPS_MAX];  /* names of the strands lost last, */
         size_t n_drops, told_drops; /* and how many of them were told */
-        struct ts_block *reading; /* room for what the program says next, or NULL */
 };
 
 static void wake(struct ts_link *l)
@@ -112,35 +110,37 @@ static bool wants_more(const struct ts_link *l)
         return !l->out.ended && l->out.n < BLOCKS_MAX && l->out.end - l->out.taken < TS_LINK_WINDOW;
 }
 
-/* The block for what was read, which lies in l->reading; a small one is worth a copy. NULL: out of memory. */
-static struct ts_block *block_of(struct ts_link *l, size_t len)
+/* What the program wrote, or its end. A small one is worth a copy: it may have come in a large one. NULL: out of memory. */
+static struct ts_block *block_of(struct ts_block *b)
 {
-        if (len <= TS_BLOCK_MAX / 2)
-                return ts_block_new(len ? TS_BLOCK_DATA : TS_BLOCK_END, 0, l->reading->data, len);
-        l->reading->len = (uint32_t)len;
-        return TS_TAKE(l->reading);
+        struct ts_block *small;
+
+        if (!b)
+                return ts_block_new(TS_BLOCK_END, 0, NULL, 0);
+        if (b->len > TS_BLOCK_MAX / 2 || b->len == b->room)
+                return b;
+        small = ts_block_new(TS_BLOCK_DATA, 0, b->data, b->len);
+        ts_block_free(b);
+        return small;
 }
 
 /* Something was read. */
 static bool read_program(struct ts_link *l)
 {
-        struct ts_block *b;
-        ssize_t n;
+        struct ts_block *b = NULL;
+        int n;
 
         if (!wants_more(l))
                 return false;
-        if (!l->reading)
-                l->reading = ts_block_new(TS_BLOCK_DATA, 0, NULL, TS_BLOCK_MAX);
-        n = l->reading ? recv(l->fd, l->reading->data, TS_BLOCK_MAX, MSG_DONTWAIT) : 0;
-        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        n = ts_duplex_take(l->io, &b);
+        if (n == 0)
                 return false;
-        b = l->reading ? block_of(l, n > 0 ? (size_t)n : 0) : NULL;
+        b = block_of(b);
         l->wrong |= !b;
         if (!b)
                 return false;
         append(l, b);
-        l->out.ended = n <= 0;
-        l->gone = l->gone || n < 0;
+        l->out.ended = n < 0;
         return true;
 }
 
@@ -267,7 +267,7 @@ static int drain_one(struct ts_link *l, struct ts_strand *s)
         if (b->kind < TS_BLOCK_ACK)
                 return take_data(l, b) < 0 ? -2 : 1;
         n = take_word(l, s, b) < 0 ? -2 : 1;
-        free(b);
+        ts_block_free(b);
         return n;
 }
 
@@ -286,39 +286,35 @@ static bool drain(struct ts_link *l, struct ts_strand *s)
 /* The block that comes next for the program, or NULL. An agent without a strand gets nothing: what works for somebody who is gone would be in the way of who comes next. */
 static struct ts_block *deliverable(const struct ts_link *l)
 {
-        return (l->strands || l->names) && l->in.first && l->in.first->at + l->in.done == l->in.taken ? l->in.first : NULL;
+        return (l->strands || l->names) && l->in.first && l->in.first->at == l->in.taken ? l->in.first : NULL;
 }
 
 /* Something was written. */
 static bool write_program(struct ts_link *l)
 {
         struct ts_block *b = deliverable(l);
-        ssize_t n;
+        uint64_t size;
+        int n = -1;
 
         if (!b)
                 return false;
+        size = size_of(b);
+        l->in.first = b->next;
         if (b->kind == TS_BLOCK_END) {
                 l->in.ended = true;
-                l->in.taken++;
-                (void)shutdown(l->fd, SHUT_WR);
-        } else {
-                n = l->gone ? (ssize_t)(b->len - l->in.done)
-                            : send(l->fd, b->data + l->in.done, b->len - l->in.done, MSG_DONTWAIT | MSG_NOSIGNAL);
-                if (n < 0 && (errno == EAGAIN || errno == EINTR))
-                        return false;
-                if (n < 0) {
-                        l->gone = true;
-                        return true;
-                }
-                l->in.done += (size_t)n;
-                l->in.taken += (uint64_t)n;
-                if (l->in.done < b->len)
-                        return true;
+                ts_duplex_end(l->io);
+        } else if (!l->gone) {
+                n = ts_duplex_give(l->io, b);
+                l->gone = n < 0;
         }
-        l->in.done = 0;
+        if (n == 0) {
+                l->in.first = b;
+                return false;
+        }
         l->in.n--;
-        l->in.first = b->next;
-        ts_block_free(b);
+        l->in.taken += size;
+        if (n < 0)
+                ts_block_free(b);
         return true;
 }
 
@@ -483,15 +479,13 @@ static bool is_over(struct ts_link *l)
 
 static void await(struct ts_link *l)
 {
-        struct pollfd p[3 + 2 * STRANDS_MAX];
-        nfds_t n = 3;
-        bool deliver = deliverable(l) != NULL;
+        struct pollfd p[4 + 2 * STRANDS_MAX];
+        nfds_t n = 4;
 
         p[0] = (struct pollfd){ .fd = l->wake_fd, .events = POLLIN };
         p[1] = (struct pollfd){ .fd = l->listen_fd, .events = POLLIN };
-        p[2] = (struct pollfd){ .fd = l->fd, .events = (short)((wants_more(l) ? POLLIN : 0) | (deliver ? POLLOUT : 0)) };
-        if (!p[2].events)
-                p[2].fd = -1; /* it would only say POLLHUP, again and again */
+        p[2] = (struct pollfd){ .fd = wants_more(l) ? ts_duplex_in_fd(l->io) : -1, .events = POLLIN };
+        p[3] = (struct pollfd){ .fd = deliverable(l) ? ts_duplex_out_fd(l->io) : -1, .events = POLLIN };
         for (const struct ts_strand *s = l->strands; s && n + 2 <= TS_ARRAY_LEN(p); s = s->next) {
                 p[n++] = (struct pollfd){ .fd = s->in, .events = POLLIN };
                 p[n++] = (struct pollfd){ .fd = s->leaving ? s->out : -1, .events = POLLOUT };
@@ -513,12 +507,10 @@ static void *run(void *arg)
                 if (!work(l))
                         await(l);
         }
-        (void)shutdown(l->fd, SHUT_RDWR);
-        (void)close(TS_TAKE_FD(l->fd));
+        ts_duplex_close(TS_TAKE(l->io));
         for (struct ts_strand *s = l->strands; s; s = s->next)
                 s->broken = true;
         (void)lose_broken(l);
-        ts_block_forget();
         (void)pthread_mutex_lock(&l->lock);
         l->state.over = true;
         (void)pthread_cond_broadcast(&l->changed);
@@ -528,25 +520,25 @@ static void *run(void *arg)
 
 /* ---- the outside ---- */
 
-static int start(struct ts_link *l, int *ret_fd, struct ts_err *err)
+static int start(struct ts_link *l, struct ts_duplex **ret_io, struct ts_err *err)
 {
-        int pair[2];
+        struct ts_duplex *ends[2];
 
         if (l->wake_fd < 0)
                 return ts_err_set(err, TS_EINTERNAL, "no descriptors for another stream");
-        if (ts_socketpair_wide(pair, err) < 0)
+        if (ts_duplex_new(ends, err) < 0)
                 return -1;
-        l->fd = pair[1];
+        l->io = ends[1];
         if (ts_thread_start(&l->thread, "link", run, l, err) < 0) {
-                (void)close(pair[0]);
+                ts_duplex_close(ends[0]);
                 return -1;
         }
         l->has_thread = true;
-        *ret_fd = pair[0];
+        *ret_io = ends[0];
         return 0;
 }
 
-int ts_link_new(const struct ts_link_opts *o, struct ts_link **ret, int *ret_fd, struct ts_err *err)
+int ts_link_new(const struct ts_link_opts *o, struct ts_link **ret, struct ts_duplex **ret_io, struct ts_err *err)
 {
         ts_auto(ts_link) struct ts_link *l = calloc(1, sizeof(*l));
         pthread_condattr_t monotonic;
@@ -559,14 +551,13 @@ int ts_link_new(const struct ts_link_opts *o, struct ts_link **ret, int *ret_fd,
         l->closes_both = o->closes_both;
         l->listen_fd = o->listen_fd;
         l->patience_ms = o->patience_ms;
-        l->fd = -1;
         l->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         (void)pthread_mutex_init(&l->lock, NULL);
         (void)pthread_condattr_init(&monotonic);
         (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
         (void)pthread_cond_init(&l->changed, &monotonic);
         (void)pthread_condattr_destroy(&monotonic);
-        if (start(l, ret_fd, err) < 0)
+        if (start(l, ret_io, err) < 0)
                 return -1;
         *ret = TS_TAKE(l);
         return 0;
@@ -677,19 +668,18 @@ void ts_link_free(struct ts_link *l)
         wake(l);
         if (l->has_thread)
                 (void)pthread_join(l->thread, NULL);
-        ts_closep(&l->fd);
+        ts_duplex_close(l->io);
         ts_closep(&l->wake_fd);
         ts_closep(&l->listen_fd);
-        free(l->reading);
         while (l->adding) {
                 struct ts_strand *s = l->adding;
 
                 l->adding = s->next;
                 ts_strand_free(s);
         }
-        for (struct ts_block *b; (b = l->out.first); free(b))
+        for (struct ts_block *b; (b = l->out.first); ts_block_free(b))
                 l->out.first = b->next;
-        for (struct ts_block *b; (b = l->in.first); free(b))
+        for (struct ts_block *b; (b = l->in.first); ts_block_free(b))
                 l->in.first = b->next;
         (void)pthread_cond_destroy(&l->changed);
         (void)pthread_mutex_destroy(&l->lock);

@@ -2,7 +2,7 @@
  * preferred as long as there is one.
  *
  * What was sent is kept until the program on the other side has taken it, at most TS_LINK_WINDOW bytes: so a strand may break, and what was on its way goes again over another one, or over one that is
- * added later. Both programs see a socket like any other and know nothing of it. While there is no strand the stream stands still; when none is added in time, it ends.
+ * added later. Both programs see a stream like any other (duplex.h) and know nothing of it. While there is no strand the stream stands still; when none is added in time, it ends.
  *
  * Both sides are alike, but that one adds and names the strands (tranship) and the other accepts them: the link of an agent listens on a socket (join.h). A thread of its own; nothing else may touch
  * the strands' descriptors. */
@@ -11,6 +11,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "transfer/agent/duplex.h"
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -24,8 +25,8 @@ struct ts_link_opts {
         int listen_fd;        /* strands come from here; -1: none do. The link's from then on, also on failure */
         unsigned patience_ms; /* so long without a strand is the end */
 };
-/* *ret_fd is the program's end of the stream, the caller's. TS_ENOMEM, TS_EINTERNAL. */
-int ts_link_new(const struct ts_link_opts *o, struct ts_link **ret, int *ret_fd, struct ts_err *err);
+/* *ret_io is the program's end of the stream, the caller's. TS_ENOMEM, TS_EINTERNAL. */
+int ts_link_new(const struct ts_link_opts *o, struct ts_link **ret, struct ts_duplex **ret_io, struct ts_err *err);
 /* Waits, linger_ms at most and not without a strand, until both sides have ended the stream and nothing is on its way; the caller's end must be closed. */
 void ts_link_end(struct ts_link *l, unsigned linger_ms);
 void ts_link_closing(struct ts_link *l); /* the caller's end is about to be closed, for those who ts_link_watch(); any thread */

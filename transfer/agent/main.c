@@ -41,17 +41,17 @@ static int serve(struct ts_err *err)
         char name[TS_JOIN_NAME_MAX];
         ts_auto(ts_link) struct ts_link *l = NULL;
         struct listening doors = { 0 };
-        ts_auto_fd int fd = -1;
+        ts_auto(ts_duplex) struct ts_duplex *io = NULL;
         int listening = ts_join_listen(name, err), rc = -1;
 
         if (listening < 0)
                 return -1;
-        if (ts_link_new(&(struct ts_link_opts){ .closes_both = true, .listen_fd = listening, .patience_ms = PATIENCE_MS }, &l, &fd, err) ==
+        if (ts_link_new(&(struct ts_link_opts){ .closes_both = true, .listen_fd = listening, .patience_ms = PATIENCE_MS }, &l, &io, err) ==
                     0 &&
             ts_link_add(l, STDIN_FILENO, STDOUT_FILENO, -1, err) == 0) {
                 doors.link = l;
-                rc = ts_agent_serve(fd, fd, TS_VERSION, &(struct ts_agent_doors){ name, listen_tls, &doors }, err);
-                (void)close(TS_TAKE_FD(fd));
+                rc = ts_agent_serve(io, TS_VERSION, &(struct ts_agent_doors){ name, listen_tls, &doors }, err);
+                ts_duplex_close(TS_TAKE(io));
                 ts_link_end(l, LAST_WORDS_MS);
                 if (doors.tls)
                         ts_tls_listen_free(doors.tls);

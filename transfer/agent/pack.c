@@ -96,16 +96,16 @@ static bool may_be_inside(uint32_t type)
         return type == TS_FRAME_STEPS || type == TS_FRAME_BYTES;
 }
 
-int ts_pack_write(struct ts_pack *p, int fd, const struct ts_frame *f, struct ts_err *err)
+int ts_pack_write(struct ts_pack *p, struct ts_duplex *out, const struct ts_frame *f, struct ts_err *err)
 {
         uint64_t from = ts_now_us();
         int packed = 0;
 
         if (p->mode == TS_PACK_OFF || f->body.len < WORTH_BYTES || !may_be_inside(f->type))
-                return ts_frame_write(fd, f, 0, false, err);
+                return ts_frame_write(out, f, 0, false, err);
         if (p->packing)
                 packed = pack(p, f, err);
-        if (packed < 0 || ts_frame_write(fd, packed ? &p->packed : f, 0, false, err) < 0)
+        if (packed < 0 || ts_frame_write(out, packed ? &p->packed : f, 0, false, err) < 0)
                 return -1;
         if (p->mode == TS_PACK_AUTO)
                 learn(p, f->body.len, ts_now_us() - from);

@@ -12,7 +12,7 @@ void ts_pack_free(struct ts_pack *p);
 TS_DEFINE_AUTO(ts_pack, ts_pack_free);
 void ts_pack_set(struct ts_pack *p, enum ts_pack_mode mode);
 /* Writes f, or a PACKED with it inside. */
-int ts_pack_write(struct ts_pack *p, int fd, const struct ts_frame *f, struct ts_err *err);
+int ts_pack_write(struct ts_pack *p, struct ts_duplex *out, const struct ts_frame *f, struct ts_err *err);
 /* What is inside a PACKED, into ret. TS_EPROTO: it is not what it says, or not a message that may be inside. */
 int ts_pack_open(struct ts_pack *p, const struct ts_frame *packed, struct ts_frame *ret, struct ts_err *err);
 

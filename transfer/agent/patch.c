@@ -256,7 +256,11 @@ static int put(struct ts_patch *p, const struct ts_op *op, const void *data, str
 {
         if (op->len > TS_DELTA_DATA_MAX || !data)
                 return ts_err_set(err, TS_EPROTO, "too much data in a step");
-        return make_way(p, p->pos, op->len, err) < 0 ? -1 : write_at(p->f->fd, data, (size_t)op->len, p->pos, err);
+        if (make_way(p, p->pos, op->len, err) < 0 || write_at(p->f->fd, data, (size_t)op->len, p->pos, err) < 0)
+                return -1;
+        if (ts_digest_pos(p->digest) == p->pos) /* while it is at hand; what was not yet comes from the file */
+                ts_digest_add(p->digest, data, (size_t)op->len);
+        return 0;
 }
 
 static int stay(const struct ts_patch *p, const struct ts_op *op, struct ts_err *err)

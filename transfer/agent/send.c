@@ -24,7 +24,8 @@ struct pages {
 };
 
 struct ts_send {
-        int out_fd, root;
+        struct ts_duplex *out;
+        int root;
         struct ts_pack *pack;
         char *name;    /* of the dump's directory */
         char *earlier; /* of the one before, if others may go on from it, … */
@@ -45,7 +46,7 @@ struct ts_send {
 static int write_frame(struct ts_send *s, const struct ts_frame *f, struct ts_err *err)
 {
         s->bytes += f->body.len;
-        return ts_pack_write(s->pack, s->out_fd, f, err);
+        return ts_pack_write(s->pack, s->out, f, err);
 }
 
 static int flush_steps(struct ts_send *s, struct ts_err *err)
@@ -69,13 +70,13 @@ static int take_step(void *ctx, const struct ts_op *op, const void *data, struct
         return s->steps.body.len >= STEPS_SOFT ? flush_steps(s, err) : 0;
 }
 
-struct ts_send *ts_send_new(int out_fd, struct ts_pack *pack)
+struct ts_send *ts_send_new(struct ts_duplex *out, struct ts_pack *pack)
 {
         struct ts_send *s = calloc(1, sizeof(*s));
 
         if (!s)
                 return NULL;
-        s->out_fd = out_fd;
+        s->out = out;
         s->pack = pack;
         s->root = s->dump = s->fd = -1;
         s->delta = ts_delta_new(take_step, s);

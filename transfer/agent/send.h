@@ -7,7 +7,7 @@
 #include "transfer/agent/pack.h"
 
 struct ts_send;
-struct ts_send *ts_send_new(int out_fd, struct ts_pack *pack); /* both borrowed; NULL out of memory */
+struct ts_send *ts_send_new(struct ts_duplex *out, struct ts_pack *pack); /* both borrowed; NULL out of memory */
 void ts_send_free(struct ts_send *s);
 TS_DEFINE_AUTO(ts_send, ts_send_free);
 

@@ -19,7 +19,7 @@
 #define LOOK_MS 2           /* how often a growing dump is looked at */
 
 struct agent {
-        int in, out;
+        struct ts_duplex *io;
         const struct ts_agent_doors *doors;
         char *root;
         /* What it is for: one of these. */
@@ -41,9 +41,9 @@ static int hello(struct agent *a, struct ts_frame *f, const char *tool, struct t
 
         ts_frame_begin(&a->reply, TS_FRAME_HELLO);
         if (ts_put_u32(&a->reply, TS_AGENT_VERSION, err) < 0 || ts_put_text(&a->reply, tool, err) < 0 ||
-            ts_put_text(&a->reply, a->doors ? a->doors->listens : "", err) < 0 || ts_frame_write(a->out, &a->reply, 0, false, err) < 0)
+            ts_put_text(&a->reply, a->doors ? a->doors->listens : "", err) < 0 || ts_frame_write(a->io, &a->reply, 0, false, err) < 0)
                 return -1;
-        n = ts_frame_read(a->in, f, 0, false, err);
+        n = ts_frame_read(a->io, f, 0, false, err);
         if (n <= 0)
                 return n < 0 ? -1 : ts_err_set(err, TS_EPROTO, "nobody said hello");
         u = ts_unpack(f);
@@ -63,7 +63,7 @@ static int say_ready(struct agent *a, const uint64_t figures[6], struct ts_err *
         for (size_t i = 0; i < 6; i++)
                 if (ts_put_u64(&a->reply, figures[i], err) < 0)
                         return -1;
-        return ts_frame_write(a->out, &a->reply, 0, false, err);
+        return ts_frame_write(a->io, &a->reply, 0, false, err);
 }
 
 static int ready(struct agent *a, const struct ts_delta_stats *st, uint64_t bytes, struct ts_err *err)
@@ -109,7 +109,7 @@ static int be_source(struct agent *a, struct ts_err *err)
                 return 0;
         if (fresh(a, err) < 0)
                 return -1;
-        a->send = ts_send_new(a->out, a->pack);
+        a->send = ts_send_new(a->io, a->pack);
         return a->send ? ts_send_root(a->send, a->root, err) : ts_err_set(err, TS_ENOMEM, "out of memory");
 }
 
@@ -163,7 +163,7 @@ static int be_tree(struct agent *a, struct ts_err *err)
                 return 0;
         if (fresh(a, err) < 0)
                 return -1;
-        a->tree_send = ts_tree_send_new(a->out, a->pack);
+        a->tree_send = ts_tree_send_new(a->io, a->pack);
         return a->tree_send ? 0 : ts_err_set(err, TS_ENOMEM, "out of memory");
 }
 
@@ -305,7 +305,7 @@ static int watch(struct agent *a, struct ts_err *err)
         ts_deadline deadline = ts_deadline_in_ms(LIFE_MS);
 
         while (a->watching && !ts_deadline_passed(deadline)) {
-                struct pollfd p = { .fd = a->in, .events = POLLIN };
+                struct pollfd p = { .fd = ts_duplex_in_fd(a->io), .events = POLLIN };
                 bool more = false;
 
                 if (ts_send_grown(a->send, &more, err) < 0)
@@ -321,19 +321,19 @@ static int serve(struct agent *a, const char *tool, struct ts_err *err)
         ts_auto_frame f = { 0 };
         int n = hello(a, &f, tool, err) < 0 ? -1 : 1;
 
-        ts_alive_set(a->out);
+        ts_alive_set(a->io);
 
         while (n > 0) {
-                n = watch(a, err) < 0 ? -1 : ts_frame_read(a->in, &f, ts_deadline_in_ms(LIFE_MS), false, err);
+                n = watch(a, err) < 0 ? -1 : ts_frame_read(a->io, &f, ts_deadline_in_ms(LIFE_MS), false, err);
                 if (n > 0 && take(a, &f, err) < 0)
                         n = -1;
         }
         return n;
 }
 
-int ts_agent_serve(int in_fd, int out_fd, const char *tool, const struct ts_agent_doors *doors, struct ts_err *err)
+int ts_agent_serve(struct ts_duplex *io, const char *tool, const struct ts_agent_doors *doors, struct ts_err *err)
 {
-        struct agent a = { .in = in_fd, .out = out_fd, .doors = doors, .pack = ts_pack_new() };
+        struct agent a = { .io = io, .doors = doors, .pack = ts_pack_new() };
         ts_auto_err failed = TS_ERR_INIT;
         int rc = a.pack ? serve(&a, tool, &failed) : ts_err_set(&failed, TS_ENOMEM, "out of memory");
 
@@ -342,7 +342,7 @@ int ts_agent_serve(int in_fd, int out_fd, const char *tool, const struct ts_agen
 
                 ts_frame_begin(&a.reply, TS_FRAME_ERROR);
                 if (text && ts_put_u32(&a.reply, (uint32_t)failed.code, NULL) == 0 && ts_put_text(&a.reply, text, NULL) == 0)
-                        (void)ts_frame_write(out_fd, &a.reply, ts_deadline_in_ms(5000), false, NULL);
+                        (void)ts_frame_write(io, &a.reply, ts_deadline_in_ms(5000), false, NULL);
                 ts_err_move(err, &failed);
         }
         if (a.send)

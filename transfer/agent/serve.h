@@ -3,6 +3,7 @@
 #define TRANSHIP_TRANSFER_AGENT_SERVE_H
 
 #include "base/err.h"
+#include "transfer/agent/duplex.h"
 #include "transfer/agent/tls_listen.h"
 
 /* How it can be reached besides; not one in tranship's own process. */
@@ -11,7 +12,7 @@ struct ts_agent_doors {
         int (*tls)(void *ctx, const struct ts_tls_listen_opts *o, unsigned *ret_port, struct ts_err *err); /* begins to listen */
         void *ctx;
 };
-/* Serves until in_fd ends (0), or something failed: then the other side was told with an ERROR (-1). Does not close the descriptors. tool: for HELLO. doors: NULL: none. */
-int ts_agent_serve(int in_fd, int out_fd, const char *tool, const struct ts_agent_doors *doors, struct ts_err *err);
+/* Serves until the other side ends the stream (0), or something failed: then it was told with an ERROR (-1). Does not close the stream. tool: for HELLO. doors: NULL: none. */
+int ts_agent_serve(struct ts_duplex *io, const char *tool, const struct ts_agent_doors *doors, struct ts_err *err);
 
 #endif

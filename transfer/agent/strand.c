@@ -10,59 +10,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* The large ones of a thread: memory from the system for each of them would cost more than what is done with it. */
-#define KEPT_MAX 64U
-static _Thread_local struct {
-        struct ts_block *first;
-        unsigned n;
-} kept;
-
-static bool is_large(size_t len)
-{
-        return len > TS_BLOCK_MAX / 2;
-}
-
-static struct ts_block *room_for(size_t len)
-{
-        struct ts_block *b = is_large(len) ? kept.first : NULL;
-
-        if (!b)
-                return malloc(sizeof(*b) + (is_large(len) ? TS_BLOCK_MAX : len));
-        kept.first = b->next;
-        kept.n--;
-        return b;
-}
-
-void ts_block_free(struct ts_block *b)
-{
-        if (!b || !is_large(b->len) || kept.n >= KEPT_MAX) {
-                free(b);
-                return;
-        }
-        b->next = kept.first;
-        kept.first = b;
-        kept.n++;
-}
-
-void ts_block_forget(void)
-{
-        for (struct ts_block *b; (b = kept.first); free(b))
-                kept.first = b->next;
-        kept.n = 0;
-}
-
-struct ts_block *ts_block_new(enum ts_block_kind kind, uint64_t at, const void *data, size_t len)
-{
-        struct ts_block *b = room_for(len);
-
-        if (!b)
-                return NULL;
-        *b = (struct ts_block){ .kind = kind, .at = at, .len = (uint32_t)len };
-        if (data)
-                memcpy(b->data, data, len);
-        return b;
-}
-
 static bool is_socket(int fd)
 {
         int type;
@@ -103,8 +50,8 @@ void ts_strand_free(struct ts_strand *s)
                 ts_closep(&s->out);
         ts_closep(&s->held);
         if (s->leaving && is_own(s->leaving))
-                free(s->leaving);
-        free(s->coming);
+                ts_block_free(s->leaving);
+        ts_block_free(s->coming);
         free(s);
 }
 
@@ -156,7 +103,7 @@ int ts_strand_send(struct ts_strand *s)
         b->leaving = false;
         s->leaving = NULL;
         if (is_own(b))
-                free(b);
+                ts_block_free(b);
         return 1;
 }
 

@@ -49,7 +49,7 @@ struct table {
 };
 
 struct ts_tree_send {
-        int out_fd;
+        struct ts_duplex *out;
         struct ts_pack *pack;
         struct ts_list only, only_as; /* one entry each */
         struct table names, inodes;
@@ -61,16 +61,17 @@ struct ts_tree_send {
         bool untold; /* … does not tell of writes through mappings */
         struct timespec began;
         unsigned char *buf;
-        struct ts_op op; /* held back */
+        struct ts_op op; /* held back; DATA is in the frame already, all but its length, … */
+        size_t len_at;   /* … which belongs there */
 };
 
-struct ts_tree_send *ts_tree_send_new(int out_fd, struct ts_pack *pack)
+struct ts_tree_send *ts_tree_send_new(struct ts_duplex *out, struct ts_pack *pack)
 {
         struct ts_tree_send *t = calloc(1, sizeof(*t));
 
         if (!t)
                 return NULL;
-        t->out_fd = out_fd;
+        t->out = out;
         t->pack = pack;
         t->buf = malloc(CHUNK);
         if (t->buf)
@@ -227,7 +228,7 @@ static bool inode_stays(const void *p, uint64_t round)
 
 static int write_frame(struct ts_tree_send *t, const struct ts_frame *f, struct ts_err *err)
 {
-        return ts_pack_write(t->pack, t->out_fd, f, err);
+        return ts_pack_write(t->pack, t->out, f, err);
 }
 
 static int flush_op(struct ts_tree_send *t, struct ts_err *err)
@@ -237,6 +238,10 @@ static int flush_op(struct ts_tree_send *t, struct ts_err *err)
         t->op = (struct ts_op){ 0 };
         if (!op.len)
                 return 0;
+        if (op.kind == TS_OP_DATA) {
+                ts_set_u64(&t->steps, t->len_at, op.len);
+                return 0;
+        }
         return ts_put_u32(&t->steps, (uint32_t)op.kind, err) < 0 || ts_put_u32(&t->steps, 0, err) < 0 ||
                                ts_put_u64(&t->steps, 0, err) < 0 || ts_put_u64(&t->steps, op.len, err) < 0
                        ? -1
@@ -253,20 +258,30 @@ static int flush_steps(struct ts_tree_send *t, struct ts_err *err)
         return rc;
 }
 
+/* Its length is known when it is over. */
+static int begin_data(struct ts_tree_send *t, struct ts_err *err)
+{
+        if (ts_put_u32(&t->steps, TS_OP_DATA, err) < 0 || ts_put_u32(&t->steps, 0, err) < 0 || ts_put_u64(&t->steps, 0, err) < 0)
+                return -1;
+        t->len_at = t->steps.body.len;
+        return ts_put_u64(&t->steps, 0, err);
+}
+
+/* Those of one kind that follow each other become one. */
 static int step(struct ts_tree_send *t, enum ts_op_kind kind, const void *data, size_t len, struct ts_err *err)
 {
         if (t->op.kind != kind && flush_op(t, err) < 0)
                 return -1;
-        if (kind != TS_OP_DATA) {
-                t->op.kind = kind;
-                t->op.len += len;
-                return 0;
-        }
-        t->stats.bytes_sent += len;
-        if (ts_put_u32(&t->steps, TS_OP_DATA, err) < 0 || ts_put_u32(&t->steps, 0, err) < 0 || ts_put_u64(&t->steps, 0, err) < 0 ||
-            ts_put_u64(&t->steps, len, err) < 0 || ts_put_bytes(&t->steps, data, len, err) < 0)
+        if (kind == TS_OP_DATA && !t->op.len && begin_data(t, err) < 0)
                 return -1;
-        return t->steps.body.len >= CHUNK ? flush_steps(t, err) : 0;
+        t->op.kind = kind;
+        t->op.len += len;
+        if (kind != TS_OP_DATA)
+                return 0;
+        t->stats.bytes_sent += len;
+        if (ts_put_bytes(&t->steps, data, len, err) < 0)
+                return -1;
+        return t->steps.body.len > CHUNK - BLOCK ? flush_steps(t, err) : 0;
 }
 
 /* ---- contents ---- */

@@ -17,7 +17,7 @@ struct ts_tree_stats {
 };
 
 struct ts_tree_send;
-struct ts_tree_send *ts_tree_send_new(int out_fd, struct ts_pack *pack); /* both borrowed; NULL out of memory */
+struct ts_tree_send *ts_tree_send_new(struct ts_duplex *out, struct ts_pack *pack); /* both borrowed; NULL out of memory */
 void ts_tree_send_free(struct ts_tree_send *t);
 TS_DEFINE_AUTO(ts_tree_send, ts_tree_send_free);
 
