@@ -73,7 +73,7 @@ def rolled_back(t):
 
 def paused(t, point, state):
     r = t.begin("move", *SLOW, NAME, state=state, env={"TRANSHIP_FAULT": f"{point}:stop"})
-    until(lambda: not r.running or open(f"/proc/{r.process.pid}/stat").read().rpartition(")")[2].split()[0] == "T", 300, f"it stops at {point}", every=0.2)
+    until(lambda: not r.running or open(f"/proc/{r.process.pid}/stat").read().rpartition(")")[2].split()[0] == "T", 600, f"it stops at {point}", every=0.2)
     check(r.running, "it ended before", point)
     return r
 
@@ -87,7 +87,7 @@ def killed(t):
         r = paused(t, point, state)
         os.kill(r.process.pid, signal.SIGKILL)
         r.wait(600)
-        again = lab.Tranship("recover", "--json", *SLOW, state=state).wait(300)
+        again = lab.Tranship("recover", "--json", *SLOW, state=state).wait(600)
         same(f"exit of recover after {point}", 0, again.status)
         check_memory(t.src)
         check_clean(t)
