@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdatomic.h>
-#include <string.h>
 
 #define LOOK_MS 200
 #define TICK_NS 100000000
@@ -88,30 +87,29 @@ static int hand_over(struct ts_ship *s, size_t left, struct ts_err *err)
 
         while (left) {
                 bool source = ts_duplex_writable(s->target->io);
-                ssize_t n = -1;
+                ssize_t n;
 
                 if (ts_stop_signal)
                         return ts_err_set(err, TS_ECANCELED, "stopped by a signal");
                 if (ts_deadline_passed(deadline))
                         return ts_err_set(err, TS_ETIMEOUT, "the agent on '%s' %s nothing for %u ms",
                                           source ? s->source->who : s->target->who, source ? "says" : "takes", s->stall_ms);
-                errno = EAGAIN;
-                if (!ts_duplex_readable(s->target->io))
-                        n = ts_duplex_pass(s->source->io, s->target->io, left);
-                else if (listen_to_target(s, err) < 0)
-                        return -1;
-                else
+                if (ts_duplex_readable(s->target->io)) {
+                        if (listen_to_target(s, err) < 0)
+                                return -1;
                         deadline = ts_deadline_in_ms(s->stall_ms);
-                if (n == 0)
-                        return ts_err_set(err, TS_ECONNECT, "the agent on '%s' ended", s->source->who);
-                if (n < 0 && errno != EAGAIN)
-                        return errno == EPIPE ? target_said(s, err) : ts_err_set(err, TS_ENOMEM, "out of memory");
-                if (n < 0) {
-                        await(s, source);
-                        continue;
                 }
-                left -= (size_t)n;
-                deadline = ts_deadline_in_ms(s->stall_ms);
+                n = ts_duplex_pass(s->source->io, s->target->io, left);
+                if (n > 0) {
+                        left -= (size_t)n;
+                        deadline = ts_deadline_in_ms(s->stall_ms);
+                } else if (n == 0) {
+                        return ts_err_set(err, TS_ECONNECT, "the agent on '%s' ended", s->source->who);
+                } else if (errno == EAGAIN) {
+                        await(s, source);
+                } else {
+                        return errno == EPIPE ? target_said(s, err) : ts_err_set(err, TS_ENOMEM, "out of memory");
+                }
         }
         return 0;
 }
@@ -162,11 +160,10 @@ static int pass_one(struct ts_ship *s, struct ts_err *err)
 
 static int pass_on(struct ts_ship *s, struct ts_err *err)
 {
-        int n;
+        int n = 0;
 
-        do
-                n = pass_one(s, err);
-        while (n == 0);
+        while (n == 0)
+                n = ts_stop_signal ? ts_err_set(err, TS_ECANCELED, "stopped by a signal") : pass_one(s, err);
         return n;
 }
 

@@ -168,7 +168,7 @@ static void peeking(void)
                 memset(much, 0, 9);
         }
         put(d[0], "short");
-        CU_ASSERT_EQUAL(ts_duplex_peek(d[1], buf, 8), -1);
+        CU_ASSERT_EQUAL(ts_duplex_peek(d[1], buf, 8), -2);
         get(d[1], "short");
         ts_duplex_close(d[0]);
         ts_duplex_close(d[1]);
@@ -190,10 +190,10 @@ static void passing_on(void)
         CU_ASSERT_EQUAL(ts_duplex_pass(a[1], b[0], 4), 4);
         CU_ASSERT_EQUAL(ts_duplex_pass(a[1], b[0], 100), 6);
         get(b[1], "0123456789");
-        memset(block->data, 'x', 1000);
-        block->len = 1000;
+        memset(block->data, 'x', 10000);
+        block->len = 10000;
         CU_ASSERT_EQUAL(ts_duplex_give(a[0], block), 1);
-        CU_ASSERT_EQUAL(ts_duplex_pass(a[1], b[0], 1000), 1000);
+        CU_ASSERT_EQUAL(ts_duplex_pass(a[1], b[0], 10000), 10000);
         CU_ASSERT_EQUAL(ts_duplex_take(b[1], &same), 1);
         CU_ASSERT_PTR_EQUAL(same, block);
         ts_block_free(same);
@@ -215,6 +215,47 @@ static void passing_on(void)
         ts_duplex_close(a[1]);
         ts_duplex_close(b[0]);
         free(much);
+}
+
+/* One by one, as they come: the same as if they were written there. */
+static void small_ones_together(void)
+{
+        struct ts_duplex *a[2], *b[2];
+        struct ts_block *block;
+        char piece[150] = "";
+        size_t n = 0, blocks = 0;
+
+        UNIT_OK(ts_duplex_new(a, &err));
+        UNIT_OK(ts_duplex_new(b, &err));
+        while (ts_duplex_writable(b[0]) && n < 100000) {
+                UNIT_OK(ts_duplex_write(a[0], NULL, 0, piece, sizeof(piece), DEADLINE, false, &err));
+                CU_ASSERT_EQUAL_FATAL(ts_duplex_pass(a[1], b[0], sizeof(piece)), sizeof(piece));
+                n++;
+        }
+        for (; ts_duplex_take(b[1], &block) == 1; blocks++)
+                ts_block_free(block);
+        CU_ASSERT_TRUE(n > 5000 && blocks < 12);
+        for (unsigned i = 0; i < 2; i++) {
+                ts_duplex_close(a[i]);
+                ts_duplex_close(b[i]);
+        }
+}
+
+/* Also where nothing needs to be waited for. */
+static void stopped(void)
+{
+        struct ts_duplex *d[2];
+        char c;
+
+        UNIT_OK(ts_duplex_new(d, &err));
+        put(d[0], "something");
+        ts_stop_signal = SIGINT;
+        UNIT_FAILS((int)ts_duplex_read(d[1], &c, 1, DEADLINE, true, &err), TS_ECANCELED);
+        UNIT_FAILS(ts_duplex_write(d[1], NULL, 0, "x", 1, DEADLINE, true, &err), TS_ECANCELED);
+        CU_ASSERT_EQUAL(ts_duplex_read(d[1], &c, 1, DEADLINE, false, &err), 1);
+        ts_stop_signal = 0;
+        ts_duplex_close(d[0]);
+        ts_duplex_close(d[1]);
 }
 
 /* ---- threads ---- */
@@ -343,6 +384,6 @@ static void woken(void)
         }
 }
 
-static CU_TestInfo tests[] = { UNIT(there_and_back), UNIT(ends),        UNIT(bounded), UNIT(peeking),
-                               UNIT(passing_on),     UNIT(all_at_once), UNIT(woken),   CU_TEST_INFO_NULL };
+static CU_TestInfo tests[] = { UNIT(there_and_back),      UNIT(ends),    UNIT(bounded),     UNIT(peeking), UNIT(passing_on),
+                               UNIT(small_ones_together), UNIT(stopped), UNIT(all_at_once), UNIT(woken),   CU_TEST_INFO_NULL };
 UNIT_MAIN("duplex", tests)

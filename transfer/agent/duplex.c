@@ -10,6 +10,7 @@
 #include <sys/eventfd.h>
 
 #define ENOUGH ((size_t)1 << 20) /* bytes that wait, blocks' own included: then there is no room for more */
+#define SMALL 4096U              /* a block that is passed on in one with others where others wait */
 
 /* One direction. */
 struct half {
@@ -264,10 +265,17 @@ static void advance(struct ts_duplex *d, size_t n)
                 ts_block_free(release(d));
 }
 
+static int look_for_stop(bool cancellable, struct ts_err *err)
+{
+        return cancellable && ts_stop_signal ? ts_err_set(err, TS_ECANCELED, "stopped by signal %d", (int)ts_stop_signal) : 0;
+}
+
 ssize_t ts_duplex_read(struct ts_duplex *d, void *buf, size_t len, ts_deadline deadline, bool cancellable, struct ts_err *err)
 {
         size_t got = 0;
 
+        if (look_for_stop(cancellable, err) < 0)
+                return -1;
         while (got < len) {
                 int there = look(d);
                 size_t n;
@@ -308,7 +316,7 @@ int ts_duplex_peek(struct ts_duplex *d, void *buf, size_t len)
         if (there <= 0)
                 return there;
         if (d->now->len - d->done < len)
-                return -1;
+                return -2;
         memcpy(buf, d->now->data + d->done, len);
         return 1;
 }
@@ -353,8 +361,9 @@ static void fill(struct ts_block *b, struct piece *p)
         for (int i = 0; i < 2; i++) {
                 size_t room = b->room - b->len, n = p->len[i] < room ? p->len[i] : room;
 
-                if (n)
-                        memcpy(b->data + b->len, p->part[i], n);
+                if (!n)
+                        continue;
+                memcpy(b->data + b->len, p->part[i], n);
                 b->len += (uint32_t)n;
                 p->part[i] += n;
                 p->len[i] -= n;
@@ -408,6 +417,8 @@ int ts_duplex_write(struct ts_duplex *d, const void *head, size_t head_len, cons
         struct piece p = { { head, data }, { head_len, len } };
 
         while (left_of(&p)) {
+                if (look_for_stop(cancellable, err) < 0)
+                        return -1;
                 switch (write_some(d, &p)) {
                 case 1:
                         break;
@@ -448,7 +459,7 @@ ssize_t ts_duplex_pass(struct ts_duplex *from, struct ts_duplex *to, size_t len)
                 return there < 0 ? 0 : -1;
         }
         n = from->now->len - from->done;
-        if (from->done > 0 || n > len)
+        if (from->done > 0 || n > len || n <= SMALL)
                 return pass_part(from, to, n < len ? n : len);
         rc = ts_duplex_give(to, from->now);
         if (rc != 1) {

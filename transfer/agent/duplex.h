@@ -33,9 +33,9 @@ int ts_duplex_write(struct ts_duplex *d, const void *head, size_t head_len, cons
                     bool cancellable, struct ts_err *err);
 
 /* Not waiting: */
-/* The next len bytes, which stay. 1: there they are; 0: nothing there; -1: its end, or they are in pieces. */
+/* The next len bytes, which stay. 1: there they are; 0: nothing there; -1: the end; -2: they are in pieces. */
 int ts_duplex_peek(struct ts_duplex *d, void *buf, size_t len);
-/* At most len bytes from one stream to another, whole blocks as they are. Bytes; 0: the end; -1: errno, EAGAIN (nothing there, or no room: ts_duplex_writable(to)), EPIPE (of `to`), ENOMEM. */
+/* At most len bytes from one stream to another, whole blocks as they are, unless they are small. Bytes; 0: the end; -1: errno, EAGAIN (nothing there, or no room: ts_duplex_writable(to)), EPIPE (of `to`), ENOMEM. */
 ssize_t ts_duplex_pass(struct ts_duplex *from, struct ts_duplex *to, size_t len);
 /* The next block, the caller's; not where a part of it was read. 1: there it is; 0: not now; -1: the end. */
 int ts_duplex_take(struct ts_duplex *d, struct ts_block **ret);

@@ -59,7 +59,7 @@ int ts_frame_peek(struct ts_duplex *d, uint32_t *ret_type, size_t *ret_len, stru
         int n = ts_duplex_peek(d, head, HEADER);
 
         if (n < 0)
-                return ts_err_set(err, TS_ECONNECT, "it ended");
+                return n == -1 ? ts_err_set(err, TS_ECONNECT, "it ended") : ts_err_set(err, TS_EPROTO, "a message in pieces");
         if (n == 0)
                 return 0;
         if (parse_head(head, ret_type, ret_len, err) < 0)

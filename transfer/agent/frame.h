@@ -94,7 +94,7 @@ void ts_frame_clear(struct ts_frame *f);
 
 /* Reads one; reuses f's memory. 1: got one; 0: the end, before a frame began; -1: TS_EPROTO, TS_ELIMIT, what ts_duplex_read() says. */
 int ts_frame_read(struct ts_duplex *d, struct ts_frame *f, ts_deadline deadline, bool cancellable, struct ts_err *err);
-/* What the next one is, and its length with its head; it stays where it is. 1: there it is; 0: not yet; -1: the end, or TS_EPROTO, TS_ELIMIT. Does not wait. */
+/* What the next one is, and its length with its head; it stays where it is. 1: there it is; 0: not yet; -1: TS_ECONNECT (its end), TS_EPROTO, TS_ELIMIT. Does not wait. */
 int ts_frame_peek(struct ts_duplex *d, uint32_t *ret_type, size_t *ret_len, struct ts_err *err);
 /* Writes one in one piece. */
 int ts_frame_write(struct ts_duplex *d, const struct ts_frame *f, ts_deadline deadline, bool cancellable, struct ts_err *err);
@@ -123,7 +123,7 @@ char *ts_get_text(struct ts_unpack *u);
 /* TS_EPROTO when anything was missing or is left over. */
 int ts_unpack_end(const struct ts_unpack *u, const struct ts_frame *f, struct ts_err *err);
 
-/* For an agent's long work, of this thread: from set on, tick sends ALIVE to out (NULL: to nobody) if more than a second has gone since the last one; -1: nobody
+/* For an agent's long work, of this thread: from set on, tick sends ALIVE to out (NULL: to nobody; borrowed) if more than a second has gone since the last one; -1: nobody
  * is there any more, TS_ECONNECT and others, so that the work can end. An agent's writes have no time limit: it lives as long as its channel, and ship.c judges what takes too long. */
 void ts_alive_set(struct ts_duplex *out);
 int ts_alive_tick(struct ts_err *err);

@@ -7,12 +7,10 @@
 #include "transfer/agent/join.h"
 #include "transfer/agent/strand.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/socket.h>
 #include <time.h>
 
 #define STRANDS_MAX 32U

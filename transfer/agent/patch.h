@@ -21,7 +21,7 @@ int ts_patch_begin(struct ts_patch *p, uint32_t file, struct ts_err *err);
 int ts_patch_step(struct ts_patch *p, const struct ts_op *op, const void *data, struct ts_err *err);
 /* All steps of a STEPS message. */
 int ts_patch_steps(struct ts_patch *p, const struct ts_frame *f, struct ts_err *err);
-/* The file ends where the steps ended. *ret_size may be NULL. ret_sum: XXH3-128 of what is in the file now, all of it, also what stayed. */
+/* The file ends where the steps ended. *ret_size may be NULL. ret_sum: XXH3-128 of all of it: of what was written, and of what the file says of the rest, also of what stayed. */
 int ts_patch_end(struct ts_patch *p, uint64_t *ret_size, unsigned char ret_sum[TS_DIGEST_BYTES], struct ts_err *err);
 /* The round is over: what was put aside is dropped, and the files as they are now are what the next round begins with. */
 int ts_patch_settle(struct ts_patch *p, struct ts_err *err);

@@ -442,7 +442,7 @@ static int send_parent(struct ts_send *s, struct ts_err *err)
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
         link[n < 0 ? 0 : n] = '\0';
         if (dir < 0 || strcmp(link, want) != 0)
-                return ts_err_set(err, TS_EPROTO, "the dump goes on from an unknown one ('%s')", link);
+                return ts_err_set(err, TS_EPROTO, "somebody made another earlier dump meanwhile: the last one goes on from '%s', which is not what was sent", link);
         for (size_t i = 0; i < s->n_held; i++) {
                 const struct pages *p = &s->held[i];
 

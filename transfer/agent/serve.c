@@ -337,6 +337,7 @@ int ts_agent_serve(struct ts_duplex *io, const char *tool, const struct ts_agent
         ts_auto_err failed = TS_ERR_INIT;
         int rc = a.pack ? serve(&a, tool, &failed) : ts_err_set(&failed, TS_ENOMEM, "out of memory");
 
+        ts_alive_set(NULL);
         if (rc < 0) {
                 ts_auto_free char *text = ts_printable(ts_err_message(&failed), strlen(ts_err_message(&failed)), 1000);
 

@@ -270,7 +270,7 @@ static int begin_data(struct ts_tree_send *t, struct ts_err *err)
 /* Those of one kind that follow each other become one. */
 static int step(struct ts_tree_send *t, enum ts_op_kind kind, const void *data, size_t len, struct ts_err *err)
 {
-        if (t->op.kind != kind && flush_op(t, err) < 0)
+        if (t->op.kind != kind && (flush_op(t, err) < 0 || (t->steps.body.len > CHUNK - BLOCK && flush_steps(t, err) < 0)))
                 return -1;
         if (kind == TS_OP_DATA && !t->op.len && begin_data(t, err) < 0)
                 return -1;
