@@ -53,5 +53,7 @@ int ts_report_text(const struct ts_report *r, bool colour, unsigned columns, str
 /* The same from a saved report (for `tranship report FILE`), and as CSV (one line a phase). */
 int ts_report_from_json(const struct ts_json *j, struct ts_report *ret, struct ts_err *err); /* hostile input: TS_EPROTO */
 int ts_report_csv(const struct ts_report *r, bool header, struct ts_str *out, struct ts_err *err);
+/* All of them as metrics in Prometheus' text format, what belongs to one metric in one place. */
+int ts_report_prometheus(const struct ts_report reports[], size_t n, struct ts_str *out, struct ts_err *err);
 
 #endif

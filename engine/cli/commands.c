@@ -54,7 +54,7 @@ static const struct ts_opt recover_opts[] = {
         FLAG("cold", 0, cold, "after exit status 7: start the source afresh from its files"),
         END,
 };
-static const char *const report_formats[] = { "text", "csv", "json", NULL };
+static const char *const report_formats[] = { "text", "csv", "json", "prometheus", NULL };
 static const struct ts_opt report_opts[] = {
         { .name = "format",
           .type = TS_OPT_CHOICE,
@@ -62,6 +62,7 @@ static const struct ts_opt report_opts[] = {
           .offset = FIELD(format),
           .choices = report_formats,
           .help = "how to print it [text]" },
+        PATH("report-dir", 0),
         END,
 };
 #define JSON(h) FLAG("json", 0, json, h)
@@ -129,7 +130,7 @@ const struct ts_command ts_commands[] = {
         { "check", "CONTAINER", "preflight only: every problem at once, nothing changed", 1, ONE, true, move_groups, ts_cmd_check },
         { "status", "[ID]", "what is under way, and which side owns the container", 1, NULL, false, status_groups, ts_cmd_status },
         { "recover", "[ID]", "finish or roll back a migration whose process died", 1, NULL, true, recover_groups, ts_cmd_recover },
-        { "report", "FILE...", "print saved reports as text, CSV or JSON", 1000, NULL, false, report_groups, ts_cmd_report },
+        { "report", "[FILE...]", "print saved reports as text, CSV, JSON or metrics", 1000, NULL, false, report_groups, ts_cmd_report },
         { "config", "", "the settings in force and where each came from", 0, NULL, false, config_groups, ts_cmd_config },
         { NULL, NULL, NULL, 0, NULL, false, NULL, NULL },
 };

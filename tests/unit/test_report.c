@@ -517,6 +517,37 @@ static void csv(void)
         ts_report_clear(&r);
 }
 
+/* One line has so many of these. */
+static unsigned lines_with(const char *text, const char *what)
+{
+        unsigned n = 0;
+
+        for (const char *p = text; (p = strstr(p, what)); p++)
+                n++;
+        return n;
+}
+
+static void prometheus(void)
+{
+        struct ts_report both[] = { sample_failed(), sample() };
+        ts_auto_str text = TS_STR_INIT, nothing = TS_STR_INIT;
+        ts_auto_err err = TS_ERR_INIT;
+
+        free(both[0].container_name);
+        both[0].container_name = ts_strdup0("a\\\"b\nc");
+        UNIT_OK(ts_report_prometheus(both, 2, &text, &err));
+        CU_ASSERT_EQUAL(lines_with(ts_str_cstr(&text), "# TYPE tranship_migration_info gauge\n"), 1);
+        CU_ASSERT_EQUAL(lines_with(ts_str_cstr(&text), "\ntranship_migration_info{"), 2);
+        CU_ASSERT_EQUAL(lines_with(ts_str_cstr(&text), "\ntranship_migration_downtime_seconds{"), 1); /* the other one has none */
+        has(ts_str_cstr(&text), "container=\"a\\\\\\\"b\\nc\"");
+        has(ts_str_cstr(&text), "outcome=\"rolled-back\"");
+        has(ts_str_cstr(&text), "phase=\"checkpoint\",frozen=\"1\"} ");
+        UNIT_OK(ts_report_prometheus(NULL, 0, &nothing, &err));
+        CU_ASSERT_EQUAL(nothing.len, 0);
+        ts_report_clear(&both[0]);
+        ts_report_clear(&both[1]);
+}
+
 static void exit_statuses(void)
 {
         static const struct {
@@ -546,5 +577,5 @@ static void exit_statuses(void)
 
 static CU_TestInfo tests[] = { UNIT(json_is_as_designed), UNIT(json_comes_back), UNIT(hostile_files), UNIT(more_hostile_files),
                                UNIT(largest_figures),     UNIT(text_fits),       UNIT(text_says_it),  UNIT(csv),
-                               UNIT(exit_statuses),       CU_TEST_INFO_NULL };
+                               UNIT(exit_statuses),       UNIT(prometheus),      CU_TEST_INFO_NULL };
 UNIT_MAIN("report", tests)
