@@ -80,7 +80,7 @@ static const struct ts_setting settings[] = {
         { .key = "report", .type = TS_SET_STRING, .form = TS_FORM_FILE, .fallback = "", .arg = "FILE",
           .help = "write the report of the move to this file as JSON" },
         { .key = "report_dir", .type = TS_SET_STRING, .form = TS_FORM_FILE, .fallback = "", .arg = "DIR",
-          .help = "write a report of every move to this directory, named by its ID" },
+          .help = "directory that gets a report of every move, named by its ID" },
         { .key = "color", .type = TS_SET_ENUM, .fallback = "auto", .choices = when_choices, .arg = "WHEN",
           .help = "colours on the terminal (auto: when it is one and NO_COLOR is not set)" },
         { .key = "progress", .type = TS_SET_ENUM, .fallback = "auto", .choices = when_choices, .arg = "WHEN",

@@ -94,6 +94,11 @@ uint64_t ts_report_migration_us(const struct ts_report *r)
         return between(r->prepare_from_us, r->running_at_us);
 }
 
+uint64_t ts_report_total_us(const struct ts_report *r)
+{
+        return r->end_us > r->t0_us ? r->end_us - r->t0_us : 0;
+}
+
 /* ---- CSV (RFC 4180, one line a phase, the figures of the whole move repeated on each) ---- */
 
 static int csv_text(struct ts_str *out, const char *s, struct ts_err *err)
@@ -126,7 +131,7 @@ static int csv_phase(const struct ts_report *r, const char *part, const struct t
                         return -1;
         return ts_str_addf(out, err, "%" PRIu64 ",%" PRIu64 ",%d,%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 "\n", p->start_us,
                            p->duration_us, p->frozen, p->bytes, ts_report_downtime_us(r), ts_report_migration_us(r),
-                           between(r->t0_us, r->end_us));
+                           ts_report_total_us(r));
 }
 
 int ts_report_csv(const struct ts_report *r, bool header, struct ts_str *out, struct ts_err *err)

@@ -47,6 +47,7 @@ void ts_report_clear(struct ts_report *r);
 void ts_report_frozen(struct ts_report *r, uint64_t us); /* a rehearsal froze the container for so long */
 uint64_t ts_report_downtime_us(const struct ts_report *r);  /* 0: none measured */
 uint64_t ts_report_migration_us(const struct ts_report *r);
+uint64_t ts_report_total_us(const struct ts_report *r); /* of the command */
 struct ts_json *ts_report_json(const struct ts_report *r);  /* caller frees */
 /* The phase table for people: name, start, duration, bytes, share of the downtime as a bar where wide enough; then downtime, migration time, CRIU's own figures, bytes by kind, warnings, leftovers. */
 int ts_report_text(const struct ts_report *r, bool colour, unsigned columns, struct ts_str *out, struct ts_err *err);

@@ -205,7 +205,7 @@ struct ts_json *ts_report_json(const struct ts_report *r)
         bad |= ts_json_set(j, "phases", phases_json(r->phases, r->n_phases));
         bad |= ts_json_set_int(j, "downtime_us", figure(ts_report_downtime_us(r)));
         bad |= ts_json_set_int(j, "migration_time_us", figure(ts_report_migration_us(r)));
-        bad |= ts_json_set_int(j, "total_us", figure(r->end_us > r->t0_us ? r->end_us - r->t0_us : 0));
+        bad |= ts_json_set_int(j, "total_us", figure(ts_report_total_us(r)));
         bad |= put_figures(j, r, figures, TS_ARRAY_LEN(figures)) | put_criu(j, r) | put_probe(j, r) | put_error(j, r);
         bad |= ts_json_set(j, "precopy_frozen_us", freezes_json(r));
         bad |= ts_json_set(j, "rollback", phases_json(r->rollback, r->n_rollback));

@@ -36,14 +36,16 @@ static int end(struct ts_str *out, uint64_t value, bool us, struct ts_err *err)
                   : ts_str_addf(out, err, "} %" PRIu64 "\n", value);
 }
 
+/* What was said of one metric, under its heading; nothing: no heading. */
+static int add_metric(struct ts_str *out, const char *name, const char *help, const struct ts_str *said, struct ts_err *err)
+{
+        return !said->len ? 0
+                          : ts_str_addf(out, err, "# HELP " PREFIX "%s %s\n# TYPE " PREFIX "%s gauge\n%s", name, help, name, ts_str_cstr(said));
+}
+
 /* ---- one figure a migration ---- */
 
 /* 0: not measured. */
-static uint64_t total_us(const struct ts_report *r)
-{
-        return r->end_us > r->t0_us ? r->end_us - r->t0_us : 0;
-}
-
 static uint64_t rehearsed_us(const struct ts_report *r)
 {
         uint64_t sum = 0;
@@ -79,7 +81,7 @@ static const struct {
         { "start_timestamp_seconds", "When the command began.", started_us },
         { "downtime_seconds", "From the checkpoint request until the container was verified running on the target.", ts_report_downtime_us },
         { "time_seconds", "From the first preparation until the container was verified running on the target.", ts_report_migration_us },
-        { "total_seconds", "The whole command.", total_us },
+        { "total_seconds", "The whole command.", ts_report_total_us },
         { "precopy_frozen_seconds", "Frozen by rehearsals, while it still ran on the source.", rehearsed_us },
         { "predicted_downtime_seconds", "The downtime as forecast before the freeze.", predicted_us },
         { "probe_longest_gap_seconds", "The longest time a client outside had no answer.", gap_us },
@@ -88,20 +90,16 @@ static const struct {
 static int add_times(const struct ts_report reports[], size_t n, struct ts_str *out, struct ts_err *err)
 {
         for (size_t i = 0; i < TS_ARRAY_LEN(times); i++) {
-                bool told = false;
+                ts_auto_str said = TS_STR_INIT;
 
                 for (size_t k = 0; k < n; k++) {
                         uint64_t us = times[i].us(&reports[k]);
 
-                        if (!us)
-                                continue;
-                        if (!told && ts_str_addf(out, err, "# HELP " PREFIX "%s %s\n# TYPE " PREFIX "%s gauge\n", times[i].name, times[i].help,
-                                                 times[i].name) < 0)
-                                return -1;
-                        told = true;
-                        if (begin(out, times[i].name, &reports[k], err) < 0 || end(out, us, true, err) < 0)
+                        if (us && (begin(&said, times[i].name, &reports[k], err) < 0 || end(&said, us, true, err) < 0))
                                 return -1;
                 }
+                if (add_metric(out, times[i].name, times[i].help, &said, err) < 0)
+                        return -1;
         }
         return 0;
 }
@@ -202,13 +200,14 @@ static const struct {
 
 int ts_report_prometheus(const struct ts_report reports[], size_t n, struct ts_str *out, struct ts_err *err)
 {
-        for (size_t i = 0; n && i < TS_ARRAY_LEN(metrics); i++) {
-                if (ts_str_addf(out, err, "# HELP " PREFIX "%s %s\n# TYPE " PREFIX "%s gauge\n", metrics[i].name, metrics[i].help,
-                                metrics[i].name) < 0)
-                        return -1;
+        for (size_t i = 0; i < TS_ARRAY_LEN(metrics); i++) {
+                ts_auto_str said = TS_STR_INIT;
+
                 for (size_t k = 0; k < n; k++)
-                        if (metrics[i].add(&reports[k], out, err) < 0)
+                        if (metrics[i].add(&reports[k], &said, err) < 0)
                                 return -1;
+                if (add_metric(out, metrics[i].name, metrics[i].help, &said, err) < 0)
+                        return -1;
         }
         return add_times(reports, n, out, err);
 }

@@ -223,7 +223,7 @@ static int add_times(const struct page *p, const struct ts_report *r, struct ts_
             add_time(p, "verification", r->verify_us, p->downtime_us ? "of the downtime" : "", false, err) < 0 ||
             add_time(p, "migration time", ts_report_migration_us(r), "from the start of prepare until then", false, err) < 0)
                 return -1;
-        return add_time(p, "total", r->end_us > r->t0_us ? r->end_us - r->t0_us : 0, "", false, err);
+        return add_time(p, "total", ts_report_total_us(r), "", false, err);
 }
 
 /* What happened before the freeze, and what that saved. */

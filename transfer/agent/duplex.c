@@ -270,7 +270,8 @@ static int look_for_stop(bool cancellable, struct ts_err *err)
         return cancellable && ts_stop_signal ? ts_err_set(err, TS_ECANCELED, "stopped by signal %d", (int)ts_stop_signal) : 0;
 }
 
-ssize_t ts_duplex_read(struct ts_duplex *d, void *buf, size_t len, ts_deadline deadline, bool cancellable, struct ts_err *err)
+/* Waits until at least so many bytes of the len are there. Fewer: it ended. */
+static ssize_t read_least(struct ts_duplex *d, void *buf, size_t len, size_t least, ts_deadline deadline, bool cancellable, struct ts_err *err)
 {
         size_t got = 0;
 
@@ -280,7 +281,7 @@ ssize_t ts_duplex_read(struct ts_duplex *d, void *buf, size_t len, ts_deadline d
                 int there = look(d);
                 size_t n;
 
-                if (there == 0 && got == 0) {
+                if (there == 0 && got < least) {
                         if (ts_wait_fd(d->in->in.fd, POLLIN, "reading", deadline, cancellable, err) < 0)
                                 return -1;
                         continue;
@@ -295,18 +296,18 @@ ssize_t ts_duplex_read(struct ts_duplex *d, void *buf, size_t len, ts_deadline d
         return (ssize_t)got;
 }
 
+ssize_t ts_duplex_read(struct ts_duplex *d, void *buf, size_t len, ts_deadline deadline, bool cancellable, struct ts_err *err)
+{
+        return read_least(d, buf, len, 1, deadline, cancellable, err);
+}
+
 int ts_duplex_read_exact(struct ts_duplex *d, void *buf, size_t len, ts_deadline deadline, bool cancellable, struct ts_err *err)
 {
-        for (size_t got = 0; got < len;) {
-                ssize_t n = ts_duplex_read(d, (char *)buf + got, len - got, deadline, cancellable, err);
+        ssize_t n = read_least(d, buf, len, len, deadline, cancellable, err);
 
-                if (n < 0)
-                        return -1;
-                if (n == 0)
-                        return ts_err_set(err, TS_EPROTO, "ended early: %zu of %zu bytes", got, len);
-                got += (size_t)n;
-        }
-        return 0;
+        if (n < 0)
+                return -1;
+        return (size_t)n == len ? 0 : ts_err_set(err, TS_EPROTO, "ended early: %zd of %zu bytes", n, len);
 }
 
 int ts_duplex_peek(struct ts_duplex *d, void *buf, size_t len)
