@@ -70,6 +70,7 @@ void ts_report_clear(struct ts_report *r)
         ts_err_clear(&r->error);
         ts_list_clear(&r->warnings);
         ts_list_clear(&r->leftovers);
+        free(r->resources);
         ts_report_init(r);
 }
 

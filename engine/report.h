@@ -18,6 +18,17 @@ struct ts_report_phase { const char *name; uint64_t start_us, duration_us, bytes
 #define TS_REPORT_MAX_PHASES 32
 #define TS_REPORT_MAX_FREEZES 16
 
+/* What a host was doing at one moment. Rates and shares are of the time since the host's sample before. */
+struct ts_resource {
+        uint64_t t_us; /* relative to report.t0_us */
+        bool target;   /* whose host: the target's, otherwise the source's */
+        uint64_t mem_used_bytes;   /* MemTotal - MemAvailable */
+        double cpu_pct;            /* of all processors: 0 … 100 */
+        double load1;
+        uint64_t disk_write_bytes, net_sent_bytes, net_received_bytes; /* since the sample before */
+        const char *phase;         /* running then: static; "" between two */
+};
+#define TS_REPORT_MAX_RESOURCES 100000U
 struct ts_report_side { char *engine, *version, *runtime, *criu, *kernel, *host; };
 struct ts_report {
         char *id, *started_at; /* UTC */
@@ -38,6 +49,7 @@ struct ts_report {
         struct ts_criu_dump dump;
         struct ts_criu_restore restore;
         bool probed; struct ts_probe_stats probe;
+        struct ts_resource *resources; size_t n_resources; /* of --sample, in the order of their times; owned */
         struct ts_err error; const char *error_phase;
         bool source_not_running; /* rolled back, but the source does not run: it ended by itself, or somebody stopped or removed it */
         struct ts_list warnings, leftovers;
