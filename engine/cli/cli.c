@@ -13,6 +13,8 @@
 void ts_cli_clear(struct ts_cli *cli)
 {
         ts_list_clear(&cli->args.settings);
+        ts_list_clear(&cli->args.set);
+        ts_list_clear(&cli->args.environments);
         ts_list_clear(&cli->operands);
         ts_conf_free(TS_TAKE(cli->conf));
 }

@@ -19,6 +19,10 @@ struct ts_args {
         const char *container;   /* recover --container */
         const char *events;      /* --events: "" for stdout; NULL: none */
         const char *format;      /* report --format */
+        const char *output;      /* the file that a result is written to, or NULL */
+        const char *parameters, *runs, *hook; /* of bench, as typed; or NULL */
+        bool quick;
+        struct ts_list set, environments;
         struct ts_list settings; /* see ts_opt_apply_settings */
 };
 
@@ -63,11 +67,15 @@ int ts_cmd_status(struct ts_cli *cli);
 int ts_cmd_recover(struct ts_cli *cli);
 int ts_cmd_report(struct ts_cli *cli);
 int ts_cmd_config(struct ts_cli *cli);
+int ts_cmd_bench(struct ts_cli *cli);
 
 /* Prints the error and its hint on stderr. Gives 2 for TS_EUSAGE, else 1: for failures before anything was begun. */
 int ts_cli_fail(const struct ts_cli *cli, const struct ts_err *err);
 /* Flushes what was printed on stdout; status if that worked, else an error on stderr and 1 in place of 0. */
 int ts_cli_flush(int status);
+
+/* What the configuration in force says of SSH; borrowed from it. */
+void ts_run_ssh_opts(const struct ts_conf *c, struct ts_ssh_opts *ret);
 
 /* The frame around move, check and recover: options in, events out while it runs, results and reports after it. */
 struct ts_run {

@@ -10,6 +10,7 @@
 #define SETTING(n) { .name = n, .type = TS_OPT_SETTING, .offset = FIELD(settings) }
 #define PATH(n, l) { .name = n, .letter = l, .type = TS_OPT_PATH, .offset = FIELD(settings) }
 #define FLAG(n, l, field, h) { .name = n, .letter = l, .type = TS_OPT_FLAG, .offset = FIELD(field), .help = h }
+#define LIST(n, field, a, h) { .name = n, .type = TS_OPT_LIST, .arg = a, .offset = FIELD(field), .help = h }
 #define STRING(n, field, a, h) { .name = n, .type = TS_OPT_STRING, .arg = a, .offset = FIELD(field), .help = h }
 #define END { .name = NULL }
 /* clang-format on */
@@ -25,6 +26,9 @@ static const struct ts_opt way_opts[] = {
         SETTING("bandwidth"),
         SETTING("streams"),
         SETTING("compress"),
+        END,
+};
+static const struct ts_opt move_opts[] = {
         FLAG("cold", 0, cold, "stop, move and start it instead of moving its memory: for what cannot be restored live"),
         SETTING("keep-source"),
         FLAG("remove-agent", 0, remove_agent, "remove the agent's program from both hosts afterwards; otherwise it stays for the next move"),
@@ -77,6 +81,17 @@ static const struct ts_opt result_opts[] = {
           .help = "write what happens as JSON lines to a file, standard output (default) or an open descriptor" },
         END,
 };
+static const struct ts_opt bench_opts[] = {
+        LIST("set", set, "NAME=VALUE", "a parameter of the scenario; without a scenario they are listed"),
+        STRING("parameters", parameters, "FILE", "a file with a NAME=VALUE on each line; --set comes after it"),
+        STRING("runs", runs, "N", "of each kind that count; one more before them does not"),
+        FLAG("quick", 0, quick, "a few small runs: shows that it works, measures nothing"),
+        LIST("environment", environments, "NAME[=OPTIONS]", "do all of it in that environment, with such options of move; repeatable"),
+        STRING("environment-hook", hook, "PROGRAM", "makes environments: run with 'up NAME' before, 'down NAME' after"),
+        STRING("output", output, "FILE", "the result file [tranship-bench-SCENARIO.json]"),
+        JSON("print the result, and nothing else, on standard output as JSON"),
+        END,
+};
 static const struct ts_opt json_opts[] = { JSON("print JSON"), END };
 static const struct ts_opt common_opts[] = {
         SETTING("progress"),
@@ -91,7 +106,8 @@ static const struct ts_opt common_opts[] = {
 
 static const struct ts_opt_group move_groups[] = {
         { "Engines", engine_opts },
-        { "The move", way_opts },
+        { "How it travels", way_opts },
+        { "The move", move_opts },
         { "Data and findings", data_opts },
         { "Is it alive", watch_opts },
         { "Patience", patience_opts },
@@ -99,6 +115,19 @@ static const struct ts_opt_group move_groups[] = {
         { "Hosts", host_opts },
         { "Journal", journal_opts },
         { "Results", result_opts },
+        { "Common", common_opts },
+        { NULL, NULL },
+};
+static const struct ts_opt_group bench_groups[] = {
+        { "Engines: A and B", engine_opts },
+        { "The experiment", bench_opts },
+        { "How the moves travel", way_opts },
+        { "Data and findings", data_opts },
+        { "Is it alive", watch_opts },
+        { "Patience", patience_opts },
+        { "SSH", ssh_opts },
+        { "Hosts", host_opts },
+        { "Journal", journal_opts },
         { "Common", common_opts },
         { NULL, NULL },
 };
@@ -131,6 +160,7 @@ const struct ts_command ts_commands[] = {
         { "status", "[ID]", "what is under way, and which side owns the container", 1, NULL, false, status_groups, ts_cmd_status },
         { "recover", "[ID]", "finish or roll back a migration whose process died", 1, NULL, true, recover_groups, ts_cmd_recover },
         { "report", "[FILE...]", "print saved reports as text, CSV, JSON or metrics", 1000, NULL, false, report_groups, ts_cmd_report },
+        { "bench", "[SCENARIO]", "repeat moves, vary the load, compare with a baseline", 1, "one scenario at a time", true, bench_groups, ts_cmd_bench },
         { "config", "", "the settings in force and where each came from", 0, NULL, false, config_groups, ts_cmd_config },
         { NULL, NULL, NULL, 0, NULL, false, NULL, NULL },
 };

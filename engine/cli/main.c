@@ -181,7 +181,7 @@ static int dispatch(struct ts_cli *cli, int argc, char **argv)
         if (strcmp(word, "__complete") == 0)
                 return ts_complete(argc - 2, argv + 2);
         if (argc < 2)
-                ts_err_set(&err, TS_EUSAGE, "which command? move, check, status, recover, report or config");
+                ts_err_set(&err, TS_EUSAGE, "which command? move, check, status, recover, report, bench or config");
         else if (word[0] == '-')
                 ts_err_set(&err, TS_EUSAGE, "'%.60s' stands before the command; options follow it", word);
         if (ts_err_is_set(&err))

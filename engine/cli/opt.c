@@ -26,7 +26,7 @@ struct words {
 };
 
 static const char *const type_names[] = {
-        [TS_OPT_FLAG] = "flag",         [TS_OPT_COUNT] = "count",     [TS_OPT_STRING] = "string", [TS_OPT_CHOICE] = "choice",
+        [TS_OPT_FLAG] = "flag",         [TS_OPT_COUNT] = "count",     [TS_OPT_STRING] = "string", [TS_OPT_LIST] = "list",  [TS_OPT_CHOICE] = "choice",
         [TS_OPT_OPTIONAL] = "optional", [TS_OPT_SETTING] = "setting", [TS_OPT_PATH] = "path",
 };
 
@@ -75,6 +75,7 @@ bool ts_opt_takes_argument(const struct ts_opt *o)
         case TS_OPT_SETTING:
                 return !ts_opt_can_negate(o);
         case TS_OPT_STRING:
+        case TS_OPT_LIST:
         case TS_OPT_CHOICE:
         case TS_OPT_PATH:
                 return true;
@@ -227,6 +228,8 @@ static int store(const struct ts_opt *o, bool negated, const char *value, void *
                         return ts_err_set(err, TS_EUSAGE, "'--%s' needs %s, not nothing", o->name, ts_opt_arg(o));
                 *(const char **)field = value;
                 return 0;
+        case TS_OPT_LIST:
+                return ts_list_add(field, value, err);
         case TS_OPT_OPTIONAL:
                 *(const char **)field = ts_or(value, "");
                 return 0;

@@ -14,6 +14,7 @@ enum ts_opt_type {
         TS_OPT_FLAG,   /* bool: no argument */
         TS_OPT_COUNT,  /* unsigned: no argument, counts how often it was given */
         TS_OPT_STRING, /* const char *: the last one counts */
+        TS_OPT_LIST,   /* struct ts_list: every one of them, in their order */
         TS_OPT_CHOICE, /* const char *: one of choices */
         /* const char *, "" without an argument. A word of its own is taken only where it cannot be a name: "-", fd:N, or with a slash. */
         TS_OPT_OPTIONAL,

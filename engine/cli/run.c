@@ -35,6 +35,16 @@ static enum ts_transfer transfer(const char *how)
         return ts_streq0(how, "scp") ? TS_TRANSFER_SCP : ts_streq0(how, "tls") ? TS_TRANSFER_TLS : TS_TRANSFER_STREAM;
 }
 
+void ts_run_ssh_opts(const struct ts_conf *c, struct ts_ssh_opts *ret)
+{
+        *ret = (struct ts_ssh_opts){ .config_file = ts_conf_str(c, "ssh_config"),
+                                     .identity = ts_conf_str(c, "identity"),
+                                     .known_hosts = ts_conf_str(c, "known_hosts"),
+                                     .accept_new = ts_conf_bool(c, "accept_new"),
+                                     .connect_timeout_ms = timeout_ms(c, "connect_timeout"),
+                                     .peer_timeout_ms = timeout_ms(c, "peer_timeout") };
+}
+
 static void fill_opts(struct ts_run *r)
 {
         const struct ts_conf *c = r->cli->conf;
@@ -47,12 +57,6 @@ static void fill_opts(struct ts_run *r)
                 .strategy = ts_conf_str(c, "strategy"),
                 .shared_dir = shared_dir(ts_conf_str(c, "transfer")),
                 .transfer = transfer(ts_conf_str(c, "transfer")),
-                .ssh = { .config_file = ts_conf_str(c, "ssh_config"),
-                         .identity = ts_conf_str(c, "identity"),
-                         .known_hosts = ts_conf_str(c, "known_hosts"),
-                         .accept_new = ts_conf_bool(c, "accept_new"),
-                         .connect_timeout_ms = timeout_ms(c, "connect_timeout"),
-                         .peer_timeout_ms = timeout_ms(c, "peer_timeout") },
                 .cold = a->cold,
                 .keep_source = ts_conf_bool(c, "keep_source"),
                 .remove_agent = a->remove_agent,
@@ -81,6 +85,7 @@ static void fill_opts(struct ts_run *r)
                 .podman = ts_conf_str(c, "podman"),
                 .docker = ts_conf_str(c, "docker"),
         };
+        ts_run_ssh_opts(c, &r->o.ssh);
         if (r->o.transfer == TS_TRANSFER_TLS)
                 (void)ts_parse_ports(ts_conf_str(c, "tls_ports"), &r->o.tls_low, &r->o.tls_high); /* checked when it was read */
 }

@@ -1,0 +1,177 @@
+/* The two hosts of an experiment, and the engines' own command lines on them. Decides which program speaks to which engine; knows no scenario. */
+#include "bench/internal.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define CLI_TIMEOUT_MS 120000U
+#define REMOVE_TIMEOUT_MS 60000U
+
+int ts_list_words(struct ts_list *l, const char *words, struct ts_err *err)
+{
+        ts_auto_free char *copy = ts_strdup0(ts_or(words, ""));
+
+        if (!copy)
+                return ts_err_set(err, TS_ENOMEM, "out of memory");
+        for (char *save = NULL, *w = strtok_r(copy, " \t", &save); w; w = strtok_r(NULL, " \t", &save))
+                if (ts_list_add(l, w, err) < 0)
+                        return -1;
+        return 0;
+}
+
+/* ---- which engine ---- */
+
+static const struct {
+        enum ts_engine_kind kind;
+        const char *path;
+} well_known[] = {
+        { TS_PODMAN, "/run/podman/podman.sock" },
+        { TS_DOCKER, "/run/docker.sock" },
+};
+
+/* The move itself says what is wrong with a host of two engines and no choice: here the first one will do. */
+static int find_socket(struct ts_bench_end *e, struct ts_err *err)
+{
+        if (e->ep->socket) {
+                e->socket = ts_strdup0(e->ep->socket);
+                e->kind = strstr(e->ep->socket, "podman") ? TS_PODMAN : TS_DOCKER;
+                return e->socket ? 0 : ts_err_set(err, TS_ENOMEM, "out of memory");
+        }
+        for (size_t i = 0; i < TS_ARRAY_LEN(well_known); i++) {
+                const char *const argv[] = { "test", "-S", well_known[i].path, NULL };
+                ts_auto_run r = { 0 };
+
+                if (e->ep->prefer && e->ep->prefer != (int)well_known[i].kind)
+                        continue;
+                if (ts_host_run(e->host, argv, NULL, &r, err) < 0)
+                        return -1;
+                if (r.status == 0) {
+                        e->kind = well_known[i].kind;
+                        e->socket = ts_strdup0(well_known[i].path);
+                        return e->socket ? 0 : ts_err_set(err, TS_ENOMEM, "out of memory");
+                }
+        }
+        return ts_err_set(err, TS_ENOTFOUND, "no engine socket on '%s'", e->spec);
+}
+
+/* Podman's own command line works on the storage that its service has; Docker's needs the socket. */
+static int set_program(const struct ts_bench *b, struct ts_bench_end *e, struct ts_err *err)
+{
+        if (e->kind == TS_PODMAN)
+                return ts_list_add(&e->program, b->o->podman, err);
+        return ts_list_add(&e->program, b->o->docker, err) < 0 || ts_list_add(&e->program, "--host", err) < 0 ||
+                               ts_list_addf(&e->program, err, "unix://%s", e->socket) < 0
+                       ? -1
+                       : 0;
+}
+
+int ts_bench_end_open(struct ts_bench *b, struct ts_bench_end *e, const char *letter, const char *spec, struct ts_err *err)
+{
+        struct ts_ssh_opts ssh = b->o->ssh;
+
+        e->letter = letter;
+        e->spec = spec;
+        if (ts_endpoint_parse(spec, &e->ep, err) < 0)
+                return -1;
+        if (!ssh.identity)
+                ssh.identity = e->ep->identity;
+        if ((e->ep->remote ? ts_host_ssh(e->ep->user, e->ep->host, e->ep->port, &ssh, &e->host, err) : ts_host_local(&e->host, err)) < 0)
+                return ts_err_prefix(err, "host of '%s'", spec);
+        return find_socket(e, err) < 0 ? -1 : set_program(b, e, err);
+}
+
+void ts_bench_end_close(struct ts_bench_end *e)
+{
+        ts_list_clear(&e->program);
+        ts_host_free(TS_TAKE(e->host));
+        ts_endpoint_free(TS_TAKE(e->ep));
+        free(TS_TAKE(e->socket));
+}
+
+/* ---- command lines ---- */
+
+int ts_cli_argv(struct ts_bench_end *e, const struct ts_list *args, unsigned timeout_ms, char **ret_out, struct ts_err *err)
+{
+        struct ts_run_opts o = { .timeout_ms = timeout_ms };
+        ts_auto_list all = TS_LIST_INIT;
+
+        for (size_t i = 0; i < e->program.n; i++)
+                if (ts_list_add(&all, e->program.v[i], err) < 0)
+                        return -1;
+        for (size_t i = 0; i < args->n; i++)
+                if (ts_list_add(&all, args->v[i], err) < 0)
+                        return -1;
+        if (ts_host_check(e->host, (const char *const *)all.v, &o, ret_out, err) < 0)
+                return ts_err_prefix(err, "%s %s on %s", e->program.v[0], args->n ? args->v[0] : "", e->letter);
+        return 0;
+}
+
+int ts_cli(struct ts_bench_end *e, char **ret_out, struct ts_err *err, ...)
+{
+        ts_auto_list args = TS_LIST_INIT;
+        const char *word;
+        va_list ap;
+        int rc = 0;
+
+        va_start(ap, err);
+        while (rc == 0 && (word = va_arg(ap, const char *)))
+                rc = ts_list_add(&args, word, err);
+        va_end(ap);
+        return rc < 0 ? -1 : ts_cli_argv(e, &args, CLI_TIMEOUT_MS, ret_out, err);
+}
+
+int ts_cli_run(struct ts_bench *b, struct ts_bench_end *e, const char *name, const char *options, const char *image, const struct ts_list *args, struct ts_err *err)
+{
+        ts_auto_list l = TS_LIST_INIT;
+        const char *network = ts_param(b, "network"), *address = ts_param(b, "address");
+
+        if (ts_list_words(&l, "run --detach --label " TS_BENCH_LABEL "=yes --name", err) < 0 || ts_list_add(&l, name, err) < 0)
+                return -1;
+        if (*network && (ts_list_add(&l, "--network", err) < 0 || ts_list_add(&l, network, err) < 0))
+                return -1;
+        if (*address && (ts_list_add(&l, "--ip", err) < 0 || ts_list_add(&l, address, err) < 0))
+                return -1;
+        if (ts_list_words(&l, options, err) < 0 || ts_list_words(&l, ts_param(b, "run-options"), err) < 0 || ts_list_add(&l, image, err) < 0)
+                return -1;
+        for (size_t i = 0; args && i < args->n; i++)
+                if (ts_list_add(&l, args->v[i], err) < 0)
+                        return -1;
+        return ts_cli_argv(e, &l, CLI_TIMEOUT_MS, NULL, err);
+}
+
+/* ---- what is ours ---- */
+
+/* kind: "container" or "volume". */
+static int remove_kind(struct ts_bench_end *e, const char *kind, const char *list_words, const char *remove_words, struct ts_err *err)
+{
+        ts_auto_list list = TS_LIST_INIT, drop = TS_LIST_INIT;
+        ts_auto_free char *found = NULL;
+        size_t fixed;
+
+        if (ts_list_words(&list, kind, err) < 0 || ts_list_words(&list, list_words, err) < 0 ||
+            ts_cli_argv(e, &list, REMOVE_TIMEOUT_MS, &found, err) < 0)
+                return -1;
+        if (ts_list_words(&drop, kind, err) < 0 || ts_list_words(&drop, remove_words, err) < 0)
+                return -1;
+        fixed = drop.n;
+        for (char *save = NULL, *w = strtok_r(found, " \n", &save); w; w = strtok_r(NULL, " \n", &save))
+                if (ts_list_add(&drop, w, err) < 0)
+                        return -1;
+        return drop.n == fixed ? 0 : ts_cli_argv(e, &drop, REMOVE_TIMEOUT_MS, NULL, err);
+}
+
+int ts_remove_ours(struct ts_bench *b, struct ts_err *err)
+{
+        for (size_t i = 0; i < TS_ARRAY_LEN(b->ends); i++) {
+                struct ts_bench_end *e = &b->ends[i];
+
+                if (!e->host)
+                        continue;
+                if (remove_kind(e, "container", "ls --all --quiet --filter label=" TS_BENCH_LABEL "=yes",
+                                e->kind == TS_PODMAN ? "rm --force --time 0 --volumes" : "rm --force --volumes", err) < 0 ||
+                    remove_kind(e, "volume", "ls --quiet --filter label=" TS_BENCH_LABEL "=yes", "rm --force", err) < 0)
+                        return -1;
+        }
+        return 0;
+}

@@ -1,0 +1,23 @@
+/* Between the files of the runner alone. */
+#ifndef TRANSHIP_BENCH_INTERNAL_H
+#define TRANSHIP_BENCH_INTERNAL_H
+
+#include "bench/plan.h"
+
+int ts_params_set(struct ts_bench *b, struct ts_err *err); /* defaults, then what was said; TS_EUSAGE */
+struct ts_json *ts_params_json(const struct ts_bench *b);
+
+int ts_bench_end_open(struct ts_bench *b, struct ts_bench_end *e, const char *letter, const char *spec, struct ts_err *err);
+void ts_bench_end_close(struct ts_bench_end *e);
+
+/* Name, kernel, processor and memory of a host. */
+struct ts_json *ts_host_facts(struct ts_bench_end *e, struct ts_err *err);
+/* What only a report knows: engine, version, runtime, CRIU. */
+void ts_host_facts_of_report(struct ts_bench *b, const struct ts_json *report, const char *direction);
+/* How fast the SSH connections of the environment are: the slower side's rate, both sides' time for a command of nothing. */
+int ts_link_facts(struct ts_bench *b, struct ts_json *environment, struct ts_err *err);
+
+int ts_environment_up(struct ts_bench *b, const char *spec, struct ts_err *err);
+void ts_environment_down(struct ts_bench *b);
+
+#endif

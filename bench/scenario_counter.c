@@ -1,0 +1,41 @@
+/* counter-size: what a counter weighs when it has run for a while. By archive, as in the literature: its size is what is asked for. */
+#include "bench/plan.h"
+#include "bench/scenarios.h"
+
+#include "base/io.h"
+
+const struct ts_scenario_parameter ts_counter_size_parameters[] = {
+        { "seconds", "10,21,100", "2,4", "for which it counts before it is moved" },
+        { "options", "--strategy=archive", NULL, "of tranship move (Docker: empty, it has no archives)" },
+        TS_COUNTER_PARAMETERS,
+        { NULL, NULL, NULL, NULL },
+};
+
+static int move(struct ts_bench *b, const struct ts_way *w, struct ts_json *sample, struct ts_err *err)
+{
+        return ts_move_one(b, TS_COUNTER, w->option, sample, err);
+}
+
+static int ways(struct ts_bench *b, struct ts_err *err)
+{
+        return ts_add_way(b, &(struct ts_way){ .move = move, .option = ts_param(b, "options") }, err, "tranship");
+}
+
+static int begin(struct ts_bench *b, const struct ts_way *w, struct ts_err *err)
+{
+        uint64_t until = ts_now_us() + (uint64_t)(b->x * 1e6);
+
+        (void)w;
+        if (ts_counter_start(b, TS_FROM(b), TS_COUNTER, err) < 0)
+                return -1;
+        while (ts_now_us() < until && !ts_stop_signal)
+                ts_sleep_ms(10);
+        return ts_counter_last(TS_FROM(b), TS_COUNTER, &b->numbers[0], err);
+}
+
+static int check(struct ts_bench *b, struct ts_err *err)
+{
+        return ts_counter_goes_on(TS_FROM(b), TS_COUNTER, b->numbers[0], err);
+}
+
+const struct ts_plan ts_counter_size_plan = { .axis = "seconds", .label = "Counted for", .unit = "s", .fresh = true, .ways = ways, .begin = begin, .check = check, .end = ts_workload_end };

@@ -1,0 +1,222 @@
+/* load: a database with many writers; what its clients see while it moves. The load comes from a program of the distribution (sysbench), the pings from ping(8), both on the machine that runs this. */
+#include "bench/plan.h"
+#include "bench/scenarios.h"
+
+#include "base/io.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#define RESPONSES_MAX 20000
+#define PREPARE_TIMEOUT_MS 300000U
+
+const struct ts_scenario_parameter ts_load_parameters[] = {
+        { "threads", "150,450", "20", "writers" },
+        { "rows", "10000", "500", "of the table that is compared" },
+        { "before", "10", "4", "seconds of load before the move, and after it" },
+        { "prepare", "sysbench oltp_insert --db-driver=mysql --mysql-host={address} --mysql-user=root --mysql-db=bench --tables=4 --table-size=1000 prepare", NULL, "what makes the load's tables; split at blanks" },
+        { "load",
+          "sysbench oltp_insert --db-driver=mysql --mysql-host={address} --mysql-user=root --mysql-db=bench --tables=4 --table-size=1000 --threads={threads} --time=0 --events=0 "
+          "--report-interval=1 --percentile=95 --mysql-ignore-errors=all run",
+          NULL, "the load; its lines hold 'tps: N' and '(ms,95%): N' each second; split at blanks" },
+        { "ping", "ping -n -i 0.01 {address}", NULL, "prints a line for every answer; split at blanks; empty: none" },
+        TS_DATABASE_PARAMETERS,
+        { NULL, NULL, NULL, NULL },
+};
+
+/* What came from the load and the pings while a sample was taken. */
+struct seen {
+        pthread_mutex_t lock;
+        struct ts_response v[RESPONSES_MAX]; /* t_us: ts_now_us() */
+        size_t n;
+        uint64_t last_ping_us, longest_us, first_ping_us;
+};
+
+static double after(const char *line, const char *word)
+{
+        const char *p = strstr(line, word);
+
+        return p ? strtod(p + strlen(word), NULL) : (double)NAN;
+}
+
+static void load_line(void *ctx, uint64_t now_us, const char *line)
+{
+        struct seen *s = ctx;
+        double per_s = after(line, "tps:"), ms = after(line, "(ms,95%):");
+
+        if (!isfinite(per_s) || !isfinite(ms))
+                return;
+        (void)pthread_mutex_lock(&s->lock);
+        if (s->n < RESPONSES_MAX)
+                s->v[s->n++] = (struct ts_response){ .t_us = (int64_t)now_us, .ms = ms, .per_s = per_s };
+        (void)pthread_mutex_unlock(&s->lock);
+}
+
+static void ping_line(void *ctx, uint64_t now_us, const char *line)
+{
+        struct seen *s = ctx;
+
+        if (!strstr(line, "bytes from"))
+                return;
+        (void)pthread_mutex_lock(&s->lock);
+        if (s->last_ping_us && now_us - s->last_ping_us > s->longest_us)
+                s->longest_us = now_us - s->last_ping_us;
+        if (!s->first_ping_us)
+                s->first_ping_us = now_us;
+        s->last_ping_us = now_us;
+        (void)pthread_mutex_unlock(&s->lock);
+}
+
+/* Its words, with {address} and {threads} put in. */
+static int words_of(struct ts_bench *b, const char *parameter, struct ts_list *l, struct ts_err *err)
+{
+        ts_auto_list raw = TS_LIST_INIT;
+        static const char *const names[] = { "{address}", "{threads}" };
+
+        if (ts_list_words(&raw, ts_param(b, parameter), err) < 0)
+                return -1;
+        for (size_t i = 0; i < raw.n; i++) {
+                ts_auto_free char *word = ts_strdup0(raw.v[i]);
+
+                for (size_t k = 0; word && k < TS_ARRAY_LEN(names); k++) {
+                        char *at = strstr(word, names[k]), *done;
+
+                        if (!at)
+                                continue;
+                        *at = '\0';
+                        done = k == 0 ? ts_fmt("%s%s%s", word, ts_param(b, "address"), at + strlen(names[k])) : ts_fmt("%s%.0f%s", word, b->x, at + strlen(names[k]));
+                        free(word);
+                        word = done;
+                }
+                if (ts_list_add(l, word, err) < 0)
+                        return -1;
+        }
+        return 0;
+}
+
+static int pause_for(double seconds, struct ts_err *err)
+{
+        uint64_t until = ts_now_us() + (uint64_t)(seconds * 1e6);
+
+        while (ts_now_us() < until) {
+                if (ts_stop_signal)
+                        return ts_err_set(err, TS_ECANCELED, "stopped");
+                ts_sleep_ms(20);
+        }
+        return 0;
+}
+
+/* The moment of the report's begin, by our clock: it says it by the wall's. */
+static int64_t began_us(const struct ts_json *report)
+{
+        const char *s = ts_json_str(report, "started_at", "");
+        struct tm tm = { 0 };
+        struct timespec wall;
+        double fraction = 0;
+        const char *rest = strptime(s, "%Y-%m-%dT%H:%M:%S", &tm);
+
+        if (!rest)
+                return 0;
+        fraction = *rest == '.' ? strtod(rest, NULL) : 0;
+        (void)clock_gettime(CLOCK_REALTIME, &wall);
+        return (int64_t)ts_now_us() - ((int64_t)wall.tv_sec * 1000000 + wall.tv_nsec / 1000) + (int64_t)timegm(&tm) * 1000000 + (int64_t)(fraction * 1e6);
+}
+
+static void response_figures(const struct seen *s, int64_t t0_us, struct ts_json *sample)
+{
+        struct ts_json *all = ts_json_array();
+        double before_ms = 0, before_per_s = 0, worst = 0;
+        unsigned n = 0;
+
+        for (size_t i = 0; i < s->n; i++) {
+                int64_t t_us = s->v[i].t_us - t0_us;
+                struct ts_json *one = ts_json_array();
+
+                (void)ts_json_append(one, ts_json_new_int(t_us));
+                (void)ts_json_append(one, ts_json_new_real(s->v[i].ms));
+                (void)ts_json_append(one, ts_json_new_real(s->v[i].per_s));
+                (void)ts_json_append(all, one);
+                if (t_us < 0) {
+                        before_ms += s->v[i].ms;
+                        before_per_s += s->v[i].per_s;
+                        n++;
+                }
+                worst = s->v[i].ms > worst ? s->v[i].ms : worst;
+        }
+        (void)ts_json_set(sample, "responses", all);
+        if (n) {
+                ts_set_figure(sample, "response_ms", before_ms / n);
+                ts_set_figure(sample, "per_s", before_per_s / n);
+        }
+        ts_set_figure(sample, "worst_response_ms", worst);
+}
+
+static int under_load(struct ts_bench *b, struct seen *s, struct ts_json *sample, struct ts_err *err)
+{
+        struct ts_beside load = { .fd = -1 }, ping = { .fd = -1 };
+        ts_auto_list load_argv = TS_LIST_INIT, ping_argv = TS_LIST_INIT;
+        uint64_t seconds = 0;
+        int rc = words_of(b, "load", &load_argv, err) < 0 || words_of(b, "ping", &ping_argv, err) < 0 || ts_param_u64(b, "before", &seconds, err) < 0 ? -1 : 0;
+
+        if (rc == 0)
+                rc = ts_beside_start(&load, &load_argv, load_line, s, err);
+        if (rc == 0 && ping_argv.n)
+                rc = ts_beside_start(&ping, &ping_argv, ping_line, s, err);
+        if (rc == 0)
+                rc = pause_for((double)seconds, err) < 0 || ts_move_one(b, TS_DATABASE, NULL, sample, err) < 0 || pause_for((double)seconds, err) < 0 ? -1 : 0;
+        ts_beside_stop(&ping);
+        ts_beside_stop(&load);
+        return rc;
+}
+
+static int move(struct ts_bench *b, const struct ts_way *w, struct ts_json *sample, struct ts_err *err)
+{
+        struct seen *s = calloc(1, sizeof(*s));
+        int rc;
+
+        (void)w;
+        if (!s)
+                return ts_err_set(err, TS_ENOMEM, "out of memory");
+        (void)pthread_mutex_init(&s->lock, NULL);
+        rc = under_load(b, s, sample, err);
+        if (rc == 0 && s->n == 0)
+                rc = ts_err_set(err, TS_ECOMMAND, "the load said nothing; does '%.100s' work here?", ts_param(b, "load"));
+        if (rc == 0)
+                response_figures(s, began_us(ts_json_member(sample, "report")), sample);
+        if (rc == 0 && s->first_ping_us)
+                ts_set_figure(sample, "ping_gap_s", (double)s->longest_us / 1e6);
+        (void)pthread_mutex_destroy(&s->lock);
+        free(s);
+        return rc;
+}
+
+static int ways(struct ts_bench *b, struct ts_err *err)
+{
+        if (!*ts_param(b, "network") || !*ts_param(b, "address")) {
+                ts_err_set(err, TS_EUSAGE, "load needs an address that goes with the container");
+                return ts_err_hint(err, "--set network=NAME (macvlan, on both hosts) --set address=ADDRESS");
+        }
+        return ts_add_way(b, &(struct ts_way){ .move = move }, err, "tranship");
+}
+
+static int begin(struct ts_bench *b, const struct ts_way *w, struct ts_err *err)
+{
+        ts_auto(ts_host) struct ts_host *here = NULL;
+        ts_auto_list argv = TS_LIST_INIT;
+        struct ts_run_opts o = { .timeout_ms = PREPARE_TIMEOUT_MS };
+        uint64_t rows = 0;
+
+        (void)w;
+        if (ts_param_u64(b, "rows", &rows, err) < 0 || ts_database_start(b, rows, err) < 0 || words_of(b, "prepare", &argv, err) < 0)
+                return -1;
+        if (ts_database_sql(b, "SET GLOBAL max_connections = 2000", NULL, err) < 0)
+                return -1;
+        if (!argv.n)
+                return 0;
+        return ts_host_local(&here, err) < 0 || ts_host_check(here, (const char *const *)argv.v, &o, NULL, err) < 0 ? ts_err_prefix(err, "%s", argv.v[0]) : 0;
+}
+
+const struct ts_plan ts_load_plan = { .axis = "threads", .label = "Writers", .unit = "", .ways = ways, .begin = begin, .check = ts_database_check, .end = ts_workload_end };

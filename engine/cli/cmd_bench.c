@@ -1,0 +1,146 @@
+/* tranship bench. Decides how an experiment's own moves are called by what was said here; what an experiment is, bench/ knows. */
+#include "engine/cli/cli.h"
+
+#include "base/io.h"
+#include "base/log.h"
+#include "bench/bench.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PARAMETERS_MAX_BYTES ((size_t)64 << 10)
+#define RESULT_MAX_BYTES ((size_t)256 << 20)
+#define SELF "/proc/self/exe"
+
+/* What was said on this command line, said again to each move: "peer_timeout=5s" becomes "--peer-timeout=5s", "accept_new=no" "--no-accept-new". Files and environment speak to them themselves. */
+static int add_setting(const struct ts_cli *cli, const char *said, struct ts_list *l, struct ts_err *err)
+{
+        const char *equals = strchr(said, '=');
+        ts_auto_free char *name = strndup(said, (size_t)(equals - said));
+        const struct ts_opt *o;
+
+        for (char *p = name; p && *p; p++)
+                if (*p == '_')
+                        *p = '-';
+        o = name ? ts_opt_find(cli->command->groups, name) : NULL;
+        if (!o)
+                return ts_err_set(err, TS_ENOMEM, "out of memory");
+        if (!strcmp(name, "from") || !strcmp(name, "to"))
+                return 0;
+        if (ts_opt_can_negate(o))
+                return ts_list_addf(l, err, "--%s%s", strcmp(equals + 1, "no") ? "" : "no-", name);
+        return ts_list_addf(l, err, "--%s=%s", name, equals + 1);
+}
+
+static int move_options(const struct ts_cli *cli, struct ts_list *l, struct ts_err *err)
+{
+        if (cli->args.config && ts_list_addf(l, err, "--config=%s", cli->args.config) < 0)
+                return -1;
+        for (size_t i = 0; i < cli->args.settings.n; i++)
+                if (add_setting(cli, cli->args.settings.v[i], l, err) < 0)
+                        return -1;
+        return 0;
+}
+
+/* Those of the file, then those of the command line. */
+static int parameters(const struct ts_cli *cli, struct ts_list *l, struct ts_err *err)
+{
+        ts_auto_str text = TS_STR_INIT;
+
+        if (cli->args.parameters && ts_file_read(cli->args.parameters, PARAMETERS_MAX_BYTES, &text, err) < 0)
+                return -1;
+        for (char *save = NULL, *line = text.buf ? strtok_r(text.buf, "\n", &save) : NULL; line; line = strtok_r(NULL, "\n", &save)) {
+                line += strspn(line, " \t");
+                if (*line && *line != '#' && ts_list_add(l, line, err) < 0)
+                        return -1;
+        }
+        for (size_t i = 0; i < cli->args.set.n; i++)
+                if (ts_list_add(l, cli->args.set.v[i], err) < 0)
+                        return -1;
+        return 0;
+}
+
+static int fill_opts(const struct ts_cli *cli, struct ts_bench_opts *o, struct ts_err *err)
+{
+        const struct ts_conf *c = cli->conf;
+        unsigned long long runs = 0;
+
+        if (cli->args.runs && ts_parse_u64(cli->args.runs, 1, 10000, &runs, err) < 0)
+                return ts_err_prefix(err, "--runs");
+        *o = (struct ts_bench_opts){
+                .scenario = cli->operands.v[0],
+                .from = ts_conf_str(c, "from"),
+                .to = ts_conf_str(c, "to"),
+                .environments = &cli->args.environments,
+                .hook = cli->args.hook,
+                .runs = (unsigned)runs,
+                .quick = cli->args.quick,
+                .podman = ts_conf_str(c, "podman"),
+                .docker = ts_conf_str(c, "docker"),
+        };
+        ts_run_ssh_opts(c, &o->ssh);
+        if (!o->from || !o->to) {
+                ts_err_set(err, TS_EUSAGE, "between which engines? --from ENGINE and --to ENGINE");
+                return ts_err_hint(err, "tranship bench %s --from ssh://root@alpha --to ssh://root@beta", o->scenario);
+        }
+        return 0;
+}
+
+static int print_scenarios(const struct ts_cli *cli)
+{
+        ts_auto_str text = TS_STR_INIT;
+        ts_auto_err err = TS_ERR_INIT;
+
+        if (ts_scenarios_text(&text, &err) < 0)
+                return ts_cli_fail(cli, &err);
+        (void)fputs(ts_str_cstr(&text), stdout);
+        return ts_cli_flush(0);
+}
+
+static int print_result(const struct ts_cli *cli, const char *path)
+{
+        ts_auto_str text = TS_STR_INIT;
+        ts_auto_err err = TS_ERR_INIT;
+
+        if (ts_file_read(path, RESULT_MAX_BYTES, &text, &err) < 0)
+                return ts_cli_fail(cli, &err);
+        (void)fputs(ts_str_cstr(&text), stdout);
+        return ts_cli_flush(0);
+}
+
+static int self_path(char *buf, size_t size, struct ts_err *err)
+{
+        ssize_t n = readlink(SELF, buf, size - 1);
+
+        if (n < 0)
+                return ts_err_errno(err, errno, "cannot find out where this program is");
+        buf[n] = '\0';
+        return 0;
+}
+
+int ts_cmd_bench(struct ts_cli *cli)
+{
+        ts_auto_free char *output = NULL;
+        ts_auto_list words = TS_LIST_INIT, set = TS_LIST_INIT;
+        ts_auto_err err = TS_ERR_INIT;
+        struct ts_bench_opts o;
+        char self[4096];
+
+        if (!cli->operands.n)
+                return print_scenarios(cli);
+        output = cli->args.output ? ts_strdup0(cli->args.output) : ts_fmt("tranship-bench-%s.json", cli->operands.v[0]);
+        if (!output || fill_opts(cli, &o, &err) < 0 || parameters(cli, &set, &err) < 0 || move_options(cli, &words, &err) < 0 || self_path(self, sizeof(self), &err) < 0)
+                return ts_cli_fail(cli, &err);
+        o.set = &set;
+        o.move_options = &words;
+        o.output = output;
+        o.self = self;
+        if (ts_bench(&o, &err) < 0)
+                return ts_cli_fail(cli, &err);
+        if (cli->args.json)
+                return print_result(cli, output);
+        ts_log(TS_LOG_NOTICE, "every sample is in '%s'", output);
+        return ts_cli_flush(0);
+}
