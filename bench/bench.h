@@ -38,6 +38,7 @@ struct ts_bench_opts {
 };
 /* Runs it, says what it does on stderr, writes the result file anew after every sample. 0, or -1: TS_EUSAGE; a move or a check that failed (what was measured before it is in the file); TS_ECANCELED. */
 int ts_bench(const struct ts_bench_opts *o, struct ts_err *err);
+const struct ts_scenario *ts_scenario_find(const char *name, struct ts_err *err); /* NULL: TS_EUSAGE */
 /* The scenarios and their parameters, for people. */
 int ts_scenarios_text(struct ts_str *out, struct ts_err *err);
 

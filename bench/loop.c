@@ -210,22 +210,6 @@ static int all_environments(struct ts_bench *b, struct ts_err *err)
 
 /* ---- the whole ---- */
 
-static const struct ts_scenario *find_scenario(const char *name, struct ts_err *err)
-{
-        const char *names[32] = { NULL };
-        size_t n = 0;
-
-        for (const struct ts_scenario *s = ts_scenarios; s->name; s++) {
-                if (!strcmp(s->name, name))
-                        return s;
-                if (n + 1 < TS_ARRAY_LEN(names))
-                        names[n++] = s->name;
-        }
-        ts_err_set(err, TS_EUSAGE, "no scenario '%.60s'", name);
-        ts_err_hint(err, "tranship bench lists them");
-        return NULL;
-}
-
 static int set_up(struct ts_bench *b, struct ts_err *err)
 {
         uint64_t runs = 0;
@@ -259,7 +243,7 @@ static void tear_down(struct ts_bench *b)
 
 int ts_bench(const struct ts_bench_opts *o, struct ts_err *err)
 {
-        struct ts_bench b = { .o = o, .scenario = find_scenario(o->scenario, err), .t0_us = ts_now_us() };
+        struct ts_bench b = { .o = o, .scenario = ts_scenario_find(o->scenario, err), .t0_us = ts_now_us() };
         int rc = b.scenario ? set_up(&b, err) : -1;
 
         if (rc == 0)

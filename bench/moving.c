@@ -13,6 +13,7 @@
 #define REPORT_MAX_BYTES ((size_t)64 << 20)
 #define ERRORS_MAX_BYTES ((size_t)64 << 10)
 #define LOOK_EVERY_MS 5U
+#define SAID_MAX 1000
 
 static int add_words(struct ts_list *to, const struct ts_list *from, struct ts_err *err)
 {
@@ -80,15 +81,18 @@ static int wait_for(int pid)
         return ts_wait_status(raw);
 }
 
-/* Its first line, without the program's name. */
-static void first_line(const char *path, struct ts_str *text)
+/* All that it said, in one line. */
+static char *what_it_said(const char *path)
 {
-        char *end;
+        ts_auto_str text = TS_STR_INIT, line = TS_STR_INIT;
 
-        (void)ts_file_read(path, ERRORS_MAX_BYTES, text, NULL);
-        end = text->buf ? strchr(text->buf, '\n') : NULL;
-        if (end)
-                *end = '\0';
+        (void)ts_file_read(path, ERRORS_MAX_BYTES, &text, NULL);
+        for (char *save = NULL, *s = text.buf ? strtok_r(text.buf, "\n", &save) : NULL; s; s = strtok_r(NULL, "\n", &save)) {
+                s += strspn(s, " \t");
+                if (*s)
+                        (void)ts_str_addf(&line, NULL, "%s%s", line.len ? "; " : "", s);
+        }
+        return ts_printable(ts_str_cstr(&line), line.len, SAID_MAX);
 }
 
 static int read_report(const struct ts_moving *m, struct ts_json **ret, struct ts_err *err)
@@ -106,10 +110,9 @@ int ts_moving_end(struct ts_moving *m, struct ts_json *sample, struct ts_err *er
         if (ts_stop_signal)
                 rc = ts_err_set(err, TS_ECANCELED, "stopped");
         else if (status != 0) {
-                ts_auto_str text = TS_STR_INIT;
+                ts_auto_free char *said = what_it_said(m->errors);
 
-                first_line(m->errors, &text);
-                rc = ts_err_set(err, TS_ECOMMAND, "a move ended with exit status %d: %.400s", status, ts_str_cstr(&text));
+                rc = ts_err_set(err, TS_ECOMMAND, "a move ended with exit status %d: %s", status, ts_or(said, ""));
         } else {
                 rc = read_report(m, &report, err);
         }

@@ -67,6 +67,8 @@ static int fill_opts(const struct ts_cli *cli, struct ts_bench_opts *o, struct t
         const struct ts_conf *c = cli->conf;
         unsigned long long runs = 0;
 
+        if (!ts_scenario_find(cli->operands.v[0], err))
+                return -1;
         if (cli->args.runs && ts_parse_u64(cli->args.runs, 1, 10000, &runs, err) < 0)
                 return ts_err_prefix(err, "--runs");
         *o = (struct ts_bench_opts){
