@@ -279,8 +279,8 @@ static void unknown_commands(void)
         CU_ASSERT_PTR_NULL(ts_command_find("mvoe", &err));
         UNIT_STR(ts_err_message(&err), "unknown command 'mvoe'; did you mean 'move'?");
         ts_err_clear(&err);
-        CU_ASSERT_PTR_NULL(ts_command_find("bench", &err));
-        UNIT_STR(ts_err_message(&err), "unknown command 'bench'");
+        CU_ASSERT_PTR_NULL(ts_command_find("juggle", &err));
+        UNIT_STR(ts_err_message(&err), "unknown command 'juggle'");
 }
 
 static void nearest(void)
