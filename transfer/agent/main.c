@@ -2,6 +2,7 @@
 #include "base/mem.h"
 #include "transfer/agent/join.h"
 #include "transfer/agent/link.h"
+#include "transfer/agent/sample.h"
 #include "transfer/agent/serve.h"
 
 #include <signal.h>
@@ -71,6 +72,8 @@ int main(int argc, char **argv)
         }
         if (argc == 3 && !strcmp(argv[1], "join"))
                 return ts_join_main(argv[2]);
+        if (argc == 3 && !strcmp(argv[1], "sample"))
+                return ts_sample_main(argv[2]);
         if (argc != 1) {
                 (void)fputs("tranship-agent: started by tranship, not by hand\n", stderr);
                 return 2;
