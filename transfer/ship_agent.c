@@ -52,7 +52,7 @@ int ts_agent_uninstall(struct ts_host *h, struct ts_err *err)
         return ts_host_check(h, argv, NULL, NULL, err);
 }
 
-static int start_remote(struct ts_host *h, unsigned streams, struct ts_agent *a, struct ts_err *err)
+int ts_agent_install(struct ts_host *h, char **ret_path, struct ts_err *err)
 {
         struct ts_agent_blob blob = ts_agent_blob();
         ts_auto_free char *path = ts_fmt(AGENT_DIR "/%s", blob.sha256);
@@ -60,9 +60,17 @@ static int start_remote(struct ts_host *h, unsigned streams, struct ts_agent *a,
 
         if (!path)
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
-        return is_right(h, path, blob.sha256, &right, err) < 0 || (!right && install(h, path, &blob, err) < 0)
-                       ? -1
-                       : ts_channels_new(h, path, streams, &a->channels, &a->io, err);
+        if (is_right(h, path, blob.sha256, &right, err) < 0 || (!right && install(h, path, &blob, err) < 0))
+                return -1;
+        *ret_path = TS_TAKE(path);
+        return 0;
+}
+
+static int start_remote(struct ts_host *h, unsigned streams, struct ts_agent *a, struct ts_err *err)
+{
+        ts_auto_free char *path = NULL;
+
+        return ts_agent_install(h, &path, err) < 0 ? -1 : ts_channels_new(h, path, streams, &a->channels, &a->io, err);
 }
 
 /* ---- here ---- */

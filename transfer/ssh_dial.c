@@ -33,8 +33,15 @@ static void lookup_free(struct lookup *l)
         free(l);
 }
 
-/* The resolver knows no deadline, so it runs beside us. One that cannot be cancelled keeps its memory: better lost than written to after it is freed. */
-static int lookup_wait(struct lookup *l, ts_deadline deadline)
+static bool is_stopped(const struct ts_ssh *s)
+{
+        struct pollfd p = { .fd = s->stop_fd, .events = POLLIN };
+
+        return poll(&p, 1, 0) > 0;
+}
+
+/* The resolver knows neither a deadline nor a stop, so it runs beside us. One that cannot be cancelled keeps its memory: better lost than written to after it is freed. */
+static int lookup_wait(const struct ts_ssh *s, struct lookup *l, ts_deadline deadline)
 {
         const struct gaicb *list[1] = { &l->cb };
         struct gaicb *start[1] = { &l->cb };
@@ -43,10 +50,10 @@ static int lookup_wait(struct lookup *l, ts_deadline deadline)
         if (rc != 0)
                 return rc;
         while ((rc = gai_error(&l->cb)) == EAI_INPROGRESS) {
-                int ms = ts_deadline_poll_ms(deadline, 1000);
+                int ms = ts_deadline_poll_ms(deadline, 100);
                 struct timespec ts = { ms / 1000, (long)(ms % 1000) * 1000000 };
 
-                if (ts_deadline_passed(deadline))
+                if (ts_deadline_passed(deadline) || is_stopped(s))
                         return gai_cancel(&l->cb) == EAI_CANCELED ? EAI_CANCELED : EAI_INPROGRESS;
                 (void)gai_suspend(list, 1, &ts);
         }
@@ -76,7 +83,7 @@ static int resolve(struct ts_ssh *s, ts_deadline deadline, struct lookup **ret, 
         l->cb.ar_service = l->port;
         l->cb.ar_request = &l->hints;
         l->cb.ar_result = NULL;
-        rc = lookup_wait(l, deadline);
+        rc = lookup_wait(s, l, deadline);
         if (rc == 0) {
                 *ret = l;
                 return 0;
