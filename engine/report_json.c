@@ -12,6 +12,7 @@
 #define LIST_MAX 1000
 #define NAMES_MAX 128
 #define FIGURE_MAX ((int64_t)1 << 52)     /* what JavaScript and awk still add exactly */
+#define LOAD_MAX 1e9
 #define READ_EPOCH ((uint64_t)FIGURE_MAX) /* t0_us of a report that was read: room on both sides for what is relative to it */
 
 /* ---- the tables ---- */
@@ -194,6 +195,31 @@ static struct ts_json *freezes_json(const struct ts_report *r)
         return bad ? NULL : TS_TAKE(all);
 }
 
+static const char *const sides[] = { "source", "target" };
+
+static struct ts_json *resource_json(const struct ts_resource *s)
+{
+        ts_auto(ts_json) struct ts_json *o = ts_json_object();
+        int bad = ts_json_set_int(o, "t_us", figure(s->t_us)) | ts_json_set_str(o, "side", sides[s->target]);
+
+        bad |= ts_json_set_str(o, "phase", ts_or(s->phase, "")) | ts_json_set_int(o, "mem_used_bytes", figure(s->mem_used_bytes));
+        bad |= ts_json_set(o, "cpu_pct", ts_json_new_real(s->cpu_pct)) | ts_json_set(o, "load1", ts_json_new_real(s->load1));
+        bad |= ts_json_set_int(o, "disk_write_bytes", figure(s->disk_write_bytes));
+        bad |= ts_json_set_int(o, "net_sent_bytes", figure(s->net_sent_bytes));
+        bad |= ts_json_set_int(o, "net_received_bytes", figure(s->net_received_bytes));
+        return bad ? NULL : TS_TAKE(o);
+}
+
+static int put_resources(struct ts_json *j, const struct ts_report *r)
+{
+        ts_auto(ts_json) struct ts_json *all = r->n_resources ? ts_json_array() : NULL;
+
+        for (size_t i = 0; i < r->n_resources; i++)
+                if (ts_json_append(all, resource_json(&r->resources[i])) < 0)
+                        return -1;
+        return all ? ts_json_set(j, "resources", TS_TAKE(all)) : r->n_resources ? -1 : 0;
+}
+
 struct ts_json *ts_report_json(const struct ts_report *r)
 {
         ts_auto(ts_json) struct ts_json *j = ts_json_object();
@@ -208,7 +234,7 @@ struct ts_json *ts_report_json(const struct ts_report *r)
         bad |= ts_json_set_int(j, "total_us", figure(ts_report_total_us(r)));
         bad |= put_figures(j, r, figures, TS_ARRAY_LEN(figures)) | put_criu(j, r) | put_probe(j, r) | put_error(j, r);
         bad |= ts_json_set(j, "precopy_frozen_us", freezes_json(r));
-        bad |= ts_json_set(j, "rollback", phases_json(r->rollback, r->n_rollback));
+        bad |= ts_json_set(j, "rollback", phases_json(r->rollback, r->n_rollback)) | put_resources(j, r);
         bad |= ts_json_set(j, "warnings", list_json(&r->warnings)) | ts_json_set(j, "leftovers", list_json(&r->leftovers));
         return bad ? NULL : TS_TAKE(j);
 }
@@ -410,6 +436,54 @@ static int get_probe(const struct ts_json *j, struct ts_report *r, struct ts_err
         return get_figures(probe, r, probe_figures, TS_ARRAY_LEN(probe_figures), err);
 }
 
+static int get_real(const struct ts_json *j, const char *key, double max, double *ret, struct ts_err *err)
+{
+        const struct ts_json *v = ts_json_member(j, key);
+        double d = v ? ts_json_real(v, "", -1) : 0;
+
+        if (!(d >= 0 && d <= max)) /* which a number that is none is not either */
+                return malformed("resources", key, err);
+        *ret = d;
+        return 0;
+}
+
+static int get_resource(const struct ts_json *o, struct ts_resource *s, struct ts_err *err)
+{
+        const char *side = ts_json_str(o, "side", ""), *phase = ts_json_str(o, "phase", "");
+
+        if (!ts_json_is_object(o))
+                return malformed(NULL, "resources", err);
+        s->target = strcmp(side, sides[1]) == 0;
+        if (!s->target && strcmp(side, sides[0]) != 0)
+                return malformed("resources", "side", err);
+        s->phase = *phase ? intern(phase) : "";
+        if (!s->phase)
+                return malformed("resources", "phase", err);
+        if (get_real(o, "cpu_pct", 100, &s->cpu_pct, err) < 0 || get_real(o, "load1", LOAD_MAX, &s->load1, err) < 0 ||
+            get_figure(o, NULL, "t_us", &s->t_us, err) < 0 || get_figure(o, NULL, "mem_used_bytes", &s->mem_used_bytes, err) < 0 ||
+            get_figure(o, NULL, "disk_write_bytes", &s->disk_write_bytes, err) < 0)
+                return -1;
+        return get_figure(o, NULL, "net_sent_bytes", &s->net_sent_bytes, err) < 0 ? -1 : get_figure(o, NULL, "net_received_bytes", &s->net_received_bytes, err);
+}
+
+static int get_resources(const struct ts_json *j, struct ts_report *r, struct ts_err *err)
+{
+        const struct ts_json *all = ts_json_member(j, "resources");
+        size_t n = ts_json_len(all);
+
+        if (all && (!ts_json_is_array(all) || n > TS_REPORT_MAX_RESOURCES))
+                return malformed(NULL, "resources", err);
+        if (n == 0)
+                return 0;
+        r->resources = calloc(n, sizeof(*r->resources));
+        if (!r->resources)
+                return ts_err_set(err, TS_ENOMEM, "out of memory");
+        for (r->n_resources = 0; r->n_resources < n; r->n_resources++)
+                if (get_resource(ts_json_at(all, r->n_resources), &r->resources[r->n_resources], err) < 0)
+                        return -1;
+        return 0;
+}
+
 static int get_error(const struct ts_json *j, struct ts_report *r, struct ts_err *err)
 {
         ts_auto_free char *code = NULL, *phase = NULL, *message = NULL, *hint = NULL;
@@ -455,7 +529,7 @@ static int read_all(const struct ts_json *j, struct ts_report *r, struct ts_err 
             get_figures(j, r, figures, TS_ARRAY_LEN(figures), err) < 0 || get_phases(j, "phases", r->phases, &r->n_phases, err) < 0 ||
             get_phases(j, "rollback", r->rollback, &r->n_rollback, err) < 0)
                 return -1;
-        if (get_freezes(j, r, err) < 0 || get_criu(j, r, err) < 0 || get_probe(j, r, err) < 0 || get_error(j, r, err) < 0)
+        if (get_freezes(j, r, err) < 0 || get_criu(j, r, err) < 0 || get_probe(j, r, err) < 0 || get_resources(j, r, err) < 0 || get_error(j, r, err) < 0)
                 return -1;
         return get_list(j, "warnings", &r->warnings, err) < 0 || get_list(j, "leftovers", &r->leftovers, err) < 0 ? -1 : 0;
 }

@@ -288,6 +288,32 @@ static int add_bytes(const struct page *p, const struct ts_report *r, struct ts_
         return text.len ? add_line(p, "bytes", ts_str_cstr(&text), err) : 0;
 }
 
+/* What the hosts were doing meanwhile: everything on them, not the move alone. */
+static int add_host(const struct page *p, const struct ts_report *r, bool target, struct ts_err *err)
+{
+        uint64_t memory = 0, written = 0, n = 0;
+        double cpu = 0;
+        char a[16], b[16], c[32];
+        ts_auto_free char *text = NULL;
+
+        for (size_t i = 0; i < r->n_resources; i++) {
+                const struct ts_resource *s = &r->resources[i];
+
+                if (s->target != target)
+                        continue;
+                n++;
+                memory = s->mem_used_bytes > memory ? s->mem_used_bytes : memory;
+                cpu += s->cpu_pct;
+                written += s->disk_write_bytes;
+        }
+        if (n == 0)
+                return 0;
+        ts_human_bytes(memory, a);
+        ts_human_bytes(written, b);
+        text = ts_fmt("%s of memory in use at most, CPU %.0f %% busy on average, %s written to disks (%s samples)", a, cpu / (double)n, b, count_text(n, c));
+        return text ? add_line(p, target ? "target host" : "source host", text, err) : ts_err_set(err, TS_ENOMEM, "out of memory");
+}
+
 static int add_list(const struct page *p, const char *title, const struct ts_list *l, struct ts_err *err)
 {
         if (l->n > 0 && ts_str_addf(p->out, err, "\n  %s%s%s\n", on(p, YELLOW), title, on(p, OFF)) < 0)
@@ -402,7 +428,9 @@ int ts_report_text(const struct ts_report *r, bool colour, unsigned columns, str
         if (add_heading(&p, r, err) < 0 || add_table(&p, "phase", r->phases, r->n_phases, err) < 0 ||
             add_table(&p, "rollback", r->rollback, r->n_rollback, err) < 0)
                 return -1;
-        if (add_times(&p, r, err) < 0 || add_precopy(&p, r, err) < 0 || add_criu(&p, r, err) < 0 || add_bytes(&p, r, err) < 0 || add_error(&p, r, err) < 0)
+        if (add_times(&p, r, err) < 0 || add_precopy(&p, r, err) < 0 || add_criu(&p, r, err) < 0 || add_bytes(&p, r, err) < 0)
+                return -1;
+        if (add_host(&p, r, false, err) < 0 || add_host(&p, r, true, err) < 0 || add_error(&p, r, err) < 0)
                 return -1;
         return add_list(&p, "warnings", &r->warnings, err) < 0 || add_list(&p, "left to clean up", &r->leftovers, err) < 0 ? -1 : 0;
 }

@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define REPORT_MAX_BYTES ((size_t)16 << 20)
+#define REPORT_MAX_BYTES ((size_t)48 << 20) /* more than one has with all the samples that it may hold */
 #define EXIT_BAD_FILE 2
 #define SUFFIX ".json"
 #define LAST_MAX 50 /* moves that metrics tell of where no files are named */

@@ -9,6 +9,21 @@
 
 #define T0 UINT64_C(5000000000)
 
+static void add_samples(struct ts_report *r)
+{
+        static const struct ts_resource samples[] = {
+                { 1400000, false, 1900000000, 12.5, 0.25, 4096, 1000, 2000, "checkpoint" },
+                { 1410000, true, 900000000, 0, 1.75, 0, 2000, 1000, "checkpoint" },
+                { 1600000, false, 2100000000, 100, 0.25, 125300000, 0, 0, "transfer" },
+                { 1610000, true, 800000000, 50.5, 1.75, 0, 0, 0, "" },
+        };
+
+        r->resources = malloc(sizeof(samples));
+        CU_ASSERT_PTR_NOT_NULL_FATAL(r->resources);
+        memcpy(r->resources, samples, sizeof(samples));
+        r->n_resources = TS_ARRAY_LEN(samples);
+}
+
 static struct ts_report sample(void)
 {
         static const struct ts_report_phase phases[] = {
@@ -62,6 +77,7 @@ static struct ts_report sample(void)
         r.restore = (struct ts_criu_restore){ .valid = true, .forking_us = 2200, .restore_us = 150200, .pages_restored = 23000 };
         r.probed = true;
         r.probe = (struct ts_probe_stats){ "tcp", 320, 312, 8, 934000, T0 + 1310000 };
+        add_samples(&r);
         CU_ASSERT_EQUAL(ts_list_add(&r.warnings,
                                     "the restart policy could not be set: this Podman has no update call, so it stays 'no' until the "
                                     "container is made again",
@@ -96,7 +112,7 @@ static struct ts_json *json_of(const struct ts_report *r)
 
 /* ---- JSON ---- */
 
-enum kind { TEXT, FIGURE, FLAG, OBJECT, ARRAY, FIGURES };
+enum kind { TEXT, FIGURE, REAL, FLAG, OBJECT, ARRAY, FIGURES };
 static const struct member {
         const char *path;
         enum kind kind;
@@ -150,6 +166,7 @@ static const struct member {
         { "precopy_frozen_us", FIGURES },
         { "verify_us", FIGURE },
         { "rollback", ARRAY },
+        { "resources", ARRAY },
 }, failure[] = {
         { "source_not_running", FLAG },
         { "error.code", TEXT },
@@ -162,6 +179,16 @@ static const struct member {
         { "duration_us", FIGURE },
         { "frozen", FLAG },
         { "bytes", FIGURE },
+}, resource[] = {
+        { "t_us", FIGURE },
+        { "side", TEXT },
+        { "phase", TEXT },
+        { "mem_used_bytes", FIGURE },
+        { "cpu_pct", REAL },
+        { "load1", REAL },
+        { "disk_write_bytes", FIGURE },
+        { "net_sent_bytes", FIGURE },
+        { "net_received_bytes", FIGURE },
 };
 
 static bool is_kind(const struct ts_json *j, enum kind kind)
@@ -171,6 +198,8 @@ static bool is_kind(const struct ts_json *j, enum kind kind)
                 return ts_json_is_string(j);
         case FIGURE:
                 return ts_json_int(j, "", -1) >= 0;
+        case REAL:
+                return ts_json_real(j, "", -1) >= 0;
         case FLAG:
                 return ts_json_bool(j, "", false) == ts_json_bool(j, "", true);
         case OBJECT:
@@ -202,6 +231,9 @@ static void json_is_as_designed(void)
         check_members(b, failure, TS_ARRAY_LEN(failure));
         for (size_t i = 0; i < ts_json_len(ts_json_get(g, "phases")); i++)
                 check_members(ts_json_at(ts_json_get(g, "phases"), i), phase, TS_ARRAY_LEN(phase));
+        CU_ASSERT_EQUAL(ts_json_len(ts_json_get(g, "resources")), 4);
+        for (size_t i = 0; i < ts_json_len(ts_json_get(g, "resources")); i++)
+                check_members(ts_json_at(ts_json_get(g, "resources"), i), resource, TS_ARRAY_LEN(resource));
         UNIT_STR(ts_json_str(g, "schema", ""), "tranship.report/1");
         UNIT_STR(ts_json_str(g, "outcome", ""), "moved-with-leftovers");
         CU_ASSERT_EQUAL(ts_json_int(g, "downtime_us", 0), 883700);
@@ -218,6 +250,7 @@ static void json_is_as_designed(void)
         UNIT_STR(ts_json_str(e, "outcome", ""), "unknown");
         CU_ASSERT_PTR_NULL(ts_json_get(e, "probe"));
         CU_ASSERT_PTR_NULL(ts_json_get(e, "criu"));
+        CU_ASSERT_PTR_NULL(ts_json_get(e, "resources"));
         CU_ASSERT_PTR_NULL(ts_json_get(e, "id"));
         CU_ASSERT_PTR_NOT_NULL(ts_json_get(e, "phases"));
         ts_report_clear(&good);
@@ -322,6 +355,17 @@ static void more_hostile_files(void)
                 { "phases", "[{\"name\":\"x\",\"start_us\":-1}]" },
                 { "phases", "[{\"name\":\"x\",\"frozen\":2}]" },
                 { "warnings", "[\"fine\",null]" },
+                { "resources", "[{\"side\":\"middle\"}]" },
+                { "resources", "[{\"side\":\"source\",\"phase\":\"a b\"}]" },
+                { "resources", "[{\"side\":\"source\",\"t_us\":-1}]" },
+                { "resources", "[{\"side\":\"source\",\"t_us\":4503599627370497}]" },
+                { "resources", "[{\"side\":\"source\",\"t_us\":1.5}]" },
+                { "resources", "[{\"side\":\"source\",\"cpu_pct\":100.5}]" },
+                { "resources", "[{\"side\":\"source\",\"cpu_pct\":-0.5}]" },
+                { "resources", "[{\"side\":\"source\",\"cpu_pct\":\"NaN\"}]" },
+                { "resources", "[{\"side\":\"source\",\"load1\":1e300}]" },
+                { "resources", "[{\"side\":\"source\",\"load1\":true}]" },
+                { "resources", "[{\"side\":\"source\",\"mem_used_bytes\":\"1\"}]" },
         };
         struct ts_report r = sample_failed(), out;
         ts_auto(ts_json) struct ts_json *good = json_of(&r), *many = ts_json_copy(good), *long_text = ts_json_copy(good), *escape = NULL,
@@ -351,6 +395,26 @@ static void more_hostile_files(void)
         UNIT_OK(ts_report_from_json(escape, &out, &err));
         CU_ASSERT_PTR_NULL(strpbrk(out.container_name, "\x1b\x07"));
         ts_report_clear(&out);
+        ts_report_clear(&r);
+}
+
+static void too_many_samples(void)
+{
+        ts_auto(ts_json) struct ts_json *one = NULL, *whole = NULL;
+        struct ts_report r = sample(), out;
+        struct ts_json *all = ts_json_array();
+        ts_auto_err err = TS_ERR_INIT;
+
+        UNIT_OK(ts_json_parse("{\"side\":\"target\"}", 17, 0, &one, &err));
+        whole = json_of(&r);
+        for (unsigned i = 0; i < TS_REPORT_MAX_RESOURCES; i++)
+                (void)ts_json_append(all, ts_json_copy(one));
+        CU_ASSERT_EQUAL(ts_json_set(whole, "resources", all), 0);
+        UNIT_OK(ts_report_from_json(whole, &out, &err));
+        CU_ASSERT_EQUAL(out.n_resources, TS_REPORT_MAX_RESOURCES);
+        ts_report_clear(&out);
+        CU_ASSERT_EQUAL(ts_json_append(ts_json_member(whole, "resources"), ts_json_copy(one)), 0);
+        UNIT_FAILS(ts_report_from_json(whole, &out, &err), TS_EPROTO);
         ts_report_clear(&r);
 }
 
@@ -457,6 +521,9 @@ static void text_says_it(void)
         has(ts_str_cstr(&ascii), "  migration time   2.092 s");
         has(ts_str_cstr(&ascii), "312 of 320 tcp probes answered");
         has(ts_str_cstr(&ascii), "23,737 pages");
+        has(ts_str_cstr(&ascii), "  source host     2.1 GB of memory in use at most, CPU 56 % busy on average,");
+        has(ts_str_cstr(&ascii), "125.3 MB written to disks (2 samples)\n");
+        has(ts_str_cstr(&ascii), "  target host     900.0 MB of memory in use at most, CPU 25 % busy on average,");
         has(ts_str_cstr(&ascii), "left to clean up\n  - container 'mariadb' on the source\n");
         for (const char *p = ts_str_cstr(&ascii); *p; p++)
                 CU_ASSERT((unsigned char)*p < 0x80);
@@ -576,6 +643,6 @@ static void exit_statuses(void)
 }
 
 static CU_TestInfo tests[] = { UNIT(json_is_as_designed), UNIT(json_comes_back), UNIT(hostile_files), UNIT(more_hostile_files),
-                               UNIT(largest_figures),     UNIT(text_fits),       UNIT(text_says_it),  UNIT(csv),
-                               UNIT(exit_statuses),       UNIT(prometheus),      CU_TEST_INFO_NULL };
+                               UNIT(too_many_samples),    UNIT(largest_figures), UNIT(text_fits),     UNIT(text_says_it),
+                               UNIT(csv),                 UNIT(exit_statuses),   UNIT(prometheus),    CU_TEST_INFO_NULL };
 UNIT_MAIN("report", tests)
