@@ -51,6 +51,7 @@ struct ts_setting {
         enum ts_setting_form form;
         const char *fallback;       /* the default as text; "": none */
         uint64_t min, max;          /* durations: milliseconds; sizes: bytes */
+        bool or_zero;               /* of a duration: 0, for none, is below min and allowed */
         const char *const *choices; /* NULL-terminated; NULL when there are none */
         const char *arg;            /* how help calls the value: "ENGINE", "DURATION"; NULL for booleans */
         const char *help;           /* one line, lower case, with the unit */

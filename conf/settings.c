@@ -75,6 +75,8 @@ static const struct ts_setting settings[] = {
           .help = "directory on both hosts for files under way (default: /var/tmp/tranship)" },
         { .key = "probe", .type = TS_SET_STRING, .fallback = "", .arg = "PROBE",
           .help = "measure what a client sees during the move: tcp://HOST:PORT, http://HOST[:PORT]/PATH or exec:COMMAND" },
+        { .key = "sample", .type = TS_SET_DURATION_MS, .fallback = "0", .min = 50, .max = MINUTE, .or_zero = true, .arg = "DURATION",
+          .help = "how often to look at memory, CPU, disks and network of both hosts, for the report: 200ms (0: not)" },
         { .key = "verify", .type = TS_SET_STRING, .fallback = "", .arg = "PROBE",
           .help = "what must answer before the move counts as done; forms as for probe" },
         { .key = "report", .type = TS_SET_STRING, .form = TS_FORM_FILE, .fallback = "", .arg = "FILE",
@@ -254,10 +256,10 @@ static int parse_duration(const struct ts_setting *s, const char *text, struct t
 
         if (ts_parse_duration_ms(text, &ms, err) < 0)
                 return -1;
-        if (ms < s->min || ms > s->max) {
+        if ((ms < s->min && !(ms == 0 && s->or_zero)) || ms > s->max) {
                 ts_auto_free char *min = duration_text(s->min), *max = duration_text(s->max);
 
-                return ts_err_set(err, TS_EUSAGE, "'%s' is not between %s and %s", text, ts_or(min, "?"), ts_or(max, "?"));
+                return ts_err_set(err, TS_EUSAGE, "'%s' is not %sbetween %s and %s", text, s->or_zero ? "0 or " : "", ts_or(min, "?"), ts_or(max, "?"));
         }
         v->number = ms;
         v->text = duration_text(ms);

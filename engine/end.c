@@ -288,6 +288,7 @@ static int connect_again(struct ts_mig *m, struct ts_end *e, struct ts_err *err)
         if (host_answers(e))
                 return connect_engine(m, e, err);
         ts_mirror_end(m, e->side); /* what lives on the host's connection ends before it */
+        ts_sampling_end(m, e);
         if (e->side == TS_SIDE_TARGET) {
                 ts_proc_free(TS_TAKE(m->feed));
                 ts_proc_free(TS_TAKE(m->door_opener));
@@ -298,6 +299,7 @@ static int connect_again(struct ts_mig *m, struct ts_end *e, struct ts_err *err)
         if (ts_end_connect(m, e, err) < 0)
                 return -1;
         ts_mirror_begin(m, e);
+        ts_sampling_begin(m, e);
         return 0;
 }
 

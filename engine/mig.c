@@ -2,6 +2,7 @@
 #include "engine/mig.h"
 #include "base/io.h"
 #include "base/log.h"
+#include "engine/sampler.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -74,6 +75,22 @@ int ts_mig_progress(void *mig, uint64_t bytes)
         return 0;
 }
 
+void ts_sampling_begin(struct ts_mig *m, struct ts_end *e)
+{
+        ts_auto_err err = TS_ERR_INIT;
+
+        if (m->sampler && e->host && ts_sampler_begin(m->sampler, e->side, e->host, &err) < 0)
+                ts_mig_warn(m, "no samples of '%s': %s", e->ep->label, ts_err_message(&err));
+}
+
+void ts_sampling_end(struct ts_mig *m, struct ts_end *e)
+{
+        ts_auto_err err = TS_ERR_INIT;
+
+        if (m->sampler && ts_sampler_end(m->sampler, e->side, &err) < 0)
+                ts_mig_warn(m, "samples of '%s' ended early: %s", e->ep->label, ts_err_message(&err));
+}
+
 void ts_findings_clear(struct ts_findings *f)
 {
         for (size_t i = 0; i < f->n; i++) {
@@ -89,6 +106,7 @@ void ts_mig_clear(struct ts_mig *m)
         struct ts_probe_stats ignored;
 
         ts_prober_stop(TS_TAKE(m->prober), &ignored);
+        ts_sampler_free(TS_TAKE(m->sampler)); /* before the hosts, which it uses */
         ts_call_free(TS_TAKE(m->import));
         ts_call_free(TS_TAKE(m->dump));
         ts_proc_free(TS_TAKE(m->door_opener));

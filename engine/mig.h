@@ -58,6 +58,7 @@ struct ts_mig {
         struct ts_report *r;          /* borrowed */
         struct ts_findings *findings; /* borrowed */
         char *id;                     /* of the migration */
+        bool check_only;              /* nothing may be changed */
         const char *phase;            /* running now: static */
         uint64_t phase_bytes;         /* the running phase moved: for its line in the report */
         struct ts_end src, dst;
@@ -110,6 +111,7 @@ struct ts_mig {
 
         struct ts_probe *probe, *verify; /* parsed from the options, or NULL */
         struct ts_prober *prober;
+        struct ts_sampler *sampler;      /* of --sample, or NULL */
         uint64_t progress_last_us;
         const char *progress_what; /* "image", "memory and files" … : static */
         uint64_t progress_total;   /* bytes, or 0: not known */
@@ -129,6 +131,10 @@ void ts_mig_leftover(struct ts_mig *m, const char *fmt, ...) __attribute__((form
 void ts_mig_emit(struct ts_mig *m, const struct ts_event *e); /* fills t_us, phase */
 /* A ts_progress_fn with ctx = mig: emits at most ten events a second, of m->progress_what. Stops (non-zero) on a signal unless the migration is committed. */
 int ts_mig_progress(void *mig, uint64_t bytes);
+
+/* ---- samples of what the hosts are doing (--sample); what is wrong with them is a warning ---- */
+void ts_sampling_begin(struct ts_mig *m, struct ts_end *e); /* once it is connected, or connected anew */
+void ts_sampling_end(struct ts_mig *m, struct ts_end *e);   /* its connection is about to go; at once */
 
 /* ---- ends ---- */
 int ts_end_connect(struct ts_mig *m, struct ts_end *e, struct ts_err *err);     /* host, engine, info */

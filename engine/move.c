@@ -3,6 +3,7 @@
 #include "base/io.h"
 #include "engine/lock.h"
 #include "engine/phases.h"
+#include "engine/sampler.h"
 #include "transfer/ship.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -79,10 +80,34 @@ static void report_side(struct ts_end *e, struct ts_report_side *s)
         s->criu = criu_version(e);
 }
 
+static void start_sampling(struct ts_mig *m)
+{
+        ts_auto_err err = TS_ERR_INIT;
+
+        if (!m->o->sample_ms || m->check_only)
+                return;
+        if (ts_sampler_new(m->o->sample_ms, m->r->t0_us, &m->sampler, &err) < 0)
+                ts_mig_warn(m, "no samples: %s", ts_err_message(&err));
+        ts_sampling_begin(m, &m->src);
+        ts_sampling_begin(m, &m->dst);
+}
+
+static void stop_sampling(struct ts_mig *m)
+{
+        if (!m->sampler)
+                return;
+        ts_sampling_end(m, &m->src);
+        ts_sampling_end(m, &m->dst);
+        ts_sampler_give(m->sampler, m->r);
+        if (m->r->n_resources == TS_REPORT_MAX_RESOURCES)
+                ts_mig_warn(m, "only the first %u samples were kept: a longer --sample reaches further", TS_REPORT_MAX_RESOURCES);
+}
+
 int ts_phase_connect(struct ts_mig *m, struct ts_err *err)
 {
         if (ts_ends_connect(m, err) < 0)
                 return -1;
+        start_sampling(m); /* first, so that nothing of the move is missed */
         report_side(&m->src, &m->r->source);
         report_side(&m->dst, &m->r->target);
         return 0;
@@ -120,6 +145,7 @@ static void finish_report(struct ts_mig *m)
         uint64_t s1 = 0, r1 = 0, s2 = 0, r2 = 0;
 
         r->end_us = ts_now_us();
+        stop_sampling(m);
         if (m->prober) {
                 r->probed = true;
                 ts_prober_stop(TS_TAKE(m->prober), &r->probe);
@@ -159,7 +185,7 @@ static void remove_agents(struct ts_mig *m)
 /* *ret_archive: the engines cannot do it in place, and nothing was said about how. */
 static int run(const struct ts_move_opts *o, struct ts_report *report, struct ts_findings *findings, bool check_only, bool *ret_archive)
 {
-        struct ts_mig m = { .o = o, .r = report, .findings = findings, .phase = "connect" };
+        struct ts_mig m = { .o = o, .r = report, .findings = findings, .check_only = check_only, .phase = "connect" };
         ts_auto_err err = TS_ERR_INIT;
         int status;
 

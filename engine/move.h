@@ -31,6 +31,7 @@ struct ts_move_opts {
         const struct ts_list *binds;   /* PATH=shared|copy */
         const struct ts_list *skips;   /* preflight codes */
         const char *probe, *verify;    /* NULL: none */
+        unsigned sample_ms;       /* what the hosts are doing, so often, into the report; 0: not */
         unsigned compress;        /* as for ts_agent_pack() */
         uint64_t bandwidth;       /* bytes a second that memory and files may take, 0: no limit */
         unsigned streams;         /* as for ts_agent_start(), like these: */

@@ -66,6 +66,7 @@ static void fill_opts(struct ts_run *r)
                 .skips = ts_conf_list(c, "skip"),
                 .probe = ts_conf_str(c, "probe"),
                 .verify = ts_conf_str(c, "verify"),
+                .sample_ms = timeout_ms(c, "sample"),
                 .compress = ts_conf_enum(c, "compress"),
                 .bandwidth = ts_conf_u64(c, "bandwidth"),
                 .streams = (unsigned)ts_conf_u64(c, "streams"),

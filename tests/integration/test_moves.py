@@ -815,6 +815,34 @@ def direct_streamlocal(t):
 # ---- what it says
 
 
+@case(*ALL)
+def samples(t):
+    """--sample: what both hosts do, from the beginning to the end, on the axis of the phases; nothing of it stays on them."""
+    name = start_counter(t, "it-samples")
+    r = t.move("--sample", "100ms", name)
+    rep = r.report
+    check_report(t, r, name)
+    same("warnings about samples", [], [w for w in rep["warnings"] if "samples" in w])
+    spans = {p["name"]: (p["start_us"], p["start_us"] + p["duration_us"]) for p in rep["phases"]}
+    check(rep["resources"] == sorted(rep["resources"], key=lambda s: s["t_us"]), "samples go back in time")
+    for side in ("source", "target"):
+        of = [s for s in rep["resources"] if s["side"] == side]
+        times = [s["t_us"] for s in of]
+        check(len(of) >= 5 and all(a < b for a, b in zip(times, times[1:])), side, times)
+        check(times[0] < spans["prepare"][1] and times[-1] > spans["restore"][1] - 500000, "samples of the", side, "from", times[0], "to", times[-1], spans)
+        check(times[-1] <= rep["total_us"] + 500000, times[-1], "is after the end")
+        check(all(s["mem_used_bytes"] > 0 and 0 <= s["cpu_pct"] <= 100 and s["load1"] >= 0 for s in of), of[:3])
+        check(any(s["cpu_pct"] > 0 for s in of), "nothing ran on the", side)
+    check("checkpoint" in {s["phase"] for s in rep["resources"]}, {s["phase"] for s in rep["resources"]})
+    for s in rep["resources"]:
+        check(not s["phase"] or spans[s["phase"]][0] <= s["t_us"] <= spans[s["phase"]][1], s, spans)
+    received = sum(s["net_received_bytes"] for s in rep["resources"] if s["side"] == "target")
+    check(received > 10000, "the target received only", received, rep["bytes"])
+    for h in t.hosts:
+        until(lambda: not h.sh("pgrep -f '^/var/lib/tranship/agent/[0-9a-f]* sample 100$' || :"), 15, f"an agent samples {h} still")
+    count_on(t.dst, name)
+
+
 @case(PODMAN, DOCKER)
 def output(t):
     """The phase table, --report, --report-dir, --events, `tranship report`, `tranship status`."""

@@ -189,6 +189,8 @@ static void file_failures_name_the_line(void)
                 { "connect_timeout =\n", ":1: connect_timeout: '' is not a duration such as 500ms, 5s, 2m or 1h", NULL },
                 { "connect_timeout = 2h\n", ":1: connect_timeout: '2h' is not between 100ms and 1h", NULL },
                 { "connect_timeout = 0\n", ":1: connect_timeout: '0' is not between 100ms and 1h", NULL },
+                { "sample = 49ms\n", ":1: sample: '49ms' is not 0 or between 50ms and 1m", NULL },
+                { "sample = 61s\n", ":1: sample: '61s' is not 0 or between 50ms and 1m", NULL },
                 { "transfer = strem\n", ":1: transfer: 'strem' is not one of auto, scp, stream, tls, shared:DIR", "did you mean 'stream'?" },
                 { "transfer = carrier-pigeon\n", ":1: transfer: 'carrier-pigeon' is not one of auto, scp, stream, tls, shared:DIR", NULL },
                 { "keep_source = maybe\n", ":1: keep_source: 'maybe' is not one of no, yes, false, true, off, on, 0, 1", NULL },
