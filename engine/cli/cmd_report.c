@@ -1,39 +1,64 @@
-/* tranship report. Decides which reports are read, from where, and in which form they are printed; the forms are the engine's. */
+/* tranship report. Decides which files are read, from where, and in which form they are printed; the forms are the engine's, for reports of moves, and bench's, for results of experiments. */
 #include "engine/cli/cli.h"
 
 #include "api/json.h"
 #include "base/io.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "bench/result.h"
+#include "bench/result_text.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-#define REPORT_MAX_BYTES ((size_t)48 << 20) /* more than one has with all the samples that it may hold */
+#define FILE_MAX_BYTES ((size_t)64 << 20) /* of a result with all its samples and curves; a report has some kilobytes */
 #define EXIT_BAD_FILE 2
 #define SUFFIX ".json"
 #define LAST_MAX 50 /* moves that metrics tell of where no files are named */
 
+/* A file: the report of a move, or the result of an experiment. */
+struct document {
+        const char *path; /* borrowed */
+        struct ts_json *json;
+        bool is_result;
+        struct ts_report report;
+        struct ts_result result;
+};
+
+static void document_clear(struct document *d)
+{
+        ts_json_free(d->json);
+        ts_report_clear(&d->report);
+        ts_result_clear(&d->result);
+        *d = (struct document){ 0 };
+}
+
 static int read_text(const char *path, struct ts_str *text, struct ts_err *err)
 {
         if (strcmp(path, "-") != 0)
-                return ts_file_read(path, REPORT_MAX_BYTES, text, err);
-        *text = (struct ts_str)TS_STR_INIT_MAX(REPORT_MAX_BYTES);
+                return ts_file_read(path, FILE_MAX_BYTES, text, err);
+        *text = (struct ts_str)TS_STR_INIT_MAX(FILE_MAX_BYTES);
         return ts_read_to_end(STDIN_FILENO, text, /* deadline= */ 0, err);
 }
 
-static int read_report(const char *path, struct ts_json **ret_json, struct ts_report *ret, struct ts_err *err)
+static int read_document(const char *path, struct document *ret, struct ts_err *err)
 {
         ts_auto(ts_json) struct ts_json *j = NULL;
         ts_auto_str text = TS_STR_INIT;
+        int rc;
 
         if (read_text(path, &text, err) < 0)
                 return strstr(ts_err_message(err), path) ? -1 : ts_err_prefix(err, "'%s'", path);
-        if (ts_json_parse(ts_str_cstr(&text), text.len, REPORT_MAX_BYTES, &j, err) < 0 || ts_report_from_json(j, ret, err) < 0)
+        if (ts_json_parse(ts_str_cstr(&text), text.len, FILE_MAX_BYTES, &j, err) < 0)
                 return ts_err_prefix(err, "'%s' is not a report", path);
-        *ret_json = TS_TAKE(j);
+        ret->is_result = ts_is_result(j);
+        rc = ret->is_result ? ts_result_from_json(j, &ret->result, err) : ts_report_from_json(j, &ret->report, err);
+        if (rc < 0)
+                return ts_err_prefix(err, "'%s' is not a %s", path, ret->is_result ? "result" : "report");
+        ret->path = path;
+        ret->json = TS_TAKE(j);
         return 0;
 }
 
@@ -92,40 +117,56 @@ struct printing {
         const struct ts_cli *cli;
         const struct ts_list *paths;
         const char *format;
-        size_t printed;
-        struct ts_report *kept; /* of n_kept: printed together in the end */
+        size_t reports, results; /* printed */
+        struct ts_report *kept;  /* of n_kept: printed together in the end */
         size_t n_kept;
 };
 
-static int print_one(struct printing *p, const char *path, struct ts_err *err)
+static int add_text(const struct printing *p, const struct document *d, struct ts_str *out, struct ts_err *err)
 {
-        ts_auto(ts_json) struct ts_json *j = NULL;
-        ts_auto_str out = TS_STR_INIT;
-        struct ts_report r;
-        int rc;
+        unsigned columns = ts_term_columns(STDOUT_FILENO);
+        bool colour = p->cli->term.out_colour;
 
-        ts_report_init(&r);
-        rc = read_report(path, &j, &r, err);
-        if (rc == 0 && p->kept) {
-                p->kept[p->n_kept++] = r;
-                return 0;
-        }
-        if (rc == 0 && strcmp(p->format, "json") == 0)
-                rc = add_json(j, &out, err);
-        else if (rc == 0 && strcmp(p->format, "csv") == 0)
-                rc = ts_report_csv(&r, /* header= */ p->printed == 0, &out, err);
-        else if (rc == 0) {
-                rc = p->paths->n > 1 ? ts_str_addf(&out, err, "%s%s:\n", p->printed ? "\n" : "", path) : 0;
-                rc = rc < 0 ? rc : ts_report_text(&r, p->cli->term.out_colour, ts_term_columns(STDOUT_FILENO), &out, err);
-        }
-        if (rc == 0)
-                (void)fputs(ts_str_cstr(&out), stdout);
-        p->printed += rc == 0;
-        ts_report_clear(&r);
-        return rc;
+        if (p->paths->n > 1 && ts_str_addf(out, err, "%s%s:\n", p->reports + p->results ? "\n" : "", d->path) < 0)
+                return -1;
+        return d->is_result ? ts_result_text(&d->result, colour, columns, out, err) : ts_report_text(&d->report, colour, columns, out, err);
+}
+
+static int add_csv(const struct printing *p, const struct document *d, struct ts_str *out, struct ts_err *err)
+{
+        return d->is_result ? ts_result_csv(&d->result, /* header= */ p->results == 0, out, err) :
+                              ts_report_csv(&d->report, /* header= */ p->reports == 0, out, err);
 }
 
 /* Prometheus wants what belongs to one metric in one place. */
+static int keep(struct printing *p, struct document *d, struct ts_err *err)
+{
+        if (d->is_result)
+                return ts_err_set(err, TS_EUSAGE, "'%s' is the result of an experiment: metrics are of moves", d->path);
+        p->kept[p->n_kept++] = d->report;
+        ts_report_init(&d->report);
+        return 0;
+}
+
+static int print_document(struct printing *p, struct document *d, struct ts_err *err)
+{
+        ts_auto_str out = TS_STR_INIT;
+        int rc;
+
+        if (p->kept)
+                return keep(p, d, err);
+        if (strcmp(p->format, "json") == 0)
+                rc = add_json(d->json, &out, err);
+        else
+                rc = strcmp(p->format, "csv") == 0 ? add_csv(p, d, &out, err) : add_text(p, d, &out, err);
+        if (rc < 0)
+                return -1;
+        (void)fputs(ts_str_cstr(&out), stdout);
+        p->reports += !d->is_result;
+        p->results += d->is_result;
+        return 0;
+}
+
 static int print_kept(struct printing *p, struct ts_err *err)
 {
         ts_auto_str out = TS_STR_INIT;
@@ -144,13 +185,15 @@ static int print_all(struct printing *p)
         int status = 0;
 
         for (size_t i = 0; i < p->paths->n; i++) {
+                struct document d = { 0 };
                 ts_auto_err err = TS_ERR_INIT;
 
-                if (print_one(p, p->paths->v[i], &err) == 0)
-                        continue;
-                (void)fflush(stdout); /* before the lines on stderr */
-                (void)ts_cli_fail(p->cli, &err);
-                status = EXIT_BAD_FILE;
+                if (read_document(p->paths->v[i], &d, &err) < 0 || print_document(p, &d, &err) < 0) {
+                        (void)fflush(stdout); /* before the lines on stderr */
+                        (void)ts_cli_fail(p->cli, &err);
+                        status = EXIT_BAD_FILE;
+                }
+                document_clear(&d);
         }
         return status;
 }
