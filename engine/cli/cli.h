@@ -15,15 +15,17 @@
 struct ts_args {
         bool help, version, json, cold, dry_run, remove_agent, quiet, target_is_dead;
         unsigned verbose;
-        const char *config;      /* --config, or NULL */
-        const char *container;   /* recover --container */
-        const char *events;      /* --events: "" for stdout; NULL: none */
-        const char *format;      /* report --format */
-        const char *output;      /* the file that a result is written to, or NULL */
+        const char *config;       /* --config, or NULL */
+        const char *container;    /* recover --container */
+        const char *events;       /* --events: "" for stdout; NULL: none */
+        const char *format;       /* report --format */
+        const char *output;       /* the file that is written, or NULL */
+        const char *charts;       /* report --charts: a directory, or NULL */
+        const char *chart_format; /* report --chart-format, or NULL */
         const char *parameters, *runs, *hook; /* of bench, as typed; or NULL */
         bool quick;
         struct ts_list set, environments;
-        struct ts_list settings; /* see ts_opt_apply_settings */
+        struct ts_list settings;  /* see ts_opt_apply_settings */
 };
 
 struct ts_cli {

@@ -5,6 +5,8 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "bench/chart.h"
+#include "bench/page.h"
 #include "bench/result.h"
 #include "bench/result_text.h"
 
@@ -118,14 +120,25 @@ struct printing {
         const struct ts_list *paths;
         const char *format;
         size_t reports, results; /* printed */
-        struct ts_report *kept;  /* of n_kept: printed together in the end */
+        struct document *kept;   /* of n_kept: printed together in the end */
         size_t n_kept;
+        struct ts_str held; /* for --output */
+        enum ts_chart_format chart_format;
+        struct ts_list charts; /* files of --charts, those that were written */
 };
+
+static int emit(struct printing *p, const struct ts_str *text, struct ts_err *err)
+{
+        if (p->cli->args.output)
+                return ts_str_add(&p->held, ts_str_cstr(text), text->len, err);
+        (void)fputs(ts_str_cstr(text), stdout);
+        return 0;
+}
 
 static int add_text(const struct printing *p, const struct document *d, struct ts_str *out, struct ts_err *err)
 {
-        unsigned columns = ts_term_columns(STDOUT_FILENO);
-        bool colour = p->cli->term.out_colour;
+        bool file = p->cli->args.output != NULL, colour = !file && p->cli->term.out_colour;
+        unsigned columns = file ? 0 : ts_term_columns(STDOUT_FILENO);
 
         if (p->paths->n > 1 && ts_str_addf(out, err, "%s%s:\n", p->reports + p->results ? "\n" : "", d->path) < 0)
                 return -1;
@@ -138,13 +151,14 @@ static int add_csv(const struct printing *p, const struct document *d, struct ts
                               ts_report_csv(&d->report, /* header= */ p->reports == 0, out, err);
 }
 
-/* Prometheus wants what belongs to one metric in one place. */
+/* Prometheus wants what belongs to one metric in one place, and a page is one. */
 static int keep(struct printing *p, struct document *d, struct ts_err *err)
 {
-        if (d->is_result)
+        if (d->is_result && strcmp(p->format, "prometheus") == 0)
                 return ts_err_set(err, TS_EUSAGE, "'%s' is the result of an experiment: metrics are of moves", d->path);
-        p->kept[p->n_kept++] = d->report;
-        ts_report_init(&d->report);
+        ts_json_free(TS_TAKE(d->json));
+        p->kept[p->n_kept++] = *d;
+        *d = (struct document){ 0 };
         return 0;
 }
 
@@ -159,26 +173,95 @@ static int print_document(struct printing *p, struct document *d, struct ts_err 
                 rc = add_json(d->json, &out, err);
         else
                 rc = strcmp(p->format, "csv") == 0 ? add_csv(p, d, &out, err) : add_text(p, d, &out, err);
-        if (rc < 0)
+        if (rc < 0 || emit(p, &out, err) < 0)
                 return -1;
-        (void)fputs(ts_str_cstr(&out), stdout);
         p->reports += !d->is_result;
         p->results += d->is_result;
         return 0;
 }
 
+static int add_metrics(const struct printing *p, struct ts_str *out, struct ts_err *err)
+{
+        ts_auto_free struct ts_report *reports = calloc(p->n_kept + 1, sizeof(*reports));
+
+        if (!reports)
+                return ts_err_set(err, TS_ENOMEM, "out of memory");
+        for (size_t i = 0; i < p->n_kept; i++)
+                reports[i] = p->kept[i].report; /* borrowed */
+        return ts_report_prometheus(reports, p->n_kept, out, err);
+}
+
+static int add_page(const struct printing *p, struct ts_str *out, struct ts_err *err)
+{
+        ts_auto_free struct ts_page_part *parts = calloc(p->n_kept + 1, sizeof(*parts));
+
+        if (!parts)
+                return ts_err_set(err, TS_ENOMEM, "out of memory");
+        for (size_t i = 0; i < p->n_kept; i++) {
+                const struct document *d = &p->kept[i];
+
+                parts[i] = (struct ts_page_part){ .file = d->path, .result = d->is_result ? &d->result : NULL, .report = d->is_result ? NULL : &d->report };
+        }
+        return p->n_kept ? ts_page_html(parts, p->n_kept, out, err) : 0;
+}
+
 static int print_kept(struct printing *p, struct ts_err *err)
 {
         ts_auto_str out = TS_STR_INIT;
-        int rc = ts_report_prometheus(p->kept, p->n_kept, &out, err);
+        int rc = strcmp(p->format, "html") == 0 ? add_page(p, &out, err) : add_metrics(p, &out, err);
 
         if (rc == 0)
-                (void)fputs(ts_str_cstr(&out), stdout);
+                rc = emit(p, &out, err);
         for (size_t i = 0; i < p->n_kept; i++)
-                ts_report_clear(&p->kept[i]);
+                document_clear(&p->kept[i]);
         free(TS_TAKE(p->kept));
         return rc;
 }
+
+/* ---- charts as files ---- */
+
+/* A name nobody has yet of those that were written: two results may be of one scenario. */
+static int name_chart(struct printing *p, const char *of, const char *chart, struct ts_err *err)
+{
+        for (size_t n = 1;; n++) {
+                ts_auto_free char *number = n > 1 ? ts_fmt("-%zu", n) : strdup(""),
+                                  *path = number ? ts_fmt("%s/%s-%s%s.%s", p->cli->args.charts, of, chart, number, ts_chart_format_str(p->chart_format)) : NULL;
+
+                if (!path)
+                        return ts_err_set(err, TS_ENOMEM, "out of memory");
+                if (!ts_list_has(&p->charts, path))
+                        return ts_list_add(&p->charts, path, err);
+        }
+}
+
+static int write_charts(struct printing *p, const struct ts_charts *charts, const char *of, struct ts_err *err)
+{
+        for (size_t i = 0; i < charts->n; i++) {
+                ts_auto_str picture = TS_STR_INIT;
+
+                if (name_chart(p, of, charts->v[i].name, err) < 0 || ts_chart_draw(&charts->v[i], p->chart_format, &picture, err) < 0 ||
+                    ts_file_write_atomic(p->charts.v[p->charts.n - 1], picture.buf, picture.len, 0644, err) < 0)
+                        return -1;
+        }
+        return 0;
+}
+
+static int draw_document(struct printing *p, const struct document *d, struct ts_err *err)
+{
+        ts_auto_charts charts = { NULL, 0 };
+        ts_auto_summary summary = { 0 };
+        const char *id = d->report.id && ts_name_valid(d->report.id, 64) ? d->report.id : "move";
+
+        if (!p->cli->args.charts)
+                return 0;
+        if (!d->is_result)
+                return ts_charts_of_report(&d->report, &charts, err) < 0 ? -1 : write_charts(p, &charts, id, err);
+        if (ts_summary(&d->result, &summary, err) < 0 || ts_charts_of_result(&d->result, &summary, &charts, err) < 0)
+                return -1;
+        return write_charts(p, &charts, d->result.scenario, err);
+}
+
+/* ---- all of it ---- */
 
 static int print_all(struct printing *p)
 {
@@ -188,7 +271,7 @@ static int print_all(struct printing *p)
                 struct document d = { 0 };
                 ts_auto_err err = TS_ERR_INIT;
 
-                if (read_document(p->paths->v[i], &d, &err) < 0 || print_document(p, &d, &err) < 0) {
+                if (read_document(p->paths->v[i], &d, &err) < 0 || draw_document(p, &d, &err) < 0 || print_document(p, &d, &err) < 0) {
                         (void)fflush(stdout); /* before the lines on stderr */
                         (void)ts_cli_fail(p->cli, &err);
                         status = EXIT_BAD_FILE;
@@ -198,26 +281,43 @@ static int print_all(struct printing *p)
         return status;
 }
 
+static int prepare(struct printing *p, struct ts_err *err)
+{
+        const struct ts_args *a = &p->cli->args;
+
+        if (a->chart_format && !a->charts)
+                return ts_err_set(err, TS_EUSAGE, "--chart-format is of the files of --charts DIR, which is missing");
+        if (ts_chart_format_parse(ts_or(a->chart_format, "svg"), &p->chart_format, err) < 0 || (a->charts && ts_mkdir_p(a->charts, 0755, err) < 0))
+                return -1;
+        if (strcmp(p->format, "prometheus") != 0 && strcmp(p->format, "html") != 0)
+                return 0;
+        p->kept = calloc(p->paths->n, sizeof(*p->kept));
+        return p->kept ? 0 : ts_err_set(err, TS_ENOMEM, "out of memory");
+}
+
+static int run(struct printing *p, int *ret_status, struct ts_err *err)
+{
+        if (prepare(p, err) < 0)
+                return -1;
+        *ret_status = print_all(p);
+        if (p->kept && print_kept(p, err) < 0)
+                return -1;
+        return p->held.len ? ts_file_write_atomic(p->cli->args.output, p->held.buf, p->held.len, 0644, err) : 0;
+}
+
 int ts_cmd_report(struct ts_cli *cli)
 {
         ts_auto_list paths = TS_LIST_INIT;
         struct printing p = { .cli = cli, .paths = &paths, .format = ts_or(cli->args.format, "text") };
         ts_auto_err err = TS_ERR_INIT;
-        int status;
+        int status = 0, rc;
 
         if (choose(cli, &paths, &err) < 0) {
                 (void)ts_cli_fail(cli, &err);
                 return EXIT_BAD_FILE;
         }
-        if (strcmp(p.format, "prometheus") == 0) {
-                p.kept = calloc(paths.n, sizeof(*p.kept));
-                if (!p.kept) {
-                        ts_err_set(&err, TS_ENOMEM, "out of memory");
-                        return ts_cli_fail(cli, &err);
-                }
-        }
-        status = print_all(&p);
-        if (p.kept && print_kept(&p, &err) < 0)
-                return ts_cli_fail(cli, &err);
-        return ts_cli_flush(status);
+        rc = run(&p, &status, &err);
+        ts_str_clear(&p.held);
+        ts_list_clear(&p.charts);
+        return rc < 0 ? ts_cli_fail(cli, &err) : ts_cli_flush(status);
 }

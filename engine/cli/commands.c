@@ -58,7 +58,8 @@ static const struct ts_opt recover_opts[] = {
         FLAG("cold", 0, cold, "after exit status 7: start the source afresh from its files"),
         END,
 };
-static const char *const report_formats[] = { "text", "csv", "json", "prometheus", NULL };
+static const char *const report_formats[] = { "text", "csv", "json", "prometheus", "html", NULL };
+static const char *const chart_formats[] = { "svg", "png", "pdf", NULL };
 static const struct ts_opt report_opts[] = {
         { .name = "format",
           .type = TS_OPT_CHOICE,
@@ -66,6 +67,14 @@ static const struct ts_opt report_opts[] = {
           .offset = FIELD(format),
           .choices = report_formats,
           .help = "how to print it [text]" },
+        STRING("output", output, "FILE", "write it to a file instead of standard output"),
+        STRING("charts", charts, "DIR", "draw the charts into files of this directory, too (needs gnuplot)"),
+        { .name = "chart-format",
+          .type = TS_OPT_CHOICE,
+          .arg = "FORMAT",
+          .offset = FIELD(chart_format),
+          .choices = chart_formats,
+          .help = "of the files of --charts [svg]" },
         PATH("report-dir", 0),
         END,
 };
@@ -159,7 +168,7 @@ const struct ts_command ts_commands[] = {
         { "check", "CONTAINER", "preflight only: every problem at once, nothing changed", 1, ONE, true, move_groups, ts_cmd_check },
         { "status", "[ID]", "what is under way, and which side owns the container", 1, NULL, false, status_groups, ts_cmd_status },
         { "recover", "[ID]", "finish or roll back a migration whose process died", 1, NULL, true, recover_groups, ts_cmd_recover },
-        { "report", "[FILE...]", "print saved reports as text, CSV, JSON or metrics", 1000, NULL, false, report_groups, ts_cmd_report },
+        { "report", "[FILE...]", "print saved reports and results as text, CSV, JSON, metrics or a page", 1000, NULL, false, report_groups, ts_cmd_report },
         { "bench", "[SCENARIO]", "repeat moves, vary the load, compare with a baseline", 1, "one scenario at a time", true, bench_groups, ts_cmd_bench },
         { "config", "", "the settings in force and where each came from", 0, NULL, false, config_groups, ts_cmd_config },
         { NULL, NULL, NULL, 0, NULL, false, NULL, NULL },

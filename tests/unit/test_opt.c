@@ -72,7 +72,7 @@ static void choices(void)
         CU_ASSERT_EQUAL(p.rc, 0);
         UNIT_STR(p.args.format, "csv");
         CU_ASSERT_EQUAL(p.operands.n, 2);
-        fails("report", "--format xml a", "'--format' takes text, csv, json or prometheus, not 'xml'");
+        fails("report", "--format xml a", "'--format' takes text, csv, json, prometheus or html, not 'xml'");
 }
 
 static void unique_prefixes(void)
