@@ -38,6 +38,7 @@ static bool continues(char c)
         return ((unsigned char)c & 0xc0) == 0x80; /* within a character of UTF-8 */
 }
 
+/* gnuplot's own way to have a quote in quotes ('') ends the string where two of them meet, or where it begins with one: what follows would be commands. So no quote gets in at all. */
 int ts_gnuplot_quote(struct ts_str *out, const char *text, size_t max_chars, struct ts_err *err)
 {
         size_t chars = 0;
@@ -50,7 +51,7 @@ int ts_gnuplot_quote(struct ts_str *out, const char *text, size_t max_chars, str
                 chars += !continues(*p);
                 if (max_chars && chars > max_chars)
                         return ts_str_adds(out, "…'", err);
-                if (ts_str_addf(out, err, "%s%c", *p == '\'' ? "'" : "", control ? ' ' : *p) < 0)
+                if (*p == '\'' ? ts_str_adds(out, "’", err) < 0 : ts_str_addf(out, err, "%c", control ? ' ' : *p) < 0)
                         return -1;
         }
         return ts_str_adds(out, "'", err);
