@@ -26,7 +26,7 @@ static int add_words(struct ts_list *to, const struct ts_list *from, struct ts_e
 /* Options that come later win: the way's over the environment's over the user's. */
 static int command_line(struct ts_bench *b, const struct ts_moving *m, const char *name, const char *option, struct ts_list *l, struct ts_err *err)
 {
-        if (ts_list_add(l, b->o->self, err) < 0 || ts_list_words(l, "move --quiet --progress never", err) < 0 || add_words(l, b->o->move_options, err) < 0 ||
+        if (ts_list_add(l, b->o->self, err) < 0 || ts_list_words(l, "move --quiet --progress never --sample 200ms", err) < 0 || add_words(l, b->o->move_options, err) < 0 ||
             add_words(l, &b->options, err) < 0 || ts_list_words(l, option, err) < 0)
                 return -1;
         return ts_list_addf(l, err, "--from=%s", b->ends[m->from].spec) < 0 || ts_list_addf(l, err, "--to=%s", b->ends[1 - m->from].spec) < 0 ||
