@@ -3,6 +3,7 @@
 #include "bench/scenarios.h"
 
 #include "base/io.h"
+#include "engine/sampler.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -12,6 +13,7 @@
 
 #define RESPONSES_MAX 20000
 #define PREPARE_TIMEOUT_MS 300000U
+#define SAMPLE_MS 200U
 
 const struct ts_scenario_parameter ts_load_parameters[] = {
         { "threads", "150,450", "20", "writers" },
@@ -154,6 +156,75 @@ static void response_figures(const struct seen *s, int64_t t0_us, struct ts_json
         ts_set_figure(sample, "worst_response_ms", worst);
 }
 
+/* ---- what the hosts were doing: before the move, during it, after it ---- */
+
+static const char *const windows[] = { "before", "during", "after" };
+static const char *const roles[] = { "source", "target" };
+
+struct mean {
+        double cpu, load, written;
+        size_t n;
+};
+
+static void mean_figures(const struct mean *m, const char *role, const char *window, struct ts_json *sample)
+{
+        char name[64];
+
+        if (!m->n)
+                return;
+        (void)snprintf(name, sizeof(name), "%s_cpu_%s_pct", role, window);
+        ts_set_figure(sample, name, m->cpu / (double)m->n);
+        (void)snprintf(name, sizeof(name), "%s_load_%s", role, window);
+        ts_set_figure(sample, name, m->load / (double)m->n);
+        (void)snprintf(name, sizeof(name), "%s_written_%s_bytes_s", role, window);
+        ts_set_figure(sample, name, m->written / ((double)m->n * SAMPLE_MS / 1e3));
+}
+
+/* The move lay between the two times, on the sampler's axis. */
+static void host_figures(struct ts_sampler *sampler, uint64_t from_us, uint64_t to_us, struct ts_json *sample)
+{
+        struct mean m[TS_ARRAY_LEN(roles)][TS_ARRAY_LEN(windows)] = { 0 };
+        struct ts_report r;
+
+        ts_report_init(&r);
+        ts_sampler_give(sampler, &r);
+        for (size_t i = 0; i < r.n_resources; i++) {
+                const struct ts_resource *v = &r.resources[i];
+                struct mean *of = &m[v->target][v->t_us < from_us ? 0 : v->t_us <= to_us ? 1 : 2];
+
+                of->cpu += v->cpu_pct;
+                of->load += v->load1;
+                of->written += (double)v->disk_write_bytes;
+                of->n++;
+        }
+        ts_report_clear(&r);
+        for (size_t i = 0; i < TS_ARRAY_LEN(roles); i++)
+                for (size_t k = 0; k < TS_ARRAY_LEN(windows); k++)
+                        mean_figures(&m[i][k], roles[i], windows[k], sample);
+}
+
+/* Load before, a move, load after; the hosts are looked at all the time. */
+static int sampled_move(struct ts_bench *b, double seconds, struct ts_json *sample, struct ts_err *err)
+{
+        ts_auto(ts_sampler) struct ts_sampler *sampler = NULL;
+        uint64_t t0_us = ts_now_us(), from_us = 0, to_us = 0;
+        int rc;
+
+        if (ts_sampler_new(SAMPLE_MS, t0_us, &sampler, err) < 0 || ts_sampler_begin(sampler, TS_SIDE_SOURCE, TS_FROM(b)->host, err) < 0 ||
+            ts_sampler_begin(sampler, TS_SIDE_TARGET, TS_TO(b)->host, err) < 0 || pause_for(seconds, err) < 0)
+                return -1;
+        from_us = ts_now_us() - t0_us;
+        rc = ts_move_one(b, TS_DATABASE, NULL, sample, err);
+        to_us = ts_now_us() - t0_us;
+        if (rc == 0)
+                rc = pause_for(seconds, err);
+        (void)ts_sampler_end(sampler, TS_SIDE_SOURCE, NULL); /* fewer samples are no failure */
+        (void)ts_sampler_end(sampler, TS_SIDE_TARGET, NULL);
+        if (rc == 0)
+                host_figures(sampler, from_us, to_us, sample);
+        return rc;
+}
+
 static int under_load(struct ts_bench *b, struct seen *s, struct ts_json *sample, struct ts_err *err)
 {
         struct ts_beside load = { .fd = -1 }, ping = { .fd = -1 };
@@ -166,7 +237,7 @@ static int under_load(struct ts_bench *b, struct seen *s, struct ts_json *sample
         if (rc == 0 && ping_argv.n)
                 rc = ts_beside_start(&ping, &ping_argv, ping_line, s, err);
         if (rc == 0)
-                rc = pause_for((double)seconds, err) < 0 || ts_move_one(b, TS_DATABASE, NULL, sample, err) < 0 || pause_for((double)seconds, err) < 0 ? -1 : 0;
+                rc = sampled_move(b, (double)seconds, sample, err);
         ts_beside_stop(&ping);
         ts_beside_stop(&load);
         return rc;

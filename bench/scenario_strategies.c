@@ -111,8 +111,8 @@ static const struct {
         { true, "archive, stream", "--strategy=archive --transfer=stream", move, false },
         { true, "archive, scp", "--strategy=archive --transfer=scp", move, false },
         { false, "engine's own calls", NULL, engine, true },
-        { true, "by hand: checkpoint -e, scp, restore -i", podman_cli, by_hand, true },
-        { true, "by script: rsync, gzip export, rsync", rsync_script, by_hand, true },
+        { true, "by hand: CLI and scp", podman_cli, by_hand, true },
+        { true, "by script: rsync and gzip", rsync_script, by_hand, true },
 };
 
 static int ways(struct ts_bench *b, struct ts_err *err)

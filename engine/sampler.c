@@ -13,7 +13,7 @@ struct side {
         bool target;
         struct ts_samples *samples; /* NULL: not under way */
         bool has_last;
-        struct ts_sample last;
+        struct ts_host_sample last;
         uint64_t last_us;
 };
 
@@ -33,7 +33,7 @@ static uint64_t grown(uint64_t from, uint64_t to)
         return to > from ? to - from : 0;
 }
 
-void ts_sampler_figures(const struct ts_sample *from, const struct ts_sample *to, struct ts_resource *ret)
+void ts_sampler_figures(const struct ts_host_sample *from, const struct ts_host_sample *to, struct ts_resource *ret)
 {
         uint64_t all = grown(from->cpu_total, to->cpu_total), busy = grown(from->cpu_busy, to->cpu_busy);
 
@@ -61,7 +61,7 @@ static bool make_room(struct ts_sampler *s)
         return true;
 }
 
-static void keep(struct side *side, const struct ts_sample *now, uint64_t now_us)
+static void keep(struct side *side, const struct ts_host_sample *now, uint64_t now_us)
 {
         struct ts_sampler *s = side->sampler;
 
@@ -77,7 +77,7 @@ static void keep(struct side *side, const struct ts_sample *now, uint64_t now_us
 }
 
 /* Those that come in a heap, after the connection stood still, say no more than the next one, which counts since the one before them. */
-static void take(void *ctx, const struct ts_sample *now)
+static void take(void *ctx, const struct ts_host_sample *now)
 {
         struct side *side = ctx;
         struct ts_sampler *s = side->sampler;

@@ -22,6 +22,6 @@ void ts_sampler_free(struct ts_sampler *s); /* ends both sides */
 TS_DEFINE_AUTO(ts_sampler, ts_sampler_free);
 
 /* Fills the figures of *ret from two samples of one host. Counters that went back began anew: nothing is known of the time between. */
-void ts_sampler_figures(const struct ts_sample *from, const struct ts_sample *to, struct ts_resource *ret);
+void ts_sampler_figures(const struct ts_host_sample *from, const struct ts_host_sample *to, struct ts_resource *ret);
 
 #endif

@@ -40,7 +40,7 @@ static void look_here(struct ts_samples *s)
         uint64_t next_us = ts_now_us();
 
         do {
-                struct ts_sample now;
+                struct ts_host_sample now;
 
                 ts_sample_read(&now);
                 s->heard_us = ts_now_us();
@@ -61,7 +61,7 @@ static int start_program(struct ts_samples *s, struct ts_proc **ret, struct ts_e
 
 static int take_lines(struct ts_samples *s, struct ts_sample_in *in, const char *data, size_t len, struct ts_err *err)
 {
-        struct ts_sample now;
+        struct ts_host_sample now;
         int n;
 
         while ((n = ts_sample_next(in, &data, &len, &now, err)) > 0) {

@@ -6,7 +6,7 @@
 #include "transfer/host.h"
 
 struct ts_samples;
-typedef void ts_samples_fn(void *ctx, const struct ts_sample *now); /* called by the thread, when a sample has come */
+typedef void ts_samples_fn(void *ctx, const struct ts_host_sample *now); /* called by the thread, when a sample has come */
 
 /* Blocks for bringing the agent's program to another host, unless it is there; the errors are those of ts_agent_install(). Everything after that is the thread's work, over a connection of its own. h must
  * outlive it. */

@@ -7,7 +7,7 @@
 #include <string.h>
 
 /* How many samples come before the first byte that is wrong, given so many at a time; the last of them in *ret. */
-static size_t listen_to(const uint8_t *data, size_t size, size_t piece, struct ts_sample *ret)
+static size_t listen_to(const uint8_t *data, size_t size, size_t piece, struct ts_host_sample *ret)
 {
         struct ts_sample_in in = { .len = 0 };
         size_t samples = 0;
@@ -25,10 +25,10 @@ static size_t listen_to(const uint8_t *data, size_t size, size_t piece, struct t
         return samples;
 }
 
-static void check_line(const struct ts_sample *s)
+static void check_line(const struct ts_host_sample *s)
 {
         char line[TS_SAMPLE_LINE_MAX];
-        struct ts_sample again = { 0 };
+        struct ts_host_sample again = { 0 };
         size_t len = ts_sample_line(s, line);
 
         if (listen_to((const uint8_t *)line, len, len, &again) != 1 || memcmp(s, &again, sizeof(again)) != 0)
@@ -37,7 +37,7 @@ static void check_line(const struct ts_sample *s)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-        struct ts_sample whole = { 0 }, bytes = { 0 }, proc = { 0 };
+        struct ts_host_sample whole = { 0 }, bytes = { 0 }, proc = { 0 };
         char *text = malloc(size + 1);
 
         if (!text)

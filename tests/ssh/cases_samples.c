@@ -12,10 +12,10 @@
 
 struct seen {
         atomic_uint n;
-        struct ts_sample last; /* the thread's, until it has ended */
+        struct ts_host_sample last; /* the thread's, until it has ended */
 };
 
-static void take(void *ctx, const struct ts_sample *now)
+static void take(void *ctx, const struct ts_host_sample *now)
 {
         struct seen *seen = ctx;
 

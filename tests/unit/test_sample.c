@@ -52,7 +52,7 @@ static void processors(void)
                 { "", 0, 0 },
                 { "cpu  99999999999999999999 1 1 99999999999999999999\n", MOST, MOST },
         };
-        struct ts_sample s = { .cpu_busy = 7, .cpu_total = 8 };
+        struct ts_host_sample s = { .cpu_busy = 7, .cpu_total = 8 };
 
         for (size_t i = 0; i < TS_ARRAY_LEN(rows); i++) {
                 ts_sample_cpu(rows[i].text, &s);
@@ -123,7 +123,7 @@ static void network(void)
                 { NET("a", 99999999999999999999, 1) NET("b", 1, 99999999999999999999), MOST, MOST },
                 { "", 0, 0 },
         };
-        struct ts_sample s = { 0 };
+        struct ts_host_sample s = { 0 };
 
         for (size_t i = 0; i < TS_ARRAY_LEN(rows); i++) {
                 ts_sample_net(rows[i].text, &s);
@@ -136,7 +136,7 @@ static void network(void)
 
 static void this_machine(void)
 {
-        struct ts_sample a, b;
+        struct ts_host_sample a, b;
 
         ts_sample_read(&a);
         ts_sleep_ms(50);
@@ -151,7 +151,7 @@ static void this_machine(void)
 
 static void lines_come_back(void)
 {
-        static const struct ts_sample samples[] = {
+        static const struct ts_host_sample samples[] = {
                 { 0 },
                 { 1, 2, 3, 4, 5, 6, 7 },
                 { MOST, MOST, MOST, MOST, MOST, MOST, MOST },
@@ -162,7 +162,7 @@ static void lines_come_back(void)
                 char line[TS_SAMPLE_LINE_MAX];
                 size_t len = ts_sample_line(&samples[i], line), all = len;
                 struct ts_sample_in in = { .len = 0 };
-                struct ts_sample got = { 0 };
+                struct ts_host_sample got = { 0 };
                 const char *p = line;
 
                 CU_ASSERT_EQUAL(strlen(line), len);
@@ -200,7 +200,7 @@ static void hostile_lines(void)
         };
         static const char nul[] = "1 2 3\0 4 5 6 7\n";
         struct ts_sample_in in = { .len = 0 };
-        struct ts_sample s = { .load1_milli = 77 };
+        struct ts_host_sample s = { .load1_milli = 77 };
         char endless[3 * TS_SAMPLE_LINE_MAX];
         ts_auto_err err = TS_ERR_INIT;
         const char *p = nul;
@@ -224,7 +224,7 @@ static void several_at_once(void)
 {
         const char *p = "1 2 3 4 5 6 7\n2 3 4 5 6 7 8\n3 4 5";
         struct ts_sample_in in = { .len = 0 };
-        struct ts_sample s;
+        struct ts_host_sample s;
         ts_auto_err err = TS_ERR_INIT;
         size_t len = strlen(p);
 
@@ -281,7 +281,7 @@ static void ended_as(struct program *p, int rc, enum ts_code code)
 static void read_samples(int fd, unsigned n)
 {
         struct ts_sample_in in = { .len = 0 };
-        struct ts_sample s;
+        struct ts_host_sample s;
         ts_auto_err err = TS_ERR_INIT;
 
         while (n > 0) {
@@ -342,7 +342,7 @@ static void arguments(void)
 
 static void figures(void)
 {
-        const struct ts_sample a = { 100, 10, 100, 500, 1000, 2000, 3000 }, b = { 90, 60, 200, 1500, 1001, 2002, 3003 };
+        const struct ts_host_sample a = { 100, 10, 100, 500, 1000, 2000, 3000 }, b = { 90, 60, 200, 1500, 1001, 2002, 3003 };
         struct ts_resource r = { 0 };
 
         ts_sampler_figures(&a, &b, &r);
@@ -354,7 +354,7 @@ static void figures(void)
         CU_ASSERT_EQUAL(r.mem_used_bytes, 100);
         CU_ASSERT_DOUBLE_EQUAL(r.cpu_pct, 0, 0);
         CU_ASSERT_TRUE(r.disk_write_bytes == 0 && r.net_sent_bytes == 0 && r.net_received_bytes == 0);
-        ts_sampler_figures(&(struct ts_sample){ .cpu_total = 5 }, &(struct ts_sample){ .cpu_busy = MOST, .cpu_total = 6 }, &r);
+        ts_sampler_figures(&(struct ts_host_sample){ .cpu_total = 5 }, &(struct ts_host_sample){ .cpu_busy = MOST, .cpu_total = 6 }, &r);
         CU_ASSERT_DOUBLE_EQUAL(r.cpu_pct, 100, 0); /* more than there is */
 }
 

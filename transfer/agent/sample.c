@@ -105,7 +105,7 @@ uint64_t ts_sample_memory(const char *meminfo)
         return times(all_kib - free_kib, 1024);
 }
 
-void ts_sample_cpu(const char *stat, struct ts_sample *s)
+void ts_sample_cpu(const char *stat, struct ts_host_sample *s)
 {
         enum { IDLE = 3, IOWAIT = 4, FIELDS = 8 }; /* user nice system idle iowait irq softirq steal; guests are in user and nice */
         const char *p = line_of(stat, "cpu ");
@@ -189,7 +189,7 @@ static bool leads_out(struct word w)
                !is_one_of(w, numbered, true);
 }
 
-void ts_sample_net(const char *net_dev, struct ts_sample *s)
+void ts_sample_net(const char *net_dev, struct ts_host_sample *s)
 {
         enum { SENT_AFTER_RECEIVED = 8 }; /* each half of a line has that many numbers */
         uint64_t received, sent;
@@ -216,11 +216,11 @@ static const char *text_of(const char *path, struct ts_str *text)
         return ts_file_read(path, FILE_MAX, text, NULL) < 0 ? "" : ts_str_cstr(text);
 }
 
-void ts_sample_read(struct ts_sample *ret)
+void ts_sample_read(struct ts_host_sample *ret)
 {
         ts_auto_str text = TS_STR_INIT;
 
-        *ret = (struct ts_sample){ .mem_used_bytes = ts_sample_memory(text_of("/proc/meminfo", &text)) };
+        *ret = (struct ts_host_sample){ .mem_used_bytes = ts_sample_memory(text_of("/proc/meminfo", &text)) };
         ts_sample_cpu(text_of("/proc/stat", &text), ret);
         ret->load1_milli = ts_sample_load_milli(text_of("/proc/loadavg", &text));
         ret->disk_write_bytes = ts_sample_disks(text_of("/proc/diskstats", &text));
@@ -231,18 +231,18 @@ void ts_sample_read(struct ts_sample *ret)
 
 /* In their order on a line. */
 static const size_t fields[] = {
-        offsetof(struct ts_sample, mem_used_bytes),
-        offsetof(struct ts_sample, cpu_busy),
-        offsetof(struct ts_sample, cpu_total),
-        offsetof(struct ts_sample, load1_milli),
-        offsetof(struct ts_sample, disk_write_bytes),
-        offsetof(struct ts_sample, net_sent_bytes),
-        offsetof(struct ts_sample, net_received_bytes),
+        offsetof(struct ts_host_sample, mem_used_bytes),
+        offsetof(struct ts_host_sample, cpu_busy),
+        offsetof(struct ts_host_sample, cpu_total),
+        offsetof(struct ts_host_sample, load1_milli),
+        offsetof(struct ts_host_sample, disk_write_bytes),
+        offsetof(struct ts_host_sample, net_sent_bytes),
+        offsetof(struct ts_host_sample, net_received_bytes),
 };
-_Static_assert(sizeof(fields) / sizeof(fields[0]) * sizeof(uint64_t) == sizeof(struct ts_sample), "each has its place on the line");
+_Static_assert(sizeof(fields) / sizeof(fields[0]) * sizeof(uint64_t) == sizeof(struct ts_host_sample), "each has its place on the line");
 _Static_assert(TS_ARRAY_LEN(fields) * 20 < TS_SAMPLE_LINE_MAX, "19 digits and what follows them");
 
-size_t ts_sample_line(const struct ts_sample *s, char buf[TS_SAMPLE_LINE_MAX])
+size_t ts_sample_line(const struct ts_host_sample *s, char buf[TS_SAMPLE_LINE_MAX])
 {
         size_t len = 0;
 
@@ -275,10 +275,10 @@ static bool take_field(const char **p, const char *end_of_line, char end, uint64
         return true;
 }
 
-static int take_line(const char *line, size_t len, struct ts_sample *ret, struct ts_err *err)
+static int take_line(const char *line, size_t len, struct ts_host_sample *ret, struct ts_err *err)
 {
         const char *p = line, *end = line + len;
-        struct ts_sample s = { 0 };
+        struct ts_host_sample s = { 0 };
 
         for (size_t i = 0; i < TS_ARRAY_LEN(fields); i++)
                 if (!take_field(&p, end, i + 1 < TS_ARRAY_LEN(fields) ? ' ' : '\n', (uint64_t *)(void *)((char *)&s + fields[i])))
@@ -287,7 +287,7 @@ static int take_line(const char *line, size_t len, struct ts_sample *ret, struct
         return 0;
 }
 
-int ts_sample_next(struct ts_sample_in *in, const char **data, size_t *len, struct ts_sample *ret, struct ts_err *err)
+int ts_sample_next(struct ts_sample_in *in, const char **data, size_t *len, struct ts_host_sample *ret, struct ts_err *err)
 {
         while (*len > 0) {
                 char c = *(*data)++;
@@ -331,7 +331,7 @@ int ts_sample_serve(int in_fd, int out_fd, unsigned interval_ms, unsigned patien
 
         do {
                 char line[TS_SAMPLE_LINE_MAX];
-                struct ts_sample s;
+                struct ts_host_sample s;
 
                 ts_sample_read(&s);
                 if (ts_write_all(out_fd, line, ts_sample_line(&s, line), ts_deadline_in_ms(patience_ms), /* cancellable= */ false, err) < 0)

@@ -14,7 +14,7 @@
 #define TS_SAMPLE_MAX_MS 60000U
 #define TS_SAMPLE_LINE_MAX 160 /* bytes, with its newline: less than a pipe takes in one piece */
 
-struct ts_sample {
+struct ts_host_sample {
         uint64_t mem_used_bytes;      /* MemTotal - MemAvailable */
         uint64_t cpu_busy, cpu_total; /* of all processors, in ticks; busy is what is neither idle nor waits for a disk */
         uint64_t load1_milli;
@@ -22,24 +22,24 @@ struct ts_sample {
         uint64_t net_sent_bytes, net_received_bytes; /* of interfaces that lead out of the host; the same holds */
 };
 
-void ts_sample_read(struct ts_sample *ret);
+void ts_sample_read(struct ts_host_sample *ret);
 
 /* The parts of it: each from the whole text of a file of /proc. What is not as it should be counts for nothing. */
 uint64_t ts_sample_memory(const char *meminfo);
-void ts_sample_cpu(const char *stat, struct ts_sample *s);
+void ts_sample_cpu(const char *stat, struct ts_host_sample *s);
 uint64_t ts_sample_load_milli(const char *loadavg);
 uint64_t ts_sample_disks(const char *diskstats);
-void ts_sample_net(const char *net_dev, struct ts_sample *s);
+void ts_sample_net(const char *net_dev, struct ts_host_sample *s);
 
 /* As a line, with its newline; its length. */
-size_t ts_sample_line(const struct ts_sample *s, char buf[TS_SAMPLE_LINE_MAX]);
+size_t ts_sample_line(const struct ts_host_sample *s, char buf[TS_SAMPLE_LINE_MAX]);
 /* Lines of an agent, as they come in. Zeroed at first. */
 struct ts_sample_in {
         char line[TS_SAMPLE_LINE_MAX];
         size_t len;
 };
 /* The next one of *data, which goes on behind it. 1: there it is; 0: all was taken; -1: TS_EPROTO. */
-int ts_sample_next(struct ts_sample_in *in, const char **data, size_t *len, struct ts_sample *ret, struct ts_err *err);
+int ts_sample_next(struct ts_sample_in *in, const char **data, size_t *len, struct ts_host_sample *ret, struct ts_err *err);
 
 /* Until the next tick; late ones are left out. *next_us is the last one before. false: fd, where nothing is expected, says something, or its end. */
 bool ts_sample_rest(int fd, unsigned interval_ms, uint64_t *next_us);
