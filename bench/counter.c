@@ -8,14 +8,14 @@
 #define GOES_ON_WITHIN_MS 20000U
 #define LOOK_EVERY_MS 50U
 
-int ts_counter_start(struct ts_bench *b, struct ts_bench_end *e, const char *name, struct ts_err *err)
+int ts_counter_start(struct ts_bench *b, struct ts_bench_end *e, const char *name, const char *options, struct ts_err *err)
 {
         ts_auto_list args = TS_LIST_INIT;
 
         return ts_list_words(&args, "sh -c", err) < 0 ||
                                ts_list_addf(&args, err, "i=0; while :; do echo $i; i=$((i+1)); sleep %s; done", ts_param(b, "interval")) < 0
                        ? -1
-                       : ts_cli_run(b, e, name, "", ts_param(b, "image"), &args, err);
+                       : ts_cli_run(b, e, name, options, ts_param(b, "image"), &args, err);
 }
 
 int ts_counter_last(struct ts_bench_end *e, const char *name, uint64_t *ret, struct ts_err *err)

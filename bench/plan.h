@@ -121,7 +121,7 @@ int ts_workload_end(struct ts_bench *b, struct ts_err *err); /* all of ours, on 
 #define TS_COUNTER_PARAMETERS                                                                                               \
         { "image", "docker.io/library/busybox", NULL, "of the counter: anything with sh" },                                 \
         { "interval", "1", "0.1", "seconds between two numbers" }
-int ts_counter_start(struct ts_bench *b, struct ts_bench_end *e, const char *name, struct ts_err *err);
+int ts_counter_start(struct ts_bench *b, struct ts_bench_end *e, const char *name, const char *options, struct ts_err *err);
 int ts_counter_last(struct ts_bench_end *e, const char *name, uint64_t *ret, struct ts_err *err); /* the number it printed last */
 int ts_counter_goes_on(struct ts_bench_end *e, const char *name, uint64_t from, struct ts_err *err); /* it is past that, and counts */
 /* The engine's own checkpoint and restore on one host: what no tool can be faster than by much. Figures checkpoint_s, restore_s, downtime_s into sample. */

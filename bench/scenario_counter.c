@@ -26,7 +26,7 @@ static int begin(struct ts_bench *b, const struct ts_way *w, struct ts_err *err)
         uint64_t until = ts_now_us() + (uint64_t)(b->x * 1e6);
 
         (void)w;
-        if (ts_counter_start(b, TS_FROM(b), TS_COUNTER, err) < 0)
+        if (ts_counter_start(b, TS_FROM(b), TS_COUNTER, "", err) < 0)
                 return -1;
         while (ts_now_us() < until && !ts_stop_signal)
                 ts_sleep_ms(10);

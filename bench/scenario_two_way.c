@@ -103,13 +103,16 @@ static int ways(struct ts_bench *b, struct ts_err *err)
                        : 0;
 }
 
+/* Without a network of its own a container has an address that its host chose: on the other one another container may have it, on its own way here. */
 static int begin(struct ts_bench *b, const struct ts_way *w, struct ts_err *err)
 {
+        const char *options = *ts_param(b, "network") ? "" : "--network none";
+
         for (unsigned i = 0; i < all_of(w); i++) {
                 char name[64];
 
                 name_of(i, name);
-                if (ts_counter_start(b, &b->ends[side_of(w, i)], name, err) < 0)
+                if (ts_counter_start(b, &b->ends[side_of(w, i)], name, options, err) < 0)
                         return -1;
         }
         b->at = w->a > 0 ? 0 : 1;

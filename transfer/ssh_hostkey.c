@@ -104,10 +104,12 @@ static bool list_matches(const char *list, const char *name)
         return found;
 }
 
-/* Unreadable lines are skipped, as OpenSSH does: they cannot make anything trusted. */
+/* Unreadable lines are skipped, as OpenSSH does: they cannot make anything trusted.
+ *
+ * A name of one or two letters goes in twice: libssh2 (hostline() in knownhost.c, 1.11) looks for what hashed names begin with only in longer ones, and takes all others for hashed. */
 static void add_line(LIBSSH2_KNOWNHOSTS *to, const char *name, const char *key)
 {
-        ts_auto_free char *line = ts_fmt("%s %s", name, key);
+        ts_auto_free char *line = strlen(name) > 2 ? ts_fmt("%s %s", name, key) : ts_fmt("%s,%s %s", name, name, key);
 
         if (line)
                 (void)libssh2_knownhost_readline(to, line, strlen(line), LIBSSH2_KNOWNHOST_FILE_OPENSSH);

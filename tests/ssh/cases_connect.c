@@ -146,6 +146,8 @@ static void known_hosts_forms(void)
         works("pattern");
         works("portless");
         works("alias");
+        works("alias-of-two");
+        works("alias-of-one");
         works("garbage");
         works("ecdsa"); /* the server would prefer its ed25519 key, which is not known */
 }
