@@ -10,8 +10,8 @@
 #define ROW_HIGH 46U
 #define FRAME_HIGH 110U
 #define POINTS_MAX 500U /* of a box: more of them show nothing more */
-#define CHAR_WIDE 7.2   /* pixels */
-#define NAME_CHARS_MAX 34U
+#define CHAR_WIDE 6.8   /* pixels */
+#define NAME_CHARS_MAX 44U
 
 static bool along_axis(const struct ts_result *r, const struct ts_summary_row *rows, size_t n)
 {

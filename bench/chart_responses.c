@@ -56,7 +56,7 @@ static int choose(struct them *t, const struct ts_result *r, const struct ts_sum
         return 0;
 }
 
-/* Where there are too many, the worst of a few neighbours: that is what a client remembers. */
+/* Where there are too many, the worst of a few neighbours: that is what a client remembers. Where nobody got an answer there is no point, and the line is broken. */
 static int add_data(const struct ts_sample *p, unsigned number, struct ts_str *s, struct ts_err *err)
 {
         size_t each = (p->n_responses + POINTS_MAX - 1) / POINTS_MAX;
@@ -71,7 +71,7 @@ static int add_data(const struct ts_sample *p, unsigned number, struct ts_str *s
                         ms = fmax(ms, p->responses[i + n].ms);
                         per_s += p->responses[i + n].per_s;
                 }
-                if (ts_str_addf(s, err, "%.4f %.6g %.6g\n", (double)p->responses[i].t_us / 1e6, ms, per_s / (double)n) < 0)
+                if (ts_str_addf(s, err, per_s > 0 ? "%.4f %.6g %.6g\n" : "%.4f NaN 0\n", (double)p->responses[i].t_us / 1e6, ms, per_s / (double)n) < 0)
                         return -1;
         }
         return ts_str_adds(s, "EOD\n", err);
@@ -175,7 +175,7 @@ static int make(struct ts_charts *list, const struct ts_result *r, const struct 
         if (ts_str_adds(&c->script, "unset multiplot\n", err) < 0 ||
             ts_str_adds(&c->caption,
                         "Of each series one move, the one whose downtime is nearest the median, at the largest value of what was varied: how long the clients waited for an answer, and how many answers a second "
-                        "they got. Shaded: the container is frozen; thin lines: a phase begins.",
+                        "they got; the line is broken where nobody got one. Shaded: the container is frozen; thin lines: a phase begins.",
                         err) < 0)
                 return -1;
         if (t->left_out && ts_str_addf(&c->caption, err, " %u more series are not shown.", t->left_out) < 0)

@@ -14,7 +14,7 @@
 #define SAMPLES_SHOWN 2000U
 #define COLUMNS_MAX 70U
 
-/* Okabe and Ito's colours are in the charts; everything else is the text's colour on the page's. */
+/* Okabe and Ito's colours are in the charts, their blue a little lighter on a dark page; everything else is the text's colour on the page's. */
 static const char head[] =
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
         "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
@@ -22,7 +22,8 @@ static const char head[] =
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
         "<style>\n"
         ":root { --page: #ffffff; --text: #1b1f24; --soft: #57606a; --line: #d0d7de; --note: #fff4d6; }\n"
-        "@media (prefers-color-scheme: dark) { :root { --page: #14171a; --text: #e6e8ea; --soft: #a0a8b0; --line: #3a4149; --note: #3a3116; } }\n"
+        "@media (prefers-color-scheme: dark) { :root { --page: #14171a; --text: #e6e8ea; --soft: #a0a8b0; --line: #3a4149; --note: #3a3116; }\n"
+        " svg [stroke='rgb(  0, 114, 178)'] { stroke: #3d8fd1; } svg [fill='rgb(  0, 114, 178)'] { fill: #3d8fd1; } svg [color='rgb(  0, 114, 178)'] { color: #3d8fd1; } }\n"
         "body { background: var(--page); color: var(--text); font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 0 auto; padding: 1rem 1.25rem 3rem; }\n"
         "h1, h2, h3 { line-height: 1.2; } h1 { font-size: 1.7rem; } h2 { font-size: 1.35rem; margin-top: 2.5rem; border-top: 1px solid var(--line); padding-top: 1rem; } h3 { font-size: 1.1rem; }\n"
         "figure { margin: 1.5rem 0; } figure > svg { display: block; width: 100%; height: auto; } svg text { font-family: system-ui, sans-serif; fill: currentColor; stroke: none; }\n"
@@ -81,7 +82,7 @@ static int add_result_facts(struct ts_str *out, const struct ts_result *r, const
         if (!version || !when)
                 return no_memory(err);
         for (size_t i = 0; i < r->n_parameters; i++)
-                if (ts_str_addf(&parameters, err, "%s%s = %s", i ? "; " : "", r->parameters[i].name, r->parameters[i].value) < 0)
+                if (*r->parameters[i].value && ts_str_addf(&parameters, err, "%s%s = %s", parameters.len ? "; " : "", r->parameters[i].name, r->parameters[i].value) < 0)
                         return -1;
         if (ts_str_adds(out, "<h3>On what</h3>\n<div class=\"wide facts\"><table><tbody>\n", err) < 0 || add_hosts(out, r, err) < 0 ||
             add_fact(out, "Parameters", ts_str_cstr(&parameters), err) < 0 || add_fact(out, "tranship", version, err) < 0 || add_fact(out, "Begun, took", when, err) < 0 ||
@@ -97,7 +98,7 @@ static int add_names(struct ts_str *out, const char *what, const char *const nam
         if (ts_html_add(out, err, " %s: ", what) < 0)
                 return -1;
         for (unsigned i = 0; i < n; i++)
-                if (ts_html_add(out, err, "%s%s", i ? ", " : "", *names[i] ? names[i] : "?") < 0)
+                if (ts_html_add(out, err, "%s%s", i ? "; " : "", *names[i] ? names[i] : "?") < 0)
                         return -1;
         return ts_str_adds(out, ".", err);
 }

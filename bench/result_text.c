@@ -103,6 +103,8 @@ static int add_heading(const struct sheet *p, const struct ts_result *r, const s
 
 static int add_facts(const struct sheet *p, const struct ts_result *r, struct ts_err *err)
 {
+        bool any = false;
+
         for (size_t i = 0; i < r->n_hosts; i++) {
                 ts_auto_free char *text = ts_bench_host_text(&r->hosts[i]);
 
@@ -117,10 +119,14 @@ static int add_facts(const struct sheet *p, const struct ts_result *r, struct ts
                 if (ts_str_addf(p->out, err, "  environment%s%s: %s\n", e->name && *e->name ? " " : "", ts_or(e->name, ""), ts_or(text, "")) < 0)
                         return -1;
         }
-        for (size_t i = 0; i < r->n_parameters; i++)
-                if (ts_str_addf(p->out, err, "%s%s = %s", i ? ", " : "  parameters: ", r->parameters[i].name, r->parameters[i].value) < 0)
+        for (size_t i = 0; i < r->n_parameters; i++) {
+                if (!*r->parameters[i].value)
+                        continue;
+                if (ts_str_addf(p->out, err, "%s%s = %s", any ? ", " : "  parameters: ", r->parameters[i].name, r->parameters[i].value) < 0)
                         return -1;
-        return r->n_parameters ? ts_str_adds(p->out, "\n", err) : 0;
+                any = true;
+        }
+        return any ? ts_str_adds(p->out, "\n", err) : 0;
 }
 
 /* ---- the tables ---- */

@@ -54,21 +54,37 @@ static int learn(const char *names[], unsigned *n, const char *name, const char 
         return 0;
 }
 
+/* Those that are counted, in the order in which they come first: in the warm-ups, since the runs after them are in an order drawn at random. */
+static void keep_counted(const char *names[], unsigned *n, const bool counted[])
+{
+        unsigned kept = 0;
+
+        for (unsigned i = 0; i < *n; i++)
+                if (counted[i])
+                        names[kept++] = names[i];
+        *n = kept;
+}
+
 static int learn_names(const struct ts_result *r, struct ts_summary *s, size_t *ret_figures, struct ts_err *err)
 {
+        bool series[TS_SUMMARY_NAMES_MAX] = { false }, environments[TS_SUMMARY_NAMES_MAX] = { false };
+
         for (size_t i = 0; i < r->n_samples; i++) {
                 const struct ts_sample *p = &r->samples[i];
 
+                if (learn(s->environments, &s->n_environments, p->environment, "environments", err) < 0 ||
+                    learn(s->series, &s->n_series, p->series, "series", err) < 0)
+                        return -1;
                 if (p->run == TS_RESULT_WARM_UP) {
                         s->n_warm_ups++;
                         continue;
                 }
                 s->n_counted++;
                 *ret_figures += p->n_figures;
-                if (learn(s->environments, &s->n_environments, p->environment, "environments", err) < 0 ||
-                    learn(s->series, &s->n_series, p->series, "series", err) < 0)
-                        return -1;
+                series[ts_summary_series(s, p->series)] = environments[ts_summary_environment(s, p->environment)] = true;
         }
+        keep_counted(s->series, &s->n_series, series);
+        keep_counted(s->environments, &s->n_environments, environments);
         return 0;
 }
 

@@ -20,7 +20,7 @@ struct ts_summary_row {
         double x;
         struct ts_stats stats; /* in the kind's unit */
 };
-/* Names are borrowed from the result, in the order in which they come there. */
+/* Names are borrowed from the result, in the order in which they come there, warm-ups included. */
 struct ts_summary {
         const char *environments[TS_SUMMARY_NAMES_MAX], *series[TS_SUMMARY_NAMES_MAX];
         unsigned n_environments, n_series;
