@@ -14,7 +14,7 @@
 static struct ts_err err = TS_ERR_INIT;
 
 static const char *const hostile[] = {
-        "`touch %s`", "'; system 'touch %s' #", "' . system('touch %s') . '", "\"; system \"touch %s\"", "@touch %s", "$(touch %s)", "\\'; !touch %s", "x' title '`touch %s`", "| touch %s", "<%s", "''''; system 'touch %s'", "a''''b; system 'touch %s'", "\"`touch %s`\"",
+        "`touch %s`", "'; system 'touch %s' #", "'.system('touch %s').'", "\"; system \"touch %s\"", "@touch %s", "$(touch %s)", "\\'; !touch %s", "x' title '`touch %s`", "| touch %s", "<%s", "''''; system 'touch %s'", "a''''b; system 'touch %s'", "\"`touch %s`\"",
 };
 
 static bool have_gnuplot(void)
