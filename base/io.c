@@ -309,9 +309,12 @@ int ts_file_write_atomic(const char *path, const void *data, size_t len, mode_t 
 {
         ts_auto_free char *temporary = ts_fmt("%s.tmp-%ld", path, (long)getpid());
         ts_auto_fd int fd = -1;
+        struct stat st;
 
         if (!temporary)
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
+        if (lstat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode) && !S_ISDIR(st.st_mode)) /* root could replace /dev/null, and everybody would suffer */
+                return ts_err_set(err, TS_EUSAGE, "'%s' is not a file: it is not replaced", path);
         if (open_temporary(temporary, mode & 0700, &fd, err) < 0)
                 return -1;
         if (fill_file(fd, temporary, data, len, mode, err) < 0) {

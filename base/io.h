@@ -37,7 +37,7 @@ int ts_read_to_end(int fd, struct ts_str *s, ts_deadline deadline, struct ts_err
 
 /* The whole of a file of at most max bytes. TS_ENOTFOUND, TS_ELIMIT, TS_EIO. Caller clears. */
 int ts_file_read(const char *path, size_t max, struct ts_str *ret, struct ts_err *err);
-/* Writes to path.tmp-PID, fsyncs, renames, fsyncs the directory. */
+/* Writes to path.tmp-PID, fsyncs, renames, fsyncs the directory. TS_EUSAGE for a device, a pipe or a socket: it stays what it is. */
 int ts_file_write_atomic(const char *path, const void *data, size_t len, mode_t mode, struct ts_err *err);
 /* mkdir -p; new directories get mode. */
 int ts_mkdir_p(const char *path, mode_t mode, struct ts_err *err);

@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define FILE_MAX_BYTES ((size_t)64 << 20) /* of a result with all its samples and curves; a report has some kilobytes */
 #define EXIT_BAD_FILE 2
@@ -284,7 +285,10 @@ static int print_all(struct printing *p)
 static int prepare(struct printing *p, struct ts_err *err)
 {
         const struct ts_args *a = &p->cli->args;
+        struct stat st;
 
+        if (a->output && stat(a->output, &st) == 0 && !S_ISREG(st.st_mode)) /* it would be replaced */
+                return ts_err_set(err, TS_EUSAGE, "--output: '%s' is not a file", a->output);
         if (a->chart_format && !a->charts)
                 return ts_err_set(err, TS_EUSAGE, "--chart-format is of the files of --charts DIR, which is missing");
         if (ts_chart_format_parse(ts_or(a->chart_format, "svg"), &p->chart_format, err) < 0 || (a->charts && ts_mkdir_p(a->charts, 0755, err) < 0))

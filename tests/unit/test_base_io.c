@@ -381,11 +381,16 @@ static void file_write_leaves_nothing_behind(void)
 {
         ts_auto_err err = TS_ERR_INIT;
         ts_auto_free char *stale = NULL;
+        struct stat st;
 
         dir_make();
         UNIT_FAILS(ts_file_write_atomic(in_dir("none/f"), "x", 1, 0600, &err), TS_ENOTFOUND);
         CU_ASSERT_EQUAL_FATAL(mkdir(in_dir("d"), 0700), 0);
         UNIT_FAILS(ts_file_write_atomic(in_dir("d"), "x", 1, 0600, &err), TS_EIO); /* a directory cannot be replaced */
+        CU_ASSERT_EQUAL(mkfifo(in_dir("fifo"), 0600), 0);
+        UNIT_FAILS(ts_file_write_atomic(in_dir("fifo"), "x", 1, 0600, &err), TS_EUSAGE);
+        CU_ASSERT_TRUE(lstat(in_dir("fifo"), &st) == 0 && S_ISFIFO(st.st_mode));
+        CU_ASSERT_EQUAL(unlink(in_dir("fifo")), 0);
         CU_ASSERT_EQUAL(files_in(dir), 1);
         stale = ts_fmt("%s/f.tmp-%ld", dir, (long)getpid());
         CU_ASSERT_EQUAL_FATAL(symlink("/tmp/tranship-unit-must-not-appear", stale), 0); /* of a dead process, or planted */
