@@ -57,17 +57,18 @@ int ts_gnuplot_quote(struct ts_str *out, const char *text, size_t max_chars, str
         return ts_str_adds(out, "'", err);
 }
 
+/* The scripts give the sizes of fonts in pixels, as SVG has them; the others take them for points. */
 static int add_terminal(struct ts_str *s, enum ts_chart_format f, unsigned width, unsigned height, struct ts_err *err)
 {
         switch (f) {
         case TS_CHART_SVG:
                 return ts_str_addf(s, err, "set terminal svg size %u,%u dynamic noenhanced font 'sans-serif,13' linewidth 1 background 'white'\n", width, height);
         case TS_CHART_PNG:
-                return ts_str_addf(s, err, "set terminal pngcairo size %u,%u noenhanced font 'sans,10' fontscale 2 linewidth 2 pointscale 2 background 'white'\n",
+                return ts_str_addf(s, err, "set terminal pngcairo size %u,%u noenhanced font 'sans,13' fontscale 1.5 linewidth 2 pointscale 2 background 'white'\n",
                                    2 * width, 2 * height);
         case TS_CHART_PDF:
         default:
-                return ts_str_addf(s, err, "set terminal pdfcairo size %.2fin,%.2fin noenhanced font 'sans,10' linewidth 1.3 background 'white'\n",
+                return ts_str_addf(s, err, "set terminal pdfcairo size %.2fin,%.2fin noenhanced font 'sans,13' fontscale 0.75 linewidth 1.3 background 'white'\n",
                                    width / PIXELS_PER_INCH, height / PIXELS_PER_INCH);
         }
 }
