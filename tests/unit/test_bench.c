@@ -4,7 +4,6 @@
 #include "bench/internal.h"
 
 #include <math.h>
-#include <unistd.h>
 
 static struct ts_err err = TS_ERR_INIT;
 
@@ -202,7 +201,7 @@ static void a_program_beside(void)
         UNIT_OK(ts_list_add(&argv, "echo one; printf '%5000s\\n' x; echo three; exec sleep 60", &err));
         UNIT_OK(ts_beside_start(&s, &argv, hear, &h, &err));
         for (int i = 0; i < 500 && __atomic_load_n(&h.n, __ATOMIC_SEQ_CST) < 3; i++)
-                (void)usleep(10000);
+                ts_sleep_ms(10);
         ts_beside_stop(&s);
         CU_ASSERT_EQUAL(h.n, 3);
         UNIT_STR(h.last, "three");
