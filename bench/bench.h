@@ -29,14 +29,15 @@ struct ts_bench_opts {
         const struct ts_list *environments; /* NAME, or NAME=OPTIONS of tranship move, split at blanks */
         const char *hook;                   /* program that is run with "up NAME" before the moves of an environment, and "down NAME" after them; what it prints on its first line says how it is made. Or NULL */
         const char *output;                 /* the result file */
-        unsigned runs;                      /* 0: as the scenario says */
         bool quick;
+        void (*say)(void *ctx, const char *line); /* what was just measured; or NULL */
+        void *say_ctx;
         const struct ts_list *move_options; /* words for every move */
         struct ts_ssh_opts ssh;
         const char *self;                   /* this program */
         const char *podman, *docker;        /* the programs on the hosts */
 };
-/* Runs it, says what it does on stderr, writes the result file anew after every sample. 0, or -1: TS_EUSAGE; a move or a check that failed (what was measured before it is in the file); TS_ECANCELED. */
+/* Runs it, writes the result file anew after every sample. 0, or -1: TS_EUSAGE; a move or a check that failed (what was measured before it is in the file); TS_ECANCELED. */
 int ts_bench(const struct ts_bench_opts *o, struct ts_err *err);
 const struct ts_scenario *ts_scenario_find(const char *name, struct ts_err *err); /* NULL: TS_EUSAGE */
 /* The scenarios and their parameters, for people. */

@@ -62,6 +62,11 @@ int ts_beside_start(struct ts_beside *s, const struct ts_list *argv, void (*line
         return -1;
 }
 
+bool ts_beside_runs(const struct ts_beside *s)
+{
+        return s->pid > 0 && !ts_has_ended(s->pid);
+}
+
 void ts_beside_stop(struct ts_beside *s)
 {
         int status = 0;
@@ -69,6 +74,7 @@ void ts_beside_stop(struct ts_beside *s)
         if (s->pid > 0) {
                 (void)kill(-s->pid, SIGINT);
                 (void)ts_reap(s->pid, ts_deadline_in_ms(END_WITHIN_MS), &status, NULL);
+                (void)kill(-s->pid, SIGKILL); /* what it had started, which could hold its output open */
         }
         if (s->has_thread)
                 (void)pthread_join(s->thread, NULL);

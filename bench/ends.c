@@ -35,7 +35,7 @@ static int find_socket(struct ts_bench_end *e, struct ts_err *err)
 {
         if (e->ep->socket) {
                 e->socket = ts_strdup0(e->ep->socket);
-                e->kind = strstr(e->ep->socket, "podman") ? TS_PODMAN : TS_DOCKER;
+                e->kind = e->ep->prefer ? (enum ts_engine_kind)e->ep->prefer : strstr(e->ep->socket, "podman") ? TS_PODMAN : TS_DOCKER;
                 return e->socket ? 0 : ts_err_set(err, TS_ENOMEM, "out of memory");
         }
         for (size_t i = 0; i < TS_ARRAY_LEN(well_known); i++) {
@@ -142,7 +142,7 @@ int ts_cli_run(struct ts_bench *b, struct ts_bench_end *e, const char *name, con
 
 /* ---- what is ours ---- */
 
-/* kind: "container" or "volume". */
+/* kind: "container" or "volume". What is removed has our label, or, where an engine forgot that on its way, our name. */
 static int remove_kind(struct ts_bench_end *e, const char *kind, const char *list_words, const char *remove_words, struct ts_err *err)
 {
         ts_auto_list list = TS_LIST_INIT, drop = TS_LIST_INIT;
@@ -161,17 +161,23 @@ static int remove_kind(struct ts_bench_end *e, const char *kind, const char *lis
         return drop.n == fixed ? 0 : ts_cli_argv(e, &drop, REMOVE_TIMEOUT_MS, NULL, err);
 }
 
+static int remove_ours(struct ts_bench_end *e, struct ts_err *err)
+{
+        return remove_kind(e, "container", "ls --all --quiet --filter label=" TS_BENCH_LABEL "=yes",
+                           e->kind == TS_PODMAN ? "rm --force --time 0 --volumes" : "rm --force --volumes", err) < 0 ||
+                               remove_kind(e, "volume", "ls --quiet --filter label=" TS_BENCH_LABEL "=yes", "rm", err) < 0 ||
+                               remove_kind(e, "volume", "ls --quiet --filter name=^tranship-bench-", "rm", err) < 0
+                       ? -1
+                       : 0;
+}
+
+/* Both sides, whatever is wrong with one. */
 int ts_remove_ours(struct ts_bench *b, struct ts_err *err)
 {
-        for (size_t i = 0; i < TS_ARRAY_LEN(b->ends); i++) {
-                struct ts_bench_end *e = &b->ends[i];
+        int rc = 0;
 
-                if (!e->host)
-                        continue;
-                if (remove_kind(e, "container", "ls --all --quiet --filter label=" TS_BENCH_LABEL "=yes",
-                                e->kind == TS_PODMAN ? "rm --force --time 0 --volumes" : "rm --force --volumes", err) < 0 ||
-                    remove_kind(e, "volume", "ls --quiet --filter label=" TS_BENCH_LABEL "=yes", "rm --force", err) < 0)
-                        return -1;
-        }
-        return 0;
+        for (size_t i = 0; i < TS_ARRAY_LEN(b->ends); i++)
+                if (b->ends[i].host && remove_ours(&b->ends[i], rc == 0 ? err : NULL) < 0)
+                        rc = -1;
+        return rc;
 }

@@ -14,9 +14,10 @@ void ts_bench_end_close(struct ts_bench_end *e);
 struct ts_json *ts_host_facts(struct ts_bench_end *e, struct ts_err *err);
 /* What only a report knows: engine, version, runtime, CRIU. */
 void ts_host_facts_of_report(struct ts_bench *b, const struct ts_json *report, const char *direction);
-/* How fast the SSH connections of the environment are: the slower side's rate, both sides' time for a command of nothing. */
+/* How fast the SSH connections of the environment are, of the slower side: its rate, and the time for a byte to come back. */
 int ts_link_facts(struct ts_bench *b, struct ts_json *environment, struct ts_err *err);
 
+int ts_environments_check(const struct ts_list *specs, struct ts_err *err); /* TS_EUSAGE */
 int ts_environment_up(struct ts_bench *b, const char *spec, struct ts_err *err);
 void ts_environment_down(struct ts_bench *b);
 

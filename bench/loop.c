@@ -13,18 +13,7 @@
 #define TS_COMMIT ""
 #endif
 #define X_MAX 64
-
-static void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-static void say(const char *fmt, ...)
-{
-        va_list ap;
-
-        if (!ts_log_enabled(TS_LOG_NOTICE))
-                return;
-        va_start(ap, fmt);
-        (void)vfprintf(stderr, fmt, ap);
-        va_end(ap);
-}
+#define WARM_UPS 2 /* one in each direction */
 
 int ts_add_way(struct ts_bench *b, const struct ts_way *w, struct ts_err *err, const char *series, ...)
 {
@@ -74,7 +63,7 @@ static int begin_result(struct ts_bench *b, struct ts_err *err)
                        ts_json_set_str(axis, "unit", b->scenario->plan->unit) | ts_json_set(r, "axis", axis);
         else
                 ts_json_free(axis);
-        bad |= ts_json_set(r, "environments", ts_json_array()) | ts_json_set(r, "samples", ts_json_array());
+        bad |= ts_json_set_int(r, "seed", (int64_t)(b->random & INT64_MAX)) | ts_json_set(r, "environments", ts_json_array()) | ts_json_set(r, "samples", ts_json_array());
         b->samples = ts_json_member(r, "samples");
         if (bad)
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
@@ -91,22 +80,25 @@ static int begin_result(struct ts_bench *b, struct ts_err *err)
 
 static void say_sample(const struct ts_bench *b, const struct ts_way *w, const struct ts_json *sample)
 {
+        ts_auto_str s = TS_STR_INIT;
         double downtime = ts_get_figure(sample, "downtime_s"), migration = ts_get_figure(sample, "migration_s");
 
+        if (!b->o->say)
+                return;
         if (*b->environment)
-                say("%s  ", b->environment);
+                (void)ts_str_addf(&s, NULL, "%s  ", b->environment);
         if (b->scenario->plan->axis)
-                say("%g%s%s  ", b->x, *b->scenario->plan->unit ? " " : "", b->scenario->plan->unit);
-        say("%s  %s  ", w->series, ts_json_str(sample, "direction", ""));
+                (void)ts_str_addf(&s, NULL, "%g%s%s  ", b->x, *b->scenario->plan->unit ? " " : "", b->scenario->plan->unit);
+        (void)ts_str_addf(&s, NULL, "%s  %s  ", w->series, ts_json_str(sample, "direction", ""));
         if (b->run < 0)
-                say("warm-up");
+                (void)ts_str_adds(&s, "warm-up", NULL);
         else
-                say("run %d of %u", b->run + 1, b->runs);
+                (void)ts_str_addf(&s, NULL, "run %d of %u", b->run + 1, b->runs);
         if (!isnan(downtime))
-                say("  downtime %.3f s", downtime);
+                (void)ts_str_addf(&s, NULL, "  downtime %.3f s", downtime);
         if (!isnan(migration))
-                say("  migration %.3f s", migration);
-        say("\n");
+                (void)ts_str_addf(&s, NULL, "  migration %.3f s", migration);
+        b->o->say(b->o->say_ctx, ts_str_cstr(&s));
 }
 
 static struct ts_json *begin_sample(const struct ts_bench *b, const struct ts_way *w)
@@ -117,7 +109,7 @@ static struct ts_json *begin_sample(const struct ts_bench *b, const struct ts_wa
         (void)ts_json_set_str(s, "series", w->series);
         (void)ts_json_set_str(s, "environment", b->environment);
         (void)ts_json_set_str(s, "direction", direction);
-        (void)ts_json_set_int(s, "run", b->run);
+        (void)ts_json_set_int(s, "run", b->run < 0 ? TS_RESULT_WARM_UP : b->run);
         (void)ts_json_set_int(s, "at_us", (int64_t)(ts_now_us() - b->t0_us));
         if (b->scenario->plan->axis)
                 (void)ts_json_set(s, "x", ts_json_new_real(b->x));
@@ -133,7 +125,7 @@ static int one(struct ts_bench *b, const struct ts_way *w, struct ts_err *err)
         if (ts_stop_signal)
                 return ts_err_set(err, TS_ECANCELED, "stopped");
         if (plan->fresh) {
-                b->at = (unsigned)(b->run + 1) % 2;
+                b->at = (unsigned)(b->run + WARM_UPS) % 2;
                 if (plan->begin(b, w, err) < 0)
                         return -1;
         }
@@ -152,12 +144,37 @@ static int one(struct ts_bench *b, const struct ts_way *w, struct ts_err *err)
         return ts_json_append(b->samples, TS_TAKE(sample)) < 0 ? ts_err_set(err, TS_ENOMEM, "out of memory") : keep(b, err);
 }
 
+/* splitmix64: the order has to be another one each time, and the same again with the same seed; it need not be secret. */
+static uint64_t draw(uint64_t *state)
+{
+        uint64_t x = *state += 0x9e3779b97f4a7c15ULL;
+
+        x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;
+        x = (x ^ (x >> 27)) * 0x94d049bb133111ebULL;
+        return x ^ (x >> 31);
+}
+
+/* What comes before a way, and from which side it starts, must not be the same each time: who follows a slow one would pay for it. */
+static void shuffle(struct ts_bench *b, size_t order[TS_WAYS_MAX])
+{
+        for (size_t i = 0; i < b->n_ways; i++) {
+                size_t k = (size_t)(draw(&b->random) % (i + 1));
+
+                order[i] = order[k];
+                order[k] = i;
+        }
+}
+
 static int all_runs(struct ts_bench *b, struct ts_err *err)
 {
-        for (b->run = TS_RESULT_WARM_UP; b->run < (int)b->runs; b->run++)
+        size_t order[TS_WAYS_MAX] = { 0 };
+
+        for (b->run = b->o->quick ? -1 : -WARM_UPS; b->run < (int)b->runs; b->run++) {
+                shuffle(b, order);
                 for (size_t i = 0; i < b->n_ways; i++)
-                        if (one(b, &b->ways[(i + (size_t)(b->run + 1)) % b->n_ways], err) < 0)
+                        if (one(b, &b->ways[order[i]], err) < 0)
                                 return -1;
+        }
         return 0;
 }
 
@@ -183,15 +200,21 @@ static int all_x(struct ts_bench *b, struct ts_err *err)
 /* Also after Ctrl-C: what was begun here is not left behind. */
 static void clean_up(struct ts_bench *b, bool failed)
 {
-        int stopped = ts_stop_signal;
+        ts_auto_err why = TS_ERR_INIT;
+        int stopped;
 
-        ts_stop_hold = 1;
+        ts_stop_hold = 1; /* from here on the handler leaves the other one alone */
+        stopped = ts_stop_signal;
         ts_stop_signal = 0;
-        if (failed)
-                (void)ts_remove_ours(b, NULL);
+        if (failed && b->must_look)
+                ts_log(TS_LOG_WARNING, "nothing was removed: look at the containers labelled " TS_BENCH_LABEL " on both engines");
+        else if (failed && ts_remove_ours(b, &why) < 0)
+                ts_log(TS_LOG_WARNING, "not all could be removed: %s", ts_err_message(&why));
         ts_environment_down(b);
-        ts_stop_hold = 0;
         ts_stop_signal = stopped ? stopped : ts_stop_held;
+        ts_stop_hold = 0;
+        if (!ts_stop_signal)
+                ts_stop_signal = ts_stop_held; /* it came between the two */
 }
 
 static int all_environments(struct ts_bench *b, struct ts_err *err)
@@ -217,12 +240,15 @@ static int set_up(struct ts_bench *b, struct ts_err *err)
 
         if (ts_params_set(b, err) < 0 || ts_param_u64(b, "runs", &runs, err) < 0)
                 return -1;
-        b->runs = b->o->runs ? b->o->runs : (unsigned)(runs < 1 ? 1 : runs > 10000 ? 10000 : runs);
+        b->runs = (unsigned)(runs < 1 ? 1 : runs > 10000 ? 10000 : runs);
+        b->random = ts_now_us();
+        if (ts_environments_check(b->o->environments, err) < 0)
+                return -1;
         if (ts_bench_end_open(b, &b->ends[0], "a", b->o->from, err) < 0 || ts_bench_end_open(b, &b->ends[1], "b", b->o->to, err) < 0)
                 return -1;
         if (!mkdtemp(directory) || !(b->directory = ts_strdup0(directory)))
                 return ts_err_set(err, TS_EIO, "cannot make a directory in /tmp");
-        return begin_result(b, err) < 0 || ts_remove_ours(b, err) < 0 || b->scenario->plan->ways(b, err) < 0 ? -1 : keep(b, err);
+        return b->scenario->plan->ways(b, err) < 0 || begin_result(b, err) < 0 ? -1 : ts_remove_ours(b, err);
 }
 
 static void tear_down(struct ts_bench *b)

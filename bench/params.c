@@ -93,12 +93,17 @@ int ts_params_set(struct ts_bench *b, struct ts_err *err)
         return 0;
 }
 
+/* With the options that every move gets: they belong to what was measured. */
 struct ts_json *ts_params_json(const struct ts_bench *b)
 {
         struct ts_json *o = ts_json_object();
+        ts_auto_str options = TS_STR_INIT;
 
         for (size_t i = 0; i < b->values.n; i++)
                 (void)ts_json_set_str(o, parameter(b->scenario, i)->name, b->values.v[i]);
+        for (size_t i = 0; b->o->move_options && i < b->o->move_options->n; i++)
+                (void)ts_str_addf(&options, NULL, "%s%s", i ? " " : "", b->o->move_options->v[i]);
+        (void)ts_json_set_str(o, "move", ts_str_cstr(&options));
         return o;
 }
 

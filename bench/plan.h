@@ -33,6 +33,12 @@ struct ts_way {
         double a, b;          /* what the scenario varies beside x */
 };
 
+/* What a counter printed last. */
+struct ts_count {
+        char token[48]; /* "": nothing yet */
+        uint64_t n;
+};
+
 struct ts_plan {
         const char *axis;  /* the parameter that lists x, or NULL */
         const char *label, *unit;
@@ -64,8 +70,10 @@ struct ts_bench {
         const struct ts_way *moved; /* fresh: the way of this run */
         char *expected; /* by the scenario: what its check wants */
         char *shared_option;
-        uint64_t numbers[16]; /* the same, of counters */
-        double link_rate, memory_rate; /* bytes a second; as measured */
+        struct ts_count counts[16]; /* the same, of counters */
+        double link_bytes_s, memory_bytes_s; /* as measured */
+        uint64_t random;
+        bool must_look; /* a move ended so that a person must look: nothing is removed */
         bool hosts_known;
 };
 #define TS_FROM(b) (&(b)->ends[(b)->at])
@@ -99,7 +107,7 @@ struct ts_moving {
 };
 int ts_moving_start(struct ts_bench *b, const char *name, unsigned from, const char *option, struct ts_moving *ret, struct ts_err *err);
 /* Waits for its end and puts report and figures into sample. A move that did not end with exit status 0 is TS_ECOMMAND with what it said. */
-int ts_moving_end(struct ts_moving *m, struct ts_json *sample, struct ts_err *err);
+int ts_moving_end(struct ts_bench *b, struct ts_moving *m, struct ts_json *sample, struct ts_err *err);
 /* Both; b->at is the other side then. */
 int ts_move_one(struct ts_bench *b, const char *name, const char *option, struct ts_json *sample, struct ts_err *err);
 /* What a report says, as figures (bench/figures.c). TS_EPROTO. */
@@ -122,8 +130,8 @@ int ts_workload_end(struct ts_bench *b, struct ts_err *err); /* all of ours, on 
         { "image", "docker.io/library/busybox", NULL, "of the counter: anything with sh" },                                 \
         { "interval", "1", "0.1", "seconds between two numbers" }
 int ts_counter_start(struct ts_bench *b, struct ts_bench_end *e, const char *name, const char *options, struct ts_err *err);
-int ts_counter_last(struct ts_bench_end *e, const char *name, uint64_t *ret, struct ts_err *err); /* the number it printed last */
-int ts_counter_goes_on(struct ts_bench_end *e, const char *name, uint64_t from, struct ts_err *err); /* it is past that, and counts */
+int ts_counter_last(struct ts_bench_end *e, const char *name, struct ts_count *ret, struct ts_err *err); /* what it printed last */
+int ts_counter_goes_on(struct ts_bench_end *e, const char *name, const struct ts_count *from, struct ts_err *err); /* it is the same one, past that, and counts */
 /* The engine's own checkpoint and restore on one host: what no tool can be faster than by much. Figures checkpoint_s, restore_s, downtime_s into sample. */
 int ts_engine_calls(struct ts_bench *b, const char *name, struct ts_json *sample, const char *prefix, struct ts_err *err);
 
@@ -136,6 +144,7 @@ struct ts_beside {
         void *ctx;
 };
 int ts_beside_start(struct ts_beside *s, const struct ts_list *argv, void (*line)(void *, uint64_t, const char *), void *ctx, struct ts_err *err);
-void ts_beside_stop(struct ts_beside *s); /* SIGINT, then by force; nothing for one that was not started */
+bool ts_beside_runs(const struct ts_beside *s); /* it has not ended by itself */
+void ts_beside_stop(struct ts_beside *s);       /* SIGINT, then by force; nothing for one that was not started */
 
 #endif

@@ -5,7 +5,8 @@
  *   parameters {name: text}                                       all of them, also those nobody changed
  *   axis {name, label, unit}                                      what the samples' x is; absent where nothing is varied
  *   hosts [{side: a|b|client, name, engine, version, runtime, criu, kernel, cpu, cpus, memory_bytes}]
- *   environments [{name, how, rtt_us, bytes_per_s}]               how: what the user said of it; the figures as measured before its first sample, 0: not
+ *   seed                                                          of the order in which the ways took turns
+ *   environments [{name, how, rtt_us, bytes_per_s}]               how: what the hook said of it, and the options of tranship move there; the figures, of the slower side's SSH connection, as measured before its first sample, 0: not
  *   samples [{series, environment, direction: a-b|b-a, run, at_us, x, figures {name: number}, report, responses [[t_us, ms, per_s]]}]
  * }
  * run: -1 is the warm-up, which does not count. at_us: of its begin, from the begin of the experiment. report: tranship.report/1 as the move printed it (with its resources), absent where tranship did not move

@@ -23,19 +23,20 @@ static int ways(struct ts_bench *b, struct ts_err *err)
 
 static int begin(struct ts_bench *b, const struct ts_way *w, struct ts_err *err)
 {
-        uint64_t until = ts_now_us() + (uint64_t)(b->x * 1e6);
+        uint64_t until;
 
         (void)w;
         if (ts_counter_start(b, TS_FROM(b), TS_COUNTER, "", err) < 0)
                 return -1;
+        until = ts_now_us() + (uint64_t)(b->x * 1e6);
         while (ts_now_us() < until && !ts_stop_signal)
                 ts_sleep_ms(10);
-        return ts_counter_last(TS_FROM(b), TS_COUNTER, &b->numbers[0], err);
+        return ts_counter_last(TS_FROM(b), TS_COUNTER, &b->counts[0], err);
 }
 
 static int check(struct ts_bench *b, struct ts_err *err)
 {
-        return ts_counter_goes_on(TS_FROM(b), TS_COUNTER, b->numbers[0], err);
+        return ts_counter_goes_on(TS_FROM(b), TS_COUNTER, &b->counts[0], err);
 }
 
 const struct ts_plan ts_counter_size_plan = { .axis = "seconds", .label = "Counted for", .unit = "s", .fresh = true, .ways = ways, .begin = begin, .check = check, .end = ts_workload_end };

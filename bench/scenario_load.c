@@ -14,6 +14,7 @@
 #define RESPONSES_MAX 20000
 #define PREPARE_TIMEOUT_MS 300000U
 #define SAMPLE_MS 200U
+#define PING_BACK_MS 2000U /* an answer has to be as new as that, in the end */
 
 const struct ts_scenario_parameter ts_load_parameters[] = {
         { "threads", "150,450", "20", "writers" },
@@ -34,7 +35,7 @@ struct seen {
         pthread_mutex_t lock;
         struct ts_response v[RESPONSES_MAX]; /* t_us: ts_now_us() */
         size_t n;
-        uint64_t last_ping_us, longest_us, first_ping_us;
+        uint64_t last_ping_us, longest_us, first_ping_us; /* of the answers to pings */
 };
 
 static double after(const char *line, const char *word)
@@ -141,6 +142,8 @@ static void response_figures(const struct seen *s, int64_t t0_us, struct ts_json
                 (void)ts_json_append(one, ts_json_new_real(s->v[i].ms));
                 (void)ts_json_append(one, ts_json_new_real(s->v[i].per_s));
                 (void)ts_json_append(all, one);
+                if (s->v[i].per_s == 0) /* nobody was answered in that second: there is no response time */
+                        continue;
                 if (t_us < 0) {
                         before_ms += s->v[i].ms;
                         before_per_s += s->v[i].per_s;
@@ -162,7 +165,7 @@ static const char *const windows[] = { "before", "during", "after" };
 static const char *const roles[] = { "source", "target" };
 
 struct mean {
-        double cpu, load, written;
+        double cpu, load, written, seconds; /* cpu: times seconds */
         size_t n;
 };
 
@@ -170,20 +173,21 @@ static void mean_figures(const struct mean *m, const char *role, const char *win
 {
         char name[64];
 
-        if (!m->n)
+        if (!m->n || m->seconds <= 0)
                 return;
         (void)snprintf(name, sizeof(name), "%s_cpu_%s_pct", role, window);
-        ts_set_figure(sample, name, m->cpu / (double)m->n);
+        ts_set_figure(sample, name, m->cpu / m->seconds);
         (void)snprintf(name, sizeof(name), "%s_load_%s", role, window);
         ts_set_figure(sample, name, m->load / (double)m->n);
         (void)snprintf(name, sizeof(name), "%s_written_%s_bytes_s", role, window);
-        ts_set_figure(sample, name, m->written / ((double)m->n * SAMPLE_MS / 1e3));
+        ts_set_figure(sample, name, m->written / m->seconds);
 }
 
 /* The move lay between the two times, on the sampler's axis. */
 static void host_figures(struct ts_sampler *sampler, uint64_t from_us, uint64_t to_us, struct ts_json *sample)
 {
         struct mean m[TS_ARRAY_LEN(roles)][TS_ARRAY_LEN(windows)] = { 0 };
+        uint64_t last[TS_ARRAY_LEN(roles)] = { 0 }; /* a sample counts for the time since the one before it */
         struct ts_report r;
 
         ts_report_init(&r);
@@ -192,7 +196,11 @@ static void host_figures(struct ts_sampler *sampler, uint64_t from_us, uint64_t 
                 const struct ts_resource *v = &r.resources[i];
                 struct mean *of = &m[v->target][v->t_us < from_us ? 0 : v->t_us <= to_us ? 1 : 2];
 
-                of->cpu += v->cpu_pct;
+                double seconds = (double)(v->t_us - last[v->target]) / 1e6;
+
+                last[v->target] = v->t_us;
+                of->seconds += seconds;
+                of->cpu += v->cpu_pct * seconds;
                 of->load += v->load1;
                 of->written += (double)v->disk_write_bytes;
                 of->n++;
@@ -225,6 +233,21 @@ static int sampled_move(struct ts_bench *b, double seconds, struct ts_json *samp
         return rc;
 }
 
+/* The time since the last answer counts, too; and there has to be one after the move. */
+static int end_pings(struct seen *s, const struct ts_beside *ping, struct ts_err *err)
+{
+        uint64_t since;
+
+        (void)pthread_mutex_lock(&s->lock);
+        since = ts_now_us() - s->last_ping_us;
+        if (s->last_ping_us && since > s->longest_us)
+                s->longest_us = since;
+        (void)pthread_mutex_unlock(&s->lock);
+        if (!ts_beside_runs(ping))
+                return ts_err_set(err, TS_ECOMMAND, "the ping ended by itself");
+        return since < PING_BACK_MS * 1000ULL ? 0 : ts_err_set(err, TS_EIO, "no ping was answered for %.1f s", (double)since / 1e6);
+}
+
 static int under_load(struct ts_bench *b, struct seen *s, struct ts_json *sample, struct ts_err *err)
 {
         struct ts_beside load = { .fd = -1 }, ping = { .fd = -1 };
@@ -238,6 +261,10 @@ static int under_load(struct ts_bench *b, struct seen *s, struct ts_json *sample
                 rc = ts_beside_start(&ping, &ping_argv, ping_line, s, err);
         if (rc == 0)
                 rc = sampled_move(b, (double)seconds, sample, err);
+        if (rc == 0 && !ts_beside_runs(&load))
+                rc = ts_err_set(err, TS_ECOMMAND, "the load ended by itself: '%.100s'", load_argv.v[0]);
+        if (rc == 0 && ping_argv.n)
+                rc = end_pings(s, &ping, err);
         ts_beside_stop(&ping);
         ts_beside_stop(&load);
         return rc;
@@ -290,4 +317,4 @@ static int begin(struct ts_bench *b, const struct ts_way *w, struct ts_err *err)
         return ts_host_local(&here, err) < 0 || ts_host_check(here, (const char *const *)argv.v, &o, NULL, err) < 0 ? ts_err_prefix(err, "%s", argv.v[0]) : 0;
 }
 
-const struct ts_plan ts_load_plan = { .axis = "threads", .label = "Writers", .unit = "", .ways = ways, .begin = begin, .check = ts_database_check, .end = ts_workload_end };
+const struct ts_plan ts_load_plan = { .axis = "threads", .label = "Writers", .unit = "", .fresh = true, .ways = ways, .begin = begin, .check = ts_database_check, .end = ts_workload_end };

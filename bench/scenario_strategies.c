@@ -33,29 +33,33 @@ static int engine(struct ts_bench *b, const struct ts_way *w, struct ts_json *sa
 
 /* ---- by hand: scripts that run on the source's host, and print the nanoseconds of their steps ---- */
 
+/* A directory of its own on both hosts, which goes away with the script: what is in it is the container's memory. */
+#define BEGIN                                                                                                                                         \
+        "set -eu; umask 077; d=$(mktemp -d /var/tmp/tranship-bench.XXXXXX); trap 'rm -rf \"$d\"; ssh -n $3 \"$2\" rm -rf \"$d\"' EXIT; "                    \
+        "ssh -n $3 \"$2\" mkdir -m 700 \"$d\"; "
 /* $1 container, $2 target host, $3 options of ssh and scp. checkpoint (its default zstd), scp, restore. */
-static const char podman_cli[] = "set -eu; a=/var/tmp/tranship-bench.tar.zst; t0=$(date +%s%N); "
+static const char podman_cli[] = BEGIN
+                                 "a=$d/dump.tar.zst; t0=$(date +%s%N); "
                                  "podman container checkpoint --export \"$a\" --tcp-established --file-locks \"$1\" >/dev/null; t1=$(date +%s%N); "
                                  "scp -q $3 \"$a\" \"$2:$a\"; t2=$(date +%s%N); "
                                  "ssh -n $3 \"$2\" podman container restore --import \"$a\" --tcp-established --file-locks >/dev/null; t3=$(date +%s%N); "
-                                 "rm -f \"$a\"; ssh -n $3 \"$2\" rm -f \"$a\"; "
                                  "echo 0 $((t1 - t0)) $((t2 - t1)) $((t3 - t2))";
 /* The same, with rsync of the volume $4 before and after, and a gzip export of the container. */
-static const char rsync_script[] = "set -eu; a=/var/tmp/tranship-bench.tar.gz; "
+static const char rsync_script[] = BEGIN
+                                   "a=$d/dump.tar.gz; "
                                    "v=$(podman volume inspect --format '{{.Mountpoint}}' \"$4\"); t=$(date +%s%N); "
                                    "ssh -n $3 \"$2\" \"podman volume create --label tranship.bench=yes $4 >/dev/null 2>&1; mkdir -p $v\"; "
                                    "rsync -az --delete -e \"ssh $3\" \"$v/\" \"$2:$v/\"; t0=$(date +%s%N); "
                                    "podman container checkpoint --export \"$a\" --compress gzip --ignore-volumes --tcp-established --file-locks \"$1\" >/dev/null; t1=$(date +%s%N); "
                                    "rsync -az --delete -e \"ssh $3\" \"$v/\" \"$2:$v/\"; rsync -az -e \"ssh $3\" \"$a\" \"$2:$a\"; t2=$(date +%s%N); "
                                    "ssh -n $3 \"$2\" podman container restore --import \"$a\" --ignore-volumes --tcp-established --file-locks >/dev/null; t3=$(date +%s%N); "
-                                   "rm -f \"$a\"; ssh -n $3 \"$2\" rm -f \"$a\"; "
                                    "echo $((t0 - t)) $((t1 - t0)) $((t2 - t1)) $((t3 - t2))";
 
 static const char *name_of(struct ts_bench *b, unsigned side)
 {
         const char *said = ts_param(b, side ? "b-name" : "a-name");
 
-        return *said ? said : ts_or(b->ends[side].ep->host, "localhost");
+        return *said ? said : b->ends[side].ep->host;
 }
 
 static int set_steps(struct ts_json *sample, const char *text, struct ts_err *err)
@@ -76,6 +80,11 @@ static int set_steps(struct ts_json *sample, const char *text, struct ts_err *er
 /* w->option: the script. */
 static int by_hand(struct ts_bench *b, const struct ts_way *w, struct ts_json *sample, struct ts_err *err)
 {
+        if (!name_of(b, 0) || !name_of(b, 1)) {
+                ts_err_set(err, TS_EUSAGE, "how do the hosts call each other? one of them is this machine");
+                return ts_err_hint(err, "--set a-name=NAME --set b-name=NAME; or --set baselines=no");
+        }
+
         const char *const argv[] = { "/bin/sh", "-c", w->option, "sh", TS_DATABASE, name_of(b, 1 - b->at), ts_param(b, "between"), TS_DATABASE, NULL };
         struct ts_run_opts o = { .timeout_ms = BASELINE_TIMEOUT_MS };
         ts_auto_free char *out = NULL;

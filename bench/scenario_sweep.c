@@ -114,10 +114,12 @@ static void lower(double *rate, double other)
 /* The engine's two calls, and between them the pages that the target could not have yet, at the slowest of memory, link with its cipher (both as measured), and the limit asked for. */
 static void set_limit(struct ts_bench *b, const struct ts_way *w, struct ts_json *sample)
 {
-        double sent = (double)ts_json_int(ts_json_member(sample, "report"), "pages.sent", 0) * PAGE;
-        double rate = b->memory_rate, engine = ts_get_figure(sample, "engine_downtime_s"), limit;
+        double sent = (double)ts_json_int(ts_json_member(sample, "report"), "pages.sent", -1) * PAGE;
+        double rate = b->memory_bytes_s, engine = ts_get_figure(sample, "engine_downtime_s"), limit;
 
-        lower(&rate, b->link_rate);
+        if (sent < 0) /* by archive nobody counts them */
+                return;
+        lower(&rate, b->link_bytes_s);
         lower(&rate, w->b);
         limit = engine + (rate > 0 ? sent / rate : 0);
         ts_set_figure(sample, "dirty_bytes", sent);
@@ -146,7 +148,7 @@ static int bandwidths(struct ts_bench *b, double *ret, size_t *ret_n, struct ts_
                 double v = strtod(s, &end);
 
                 v *= *end == 'k' || *end == 'K' ? 1e3 : *end == 'M' ? 1e6 : *end == 'G' ? 1e9 : 1;
-                if (end == s || !isfinite(v) || v < 0)
+                if (end == s || (*end && (!strchr("kKMG", *end) || end[1])) || !isfinite(v) || v < 0)
                         return ts_err_set(err, TS_EUSAGE, "parameter 'bandwidths': '%.40s' is not a rate", s);
                 ret[n++] = v;
         }
@@ -161,7 +163,7 @@ static int ways(struct ts_bench *b, struct ts_err *err)
 
         if (ts_param_numbers(b, "rates", rates, LIST_MAX, &n_rates, err) < 0 || bandwidths(b, limits, &n_limits, err) < 0)
                 return -1;
-        b->memory_rate = copy_rate();
+        b->memory_bytes_s = copy_rate();
         for (size_t i = 0; i < n_rates; i++)
                 for (size_t k = 0; k < n_limits; k++) {
                         struct ts_way w = { .move = move, .a = rates[i], .b = limits[k] };

@@ -2,6 +2,8 @@
 #include "bench/plan.h"
 #include "bench/scenarios.h"
 
+#include <math.h>
+#include <signal.h>
 #include <stdio.h>
 
 #define MOST 6
@@ -33,25 +35,31 @@ static double largest(double a, double b)
         return a > b ? a : b;
 }
 
-/* The sample is one of all: the slowest counts. The first one's report stays in it. */
+/* The sample is one of all: that of the longest downtime, with its report and phases; and the time until all had moved. */
 static void merge(struct ts_json *sample, const struct ts_json *one)
 {
-        static const char *const names[] = { "downtime_s", "migration_s", "total_s", "checkpoint_s", "restore_s", "transfer_s", "precopy_s" };
+        static const char *const longest[] = { "migration_s", "total_s" };
+        static const char *const its[] = { "downtime_s", "checkpoint_s", "restore_s", "transfer_s", "precopy_s" };
         static const char *const memory[] = { "a_before_bytes", "a_after_bytes", "a_dumped_bytes", "b_before_bytes", "b_after_bytes", "b_dumped_bytes" };
 
-        for (size_t i = 0; i < TS_ARRAY_LEN(names); i++) {
-                double now = ts_get_figure(sample, names[i]), v = ts_get_figure(one, names[i]);
+        for (size_t i = 0; i < TS_ARRAY_LEN(longest); i++) {
+                double now = ts_get_figure(sample, longest[i]), v = ts_get_figure(one, longest[i]);
 
-                ts_set_figure(sample, names[i], now != now ? v : largest(now, v));
+                ts_set_figure(sample, longest[i], isnan(now) ? v : largest(now, v));
+        }
+        if (!(ts_get_figure(sample, "downtime_s") >= ts_get_figure(one, "downtime_s"))) {
+                for (size_t i = 0; i < TS_ARRAY_LEN(its); i++)
+                        ts_set_figure(sample, its[i], ts_get_figure(one, its[i]));
+                (void)ts_json_set(sample, "report", ts_json_copy(ts_json_member(one, "report")));
         }
         for (size_t i = 0; i < TS_ARRAY_LEN(memory); i++) {
                 double v = ts_get_figure(one, memory[i]), now = ts_get_figure(sample, memory[i]);
 
-                ts_set_figure(sample, memory[i], now != now ? v : largest(now, v));
+                ts_set_figure(sample, memory[i], isnan(now) ? v : largest(now, v));
         }
 }
 
-static int end_all(struct ts_moving *m, unsigned n, struct ts_json *sample, struct ts_err *err)
+static int end_all(struct ts_bench *b, struct ts_moving *m, unsigned n, struct ts_json *sample, struct ts_err *err)
 {
         int rc = 0;
 
@@ -60,13 +68,11 @@ static int end_all(struct ts_moving *m, unsigned n, struct ts_json *sample, stru
 
                 if (m[i].pid == 0)
                         continue;
-                if (ts_moving_end(&m[i], one, rc == 0 ? err : NULL) < 0) {
+                if (ts_moving_end(b, &m[i], one, rc == 0 ? err : NULL) < 0) {
                         rc = -1;
                         continue;
                 }
                 merge(sample, one);
-                if (!ts_json_member(sample, "report"))
-                        (void)ts_json_set(sample, "report", ts_json_copy(ts_json_member(one, "report")));
         }
         return rc;
 }
@@ -82,7 +88,11 @@ static int move(struct ts_bench *b, const struct ts_way *w, struct ts_json *samp
                 name_of(i, name);
                 rc = ts_moving_start(b, name, side_of(w, i), NULL, &m[i], err);
         }
-        if (end_all(m, all_of(w), sample, rc == 0 ? err : NULL) < 0)
+        if (rc < 0) /* those that were begun go back, all at once */
+                for (unsigned i = 0; i < all_of(w); i++)
+                        if (m[i].pid > 0)
+                                (void)kill(m[i].pid, SIGINT);
+        if (end_all(b, m, all_of(w), sample, rc == 0 ? err : NULL) < 0)
                 rc = -1;
         return rc;
 }
@@ -120,7 +130,7 @@ static int begin(struct ts_bench *b, const struct ts_way *w, struct ts_err *err)
                 char name[64];
 
                 name_of(i, name);
-                if (ts_counter_goes_on(&b->ends[side_of(w, i)], name, 0, err) < 0 || ts_counter_last(&b->ends[side_of(w, i)], name, &b->numbers[i], err) < 0)
+                if (ts_counter_goes_on(&b->ends[side_of(w, i)], name, &(struct ts_count){ 0 }, err) < 0 || ts_counter_last(&b->ends[side_of(w, i)], name, &b->counts[i], err) < 0)
                         return -1;
         }
         b->moved = w;
@@ -133,7 +143,7 @@ static int check(struct ts_bench *b, struct ts_err *err)
                 char name[64];
 
                 name_of(i, name);
-                if (ts_counter_goes_on(&b->ends[1 - side_of(b->moved, i)], name, b->numbers[i], err) < 0)
+                if (ts_counter_goes_on(&b->ends[1 - side_of(b->moved, i)], name, &b->counts[i], err) < 0)
                         return -1;
         }
         return 0;

@@ -27,7 +27,7 @@ static int add_setting(const struct ts_cli *cli, const char *said, struct ts_lis
         o = name ? ts_opt_find(cli->command->groups, name) : NULL;
         if (!o)
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
-        if (!strcmp(name, "from") || !strcmp(name, "to"))
+        if (!strcmp(name, "from") || !strcmp(name, "to") || !strcmp(name, "progress") || !strcmp(name, "color"))
                 return 0;
         if (ts_opt_can_negate(o))
                 return ts_list_addf(l, err, "--%s%s", strcmp(equals + 1, "no") ? "" : "no-", name);
@@ -42,6 +42,13 @@ static int move_options(const struct ts_cli *cli, struct ts_list *l, struct ts_e
                 if (add_setting(cli, cli->args.settings.v[i], l, err) < 0)
                         return -1;
         return 0;
+}
+
+static int add_runs(const char *said, struct ts_list *l, struct ts_err *err)
+{
+        unsigned long long n;
+
+        return ts_parse_u64(said, 1, 10000, &n, err) < 0 ? ts_err_prefix(err, "--runs") : ts_list_addf(l, err, "runs=%llu", n);
 }
 
 /* Those of the file, then those of the command line. */
@@ -59,25 +66,20 @@ static int parameters(const struct ts_cli *cli, struct ts_list *l, struct ts_err
         for (size_t i = 0; i < cli->args.set.n; i++)
                 if (ts_list_add(l, cli->args.set.v[i], err) < 0)
                         return -1;
-        return 0;
+        return cli->args.runs ? add_runs(cli->args.runs, l, err) : 0;
 }
 
 static int fill_opts(const struct ts_cli *cli, struct ts_bench_opts *o, struct ts_err *err)
 {
         const struct ts_conf *c = cli->conf;
-        unsigned long long runs = 0;
-
         if (!ts_scenario_find(cli->operands.v[0], err))
                 return -1;
-        if (cli->args.runs && ts_parse_u64(cli->args.runs, 1, 10000, &runs, err) < 0)
-                return ts_err_prefix(err, "--runs");
         *o = (struct ts_bench_opts){
                 .scenario = cli->operands.v[0],
                 .from = ts_conf_str(c, "from"),
                 .to = ts_conf_str(c, "to"),
                 .environments = &cli->args.environments,
                 .hook = cli->args.hook,
-                .runs = (unsigned)runs,
                 .quick = cli->args.quick,
                 .podman = ts_conf_str(c, "podman"),
                 .docker = ts_conf_str(c, "docker"),
@@ -122,6 +124,12 @@ static int self_path(char *buf, size_t size, struct ts_err *err)
         return 0;
 }
 
+static void say(void *ctx, const char *line)
+{
+        (void)ctx;
+        (void)fprintf(stderr, "%s\n", line);
+}
+
 int ts_cmd_bench(struct ts_cli *cli)
 {
         ts_auto_free char *output = NULL;
@@ -139,8 +147,15 @@ int ts_cmd_bench(struct ts_cli *cli)
         o.move_options = &words;
         o.output = output;
         o.self = self;
-        if (ts_bench(&o, &err) < 0)
-                return ts_cli_fail(cli, &err);
+        if (ts_log_enabled(TS_LOG_NOTICE))
+                o.say = say;
+        if (ts_bench(&o, &err) < 0) {
+                int status = ts_cli_fail(cli, &err);
+
+                if (err.code != TS_EUSAGE && access(output, F_OK) == 0)
+                        ts_log(TS_LOG_NOTICE, "what was measured before is in '%s'", output);
+                return status;
+        }
         if (cli->args.json)
                 return print_result(cli, output);
         ts_log(TS_LOG_NOTICE, "every sample is in '%s'", output);
