@@ -64,16 +64,23 @@ static const char *name_of(struct ts_bench *b, unsigned side)
 
 static int set_steps(struct ts_json *sample, const char *text, struct ts_err *err)
 {
-        unsigned long long before, dump, send, restore;
+        static const char *const steps[] = { "precopy_s", "checkpoint_s", "transfer_s", "restore_s" };
+        double sum = 0, before = 0;
+        const char *p = text;
 
-        if (sscanf(text, "%20llu %20llu %20llu %20llu", &before, &dump, &send, &restore) != 4)
-                return ts_err_set(err, TS_EPROTO, "the script printed '%.60s'", text);
-        ts_set_figure(sample, "precopy_s", (double)before / 1e9);
-        ts_set_figure(sample, "checkpoint_s", (double)dump / 1e9);
-        ts_set_figure(sample, "transfer_s", (double)send / 1e9);
-        ts_set_figure(sample, "restore_s", (double)restore / 1e9);
-        ts_set_figure(sample, "downtime_s", (double)(dump + send + restore) / 1e9);
-        ts_set_figure(sample, "migration_s", (double)(before + dump + send + restore) / 1e9);
+        for (size_t i = 0; i < TS_ARRAY_LEN(steps); i++) {
+                char *end = NULL;
+                double s = (double)strtoull(p, &end, 10) / 1e9;
+
+                if (end == p)
+                        return ts_err_set(err, TS_EPROTO, "the script printed '%.60s'", text);
+                ts_set_figure(sample, steps[i], s);
+                before = i == 0 ? s : before;
+                sum += s;
+                p = end;
+        }
+        ts_set_figure(sample, "downtime_s", sum - before);
+        ts_set_figure(sample, "migration_s", sum);
         return 0;
 }
 
