@@ -24,7 +24,7 @@ int ts_counter_last(struct ts_bench_end *e, const char *name, struct ts_count *r
         unsigned long long n = 0;
         const char *blank;
 
-        if (ts_cli(e, &line, err, "logs", "--tail", "1", name, NULL) < 0)
+        if (ts_cli(e, TS_WORDS("logs", "--tail", "1", name), &line, err) < 0)
                 return -1;
         if (!*line) { /* it has not printed yet */
                 *ret = (struct ts_count){ 0 };

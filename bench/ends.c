@@ -1,7 +1,6 @@
 /* The two hosts of an experiment, and the engines' own command lines on them. Decides which program speaks to which engine; knows no scenario. */
 #include "bench/internal.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -107,18 +106,14 @@ int ts_cli_argv(struct ts_bench_end *e, const struct ts_list *args, unsigned tim
         return 0;
 }
 
-int ts_cli(struct ts_bench_end *e, char **ret_out, struct ts_err *err, ...)
+int ts_cli(struct ts_bench_end *e, const char *const words[], char **ret_out, struct ts_err *err)
 {
         ts_auto_list args = TS_LIST_INIT;
-        const char *word;
-        va_list ap;
-        int rc = 0;
 
-        va_start(ap, err);
-        while (rc == 0 && (word = va_arg(ap, const char *)))
-                rc = ts_list_add(&args, word, err);
-        va_end(ap);
-        return rc < 0 ? -1 : ts_cli_argv(e, &args, CLI_TIMEOUT_MS, ret_out, err);
+        for (; *words; words++)
+                if (ts_list_add(&args, *words, err) < 0)
+                        return -1;
+        return ts_cli_argv(e, &args, CLI_TIMEOUT_MS, ret_out, err);
 }
 
 int ts_cli_run(struct ts_bench *b, struct ts_bench_end *e, const char *name, const char *options, const char *image, const struct ts_list *args, struct ts_err *err)

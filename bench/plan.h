@@ -90,8 +90,9 @@ void ts_set_figure(struct ts_json *sample, const char *name, double value);
 double ts_get_figure(const struct ts_json *sample, const char *name); /* NAN: none */
 
 /* ---- the engines' own command lines ---- */
-/* podman ARGS… or docker ARGS… on that side; the last argument is NULL. ret_out may be NULL. TS_ECOMMAND with the last line that it said. */
-int ts_cli(struct ts_bench_end *e, char **ret_out, struct ts_err *err, ...) __attribute__((sentinel));
+/* podman WORDS… or docker WORDS… on that side. ret_out may be NULL. TS_ECOMMAND with the last line that it said. */
+#define TS_WORDS(...) ((const char *const[]){ __VA_ARGS__, NULL })
+int ts_cli(struct ts_bench_end *e, const char *const words[], char **ret_out, struct ts_err *err);
 int ts_cli_argv(struct ts_bench_end *e, const struct ts_list *args, unsigned timeout_ms, char **ret_out, struct ts_err *err);
 /* run --detach --label … [--network, --ip] OPTIONS… IMAGE ARGS…: options are split at blanks; args may be NULL. */
 int ts_cli_run(struct ts_bench *b, struct ts_bench_end *e, const char *name, const char *options, const char *image, const struct ts_list *args, struct ts_err *err);

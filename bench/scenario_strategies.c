@@ -100,8 +100,8 @@ static int by_hand(struct ts_bench *b, const struct ts_way *w, struct ts_json *s
                 ts_err_hint(err, "the hosts have to reach each other by ssh: --set between='-F FILE', --set b-name=NAME; or --set baselines=no");
                 return -1;
         }
-        if (set_steps(sample, out, err) < 0 || ts_cli(TS_FROM(b), NULL, err, "rm", "--force", TS_DATABASE, NULL) < 0 ||
-            ts_cli(TS_FROM(b), NULL, err, "volume", "rm", "--force", TS_DATABASE, NULL) < 0)
+        if (set_steps(sample, out, err) < 0 || ts_cli(TS_FROM(b), TS_WORDS("rm", "--force", TS_DATABASE), NULL, err) < 0 ||
+            ts_cli(TS_FROM(b), TS_WORDS("volume", "rm", "--force", TS_DATABASE), NULL, err) < 0)
                 return -1;
         b->at = 1 - b->at;
         return 0;

@@ -28,7 +28,7 @@ const struct ts_scenario_parameter ts_sweep_parameters[] = {
 
 static int logs(struct ts_bench *b, char **ret, struct ts_err *err)
 {
-        return ts_cli(TS_FROM(b), ret, err, "logs", NAME, NULL);
+        return ts_cli(TS_FROM(b), TS_WORDS("logs", NAME), ret, err);
 }
 
 static unsigned occurrences(const char *text, const char *word)
@@ -79,7 +79,7 @@ static int check(struct ts_bench *b, struct ts_err *err)
         if (logs(b, &text, err) < 0)
                 return -1;
         said = occurrences(text, "checked");
-        return ts_cli(TS_FROM(b), NULL, err, "kill", "--signal", "USR1", NAME, NULL) < 0 ? -1 : wait_said(b, "checked", said, CHECKED_WITHIN_MS, err);
+        return ts_cli(TS_FROM(b), TS_WORDS("kill", "--signal", "USR1", NAME), NULL, err) < 0 ? -1 : wait_said(b, "checked", said, CHECKED_WITHIN_MS, err);
 }
 
 /* ---- what is possible ---- */
