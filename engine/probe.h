@@ -26,7 +26,7 @@ struct ts_probe_stats {
         uint64_t longest_gap_us;  /* longest time between two answers (or the start and the first, the last and the end) */
         uint64_t gap_start_us;    /* ts_now_us() when it began */
 };
-/* The client's view: a try every 10 ms from its own thread, a try lasts at most 1 s. {host}: source_host, then target_host whichever answers first. */
+/* The client's view: a try every 10 ms from its own thread; a try lasts at most 1 s, and not much longer than answers took so far. {host}: source_host, then target_host whichever answers first. */
 struct ts_prober;
 int ts_prober_start(const struct ts_probe *p, const char *source_host, const char *target_host, struct ts_prober **ret, struct ts_err *err);
 /* No new tries while held; those under way end. What it measures goes on: a gap may come out longer, never shorter. NULL is fine. */

@@ -9,7 +9,9 @@
 #include <string.h>
 
 #define EVERY_MS 10
-#define TRY_MS 1000
+#define TRY_MS 1000U     /* of a try, at most; and before any was answered */
+#define LEAST_TRY_MS 100U
+#define TIMES 4U         /* the longest answer so far */
 #define STACK_BYTES ((size_t)256 << 10)
 
 struct side {
@@ -17,6 +19,7 @@ struct side {
         char *host; /* or NULL */
         pthread_t thread;
         bool started;
+        uint64_t longest_us; /* its thread's: of the tries that were answered */
 };
 
 struct ts_prober {
@@ -79,6 +82,28 @@ static void rest(struct ts_prober *p, uint64_t until_us)
         (void)pthread_mutex_unlock(&p->lock);
 }
 
+/* How long an answer is worth waiting for. A packet that was lost is sent again after a second: whoever waited for that would not see that the service has been back for most of it. */
+static unsigned patience_ms(const struct side *s)
+{
+        uint64_t ms = LEAST_TRY_MS + TIMES * s->longest_us / 1000;
+
+        return s->longest_us == 0 || ms > TRY_MS ? TRY_MS : (unsigned)ms;
+}
+
+static void try_once(struct side *s)
+{
+        struct ts_prober *p = s->prober;
+        const struct ts_try t = { .deadline = ts_deadline_in_ms(patience_ms(s)), .stop = &p->stop };
+        uint64_t from_us = ts_now_us(), took_us;
+        ts_auto_err err = TS_ERR_INIT;
+        bool answered = ts_probe_try(p->probe, s->host, &t, &err) == 0;
+
+        took_us = ts_now_us() - from_us;
+        if (answered && took_us > s->longest_us)
+                s->longest_us = took_us;
+        note_try(s, answered);
+}
+
 static void *run(void *arg)
 {
         struct side *s = arg;
@@ -86,11 +111,9 @@ static void *run(void *arg)
 
         while (!atomic_load(&p->stop)) {
                 uint64_t next_us = ts_now_us() + (uint64_t)EVERY_MS * 1000;
-                const struct ts_try t = { .deadline = ts_deadline_in_ms(TRY_MS), .stop = &p->stop };
-                ts_auto_err err = TS_ERR_INIT;
 
                 if (!atomic_load(&p->held))
-                        note_try(s, ts_probe_try(p->probe, s->host, &t, &err) == 0);
+                        try_once(s);
                 rest(p, next_us);
         }
         return NULL;

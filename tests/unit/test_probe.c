@@ -456,6 +456,29 @@ static void the_gap(void)
         CU_ASSERT(stats.gap_start_us + 200000 > closed_us && within(stats.gap_start_us + 200000 - closed_us, 400000));
 }
 
+/* A try that hangs is not waited for much longer than answers took: the service is back before a lost packet would be sent again. */
+static void what_hangs_is_given_up(void)
+{
+        static const char fine[] = "HTTP/1.0 200 OK\r\n\r\n";
+        struct server s;
+        ts_auto(ts_probe) struct ts_probe *p = NULL;
+        struct ts_prober *prober = NULL;
+        struct ts_probe_stats stats;
+        ts_auto_err err = TS_ERR_INIT;
+
+        server_start(&s, "127.0.0.1", 0, fine);
+        p = probe_port("http://127.0.0.1:", s.port, "/");
+        UNIT_OK(ts_prober_start(p, NULL, NULL, &prober, &err));
+        ts_sleep_ms(300);
+        __atomic_store_n(&s.answer, NULL, __ATOMIC_SEQ_CST);
+        ts_sleep_ms(300);
+        __atomic_store_n(&s.answer, fine, __ATOMIC_SEQ_CST);
+        ts_sleep_ms(1500);
+        ts_prober_stop(prober, &stats);
+        server_stop(&s);
+        CU_ASSERT(stats.longest_gap_us >= 250000 && within(stats.longest_gap_us, 900000));
+}
+
 static void nobody_ever_answers(void)
 {
         ts_auto(ts_probe) struct ts_probe *p = probe("exec:false"), *silent = NULL;
@@ -521,7 +544,7 @@ static CU_TestInfo tests[] = { UNIT(good_specifications),
                                UNIT(commands),
                                UNIT(commands_take_their_children_along),
                                UNIT(until_it_answers),
-                               UNIT(the_gap),
+                               UNIT(the_gap), UNIT(what_hangs_is_given_up),
                                UNIT(nobody_ever_answers),
                                UNIT(both_sides),
                                CU_TEST_INFO_NULL };
