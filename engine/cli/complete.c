@@ -3,6 +3,7 @@
 #include "engine/cli/cli.h"
 
 #include "base/mem.h"
+#include "bench/bench.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -103,6 +104,12 @@ static void offer_ids(const struct ts_command *c, const char *begun)
         ts_statuses_clear(&all);
 }
 
+static void offer_scenarios(const char *begun)
+{
+        for (const struct ts_scenario *s = ts_scenarios; s->name; s++)
+                offer("", s->name, begun);
+}
+
 static void offer_commands(const char *begun)
 {
         for (const struct ts_command *c = ts_commands; c->name; c++)
@@ -135,5 +142,7 @@ int ts_complete(int n, char *const words[])
                 offer_options(c, begun);
         else if (c && (strcmp(c->name, "status") == 0 || strcmp(c->name, "recover") == 0))
                 offer_ids(c, begun);
+        else if (c && strcmp(c->name, "bench") == 0)
+                offer_scenarios(begun);
         return ts_cli_flush(0);
 }
