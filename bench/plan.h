@@ -42,7 +42,7 @@ struct ts_count {
 struct ts_plan {
         const char *axis;  /* the parameter that lists x, or NULL */
         const char *label, *unit;
-        bool fresh;        /* a container of its own for each run, on the side it starts from */
+        bool fresh;        /* a container of its own for each run; b->at is the side of that run, which begin may choose otherwise */
         int (*ways)(struct ts_bench *b, struct ts_err *err);                /* ts_add_way() for each */
         int (*begin)(struct ts_bench *b, const struct ts_way *w, struct ts_err *err); /* starts the workload on b->at; w: NULL unless fresh */
         int (*check)(struct ts_bench *b, struct ts_err *err);               /* after a move: does it still work, is all there? */

@@ -1,4 +1,4 @@
-/* counter-size: what a counter weighs when it has run for a while. By archive, as in the literature: its size is what is asked for. */
+/* counter-size: what a counter weighs when it has run for a while, in each direction. By archive, as in the literature: its size is what is asked for. */
 #include "bench/plan.h"
 #include "bench/scenarios.h"
 
@@ -16,16 +16,22 @@ static int move(struct ts_bench *b, const struct ts_way *w, struct ts_json *samp
         return ts_move_one(b, TS_COUNTER, w->option, sample, err);
 }
 
+/* way.a: the side it starts from. */
 static int ways(struct ts_bench *b, struct ts_err *err)
 {
-        return ts_add_way(b, &(struct ts_way){ .move = move, .option = ts_param(b, "options") }, err, "tranship");
+        struct ts_way w = { .move = move, .option = ts_param(b, "options") };
+
+        if (ts_add_way(b, &w, err, "A to B") < 0)
+                return -1;
+        w.a = 1;
+        return ts_add_way(b, &w, err, "B to A");
 }
 
 static int begin(struct ts_bench *b, const struct ts_way *w, struct ts_err *err)
 {
         uint64_t until;
 
-        (void)w;
+        b->at = (unsigned)w->a;
         if (ts_counter_start(b, TS_FROM(b), TS_COUNTER, "", err) < 0)
                 return -1;
         until = ts_now_us() + (uint64_t)(b->x * 1e6);
