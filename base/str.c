@@ -66,6 +66,18 @@ int ts_str_addf(struct ts_str *s, struct ts_err *err, const char *fmt, ...)
         return ts_str_add(s, text, (size_t)n, err);
 }
 
+int ts_str_add_csv(struct ts_str *s, const char *text, struct ts_err *err)
+{
+        if (!strpbrk(text, ",\"\r\n"))
+                return ts_str_addf(s, err, "%s,", text);
+        if (ts_str_adds(s, "\"", err) < 0)
+                return -1;
+        for (const char *p = text; *p; p++)
+                if (ts_str_addf(s, err, "%s%c", *p == '"' ? "\"" : "", *p) < 0)
+                        return -1;
+        return ts_str_adds(s, "\",", err);
+}
+
 const char *ts_str_cstr(const struct ts_str *s)
 {
         return s->buf ? s->buf : "";

@@ -23,6 +23,8 @@ struct ts_str {
 int ts_str_add(struct ts_str *s, const void *data, size_t len, struct ts_err *err);
 int ts_str_adds(struct ts_str *s, const char *text, struct ts_err *err);
 int ts_str_addf(struct ts_str *s, struct ts_err *err, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* One field of CSV (RFC 4180), with the comma after it. */
+int ts_str_add_csv(struct ts_str *s, const char *text, struct ts_err *err);
 const char *ts_str_cstr(const struct ts_str *s); /* never NULL */
 char *ts_str_take(struct ts_str *s);             /* hands the memory over (never NULL but out of memory); s is empty afterwards */
 void ts_str_clear(struct ts_str *s);

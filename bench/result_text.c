@@ -279,29 +279,17 @@ int ts_result_text(const struct ts_result *r, bool colour, unsigned columns_ther
 
 /* ---- CSV ---- */
 
-static int csv_text(struct ts_str *out, const char *s, struct ts_err *err)
-{
-        if (!strpbrk(s, ",\"\r\n"))
-                return ts_str_addf(out, err, "%s,", s);
-        if (ts_str_adds(out, "\"", err) < 0)
-                return -1;
-        for (const char *p = s; *p; p++)
-                if (ts_str_addf(out, err, "%s%c", *p == '"' ? "\"" : "", *p) < 0)
-                        return -1;
-        return ts_str_adds(out, "\",", err);
-}
-
 static int csv_figure(const struct ts_result *r, const struct ts_sample *s, const struct ts_figure *f, struct ts_str *out, struct ts_err *err)
 {
         const char *const names[] = { r->scenario, s->environment, s->series };
         char x[32] = "";
 
         for (size_t i = 0; i < TS_ARRAY_LEN(names); i++)
-                if (csv_text(out, names[i], err) < 0)
+                if (ts_str_add_csv(out, names[i], err) < 0)
                         return -1;
         if (s->has_x)
                 (void)snprintf(x, sizeof(x), "%.10g", s->x);
-        if (ts_str_addf(out, err, "%s,", x) < 0 || csv_text(out, s->direction, err) < 0)
+        if (ts_str_addf(out, err, "%s,", x) < 0 || ts_str_add_csv(out, s->direction, err) < 0)
                 return -1;
         return ts_str_addf(out, err, "%d,%s,%.10g,%s\n", s->run, f->name, f->value * ts_figure_scale(f->name), ts_figure_unit(f->name));
 }

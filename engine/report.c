@@ -102,18 +102,6 @@ uint64_t ts_report_total_us(const struct ts_report *r)
 
 /* ---- CSV (RFC 4180, one line a phase, the figures of the whole move repeated on each) ---- */
 
-static int csv_text(struct ts_str *out, const char *s, struct ts_err *err)
-{
-        if (!strpbrk(s, ",\"\r\n"))
-                return ts_str_addf(out, err, "%s,", s);
-        if (ts_str_adds(out, "\"", err) < 0)
-                return -1;
-        for (const char *p = s; *p; p++)
-                if (ts_str_addf(out, err, "%s%c", *p == '"' ? "\"" : "", *p) < 0)
-                        return -1;
-        return ts_str_adds(out, "\",", err);
-}
-
 static int csv_phase(const struct ts_report *r, const char *part, const struct ts_report_phase *p, struct ts_str *out, struct ts_err *err)
 {
         const char *const texts[] = { r->id,
@@ -128,7 +116,7 @@ static int csv_phase(const struct ts_report *r, const char *part, const struct t
                                       p->name };
 
         for (size_t i = 0; i < TS_ARRAY_LEN(texts); i++)
-                if (csv_text(out, ts_or(texts[i], ""), err) < 0)
+                if (ts_str_add_csv(out, ts_or(texts[i], ""), err) < 0)
                         return -1;
         return ts_str_addf(out, err, "%" PRIu64 ",%" PRIu64 ",%d,%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 "\n", p->start_us,
                            p->duration_us, p->frozen, p->bytes, ts_report_downtime_us(r), ts_report_migration_us(r),
