@@ -11,7 +11,7 @@
 
 /* clang-format off */
 const struct ts_scenario_parameter ts_common_parameters[] = {
-        { "runs",        "10",    "1", "of each kind that count; one more before them does not" },
+        { "runs",        "10",    "1", "of each kind that count; two before them, one in each direction, do not" },
         { "network",     "",      NULL, "network of the containers, the same on both hosts: one whose addresses can follow them (macvlan)" },
         { "address",     "",      NULL, "address of the container in that network" },
         { "run-options", "",      NULL, "further options of podman run, docker run, split at blanks" },

@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #define PARAMETERS_MAX_BYTES ((size_t)64 << 10)
-#define RESULT_MAX_BYTES ((size_t)256 << 20)
 #define SELF "/proc/self/exe"
 
 /* What was said on this command line, said again to each move: "peer_timeout=5s" becomes "--peer-timeout=5s", "accept_new=no" "--no-accept-new". Files and environment speak to them themselves. */
@@ -103,15 +102,17 @@ static int print_scenarios(const struct ts_cli *cli)
         return ts_cli_flush(0);
 }
 
-static int print_result(const struct ts_cli *cli, const char *path)
+/* As `tranship report FILE` would. */
+static int print_result(struct ts_cli *cli, const char *path)
 {
-        ts_auto_str text = TS_STR_INIT;
         ts_auto_err err = TS_ERR_INIT;
 
-        if (ts_file_read(path, RESULT_MAX_BYTES, &text, &err) < 0)
+        ts_list_clear(&cli->operands);
+        if (ts_list_add(&cli->operands, path, &err) < 0)
                 return ts_cli_fail(cli, &err);
-        (void)fputs(ts_str_cstr(&text), stdout);
-        return ts_cli_flush(0);
+        cli->args.format = cli->args.json ? "json" : "text";
+        cli->args.output = NULL;
+        return ts_cmd_report(cli);
 }
 
 static int self_path(char *buf, size_t size, struct ts_err *err)
@@ -156,8 +157,6 @@ int ts_cmd_bench(struct ts_cli *cli)
                         ts_log(TS_LOG_NOTICE, "what was measured before is in '%s'", output);
                 return status;
         }
-        if (cli->args.json)
-                return print_result(cli, output);
         ts_log(TS_LOG_NOTICE, "every sample is in '%s'", output);
-        return ts_cli_flush(0);
+        return print_result(cli, output);
 }

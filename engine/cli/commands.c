@@ -93,7 +93,7 @@ static const struct ts_opt result_opts[] = {
 static const struct ts_opt bench_opts[] = {
         LIST("set", set, "NAME=VALUE", "a parameter of the scenario; without a scenario they are listed"),
         STRING("parameters", parameters, "FILE", "a file with a NAME=VALUE on each line; --set comes after it"),
-        STRING("runs", runs, "N", "of each kind that count; one more before them does not"),
+        STRING("runs", runs, "N", "of each kind that count; two before them, one in each direction, do not"),
         FLAG("quick", 0, quick, "a few small runs: shows that it works, measures nothing"),
         LIST("environment", environments, "NAME[=OPTIONS]", "do all of it in that environment, with such options of move; repeatable"),
         STRING("environment-hook", hook, "PROGRAM", "makes environments: run with 'up NAME' before, 'down NAME' after"),
