@@ -286,7 +286,7 @@ static double median_downtime(const struct ts_summary *s, unsigned environment, 
 const struct ts_sample *ts_chart_typical(const struct ts_result *r, const struct ts_summary *s, unsigned environment, unsigned series, bool (*suits)(const struct ts_sample *))
 {
         const struct ts_sample *best = NULL;
-        double largest = -INFINITY, off = INFINITY, median = 0;
+        double largest = -HUGE_VAL, off = HUGE_VAL, median = 0;
 
         for (size_t i = 0; i < r->n_samples; i++) {
                 const struct ts_sample *p = &r->samples[i];
@@ -298,7 +298,7 @@ const struct ts_sample *ts_chart_typical(const struct ts_result *r, const struct
                         continue;
                 if (x > largest) {
                         largest = x;
-                        off = INFINITY;
+                        off = HUGE_VAL;
                         median = median_downtime(s, environment, series, x);
                         best = p;
                 }

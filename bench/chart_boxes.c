@@ -74,7 +74,7 @@ static int add_names(struct ts_chart *c, const struct ts_summary *s, const struc
 
 static int add_axis(struct ts_chart *c, const struct ts_summary_row *rows, size_t n, const char *label, bool *ret_log, struct ts_err *err)
 {
-        double from = INFINITY, to = -INFINITY;
+        double from = HUGE_VAL, to = -HUGE_VAL;
 
         for (size_t i = 0; i < n; i++) {
                 from = fmin(from, rows[i].stats.least);

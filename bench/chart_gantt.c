@@ -66,7 +66,7 @@ static int collect(const struct ts_result *r, const struct ts_summary *s, unsign
         ret->v = calloc(r->n_samples + 1, sizeof(const struct ts_report *));
         if (!ret->v)
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
-        *ret_x = -INFINITY;
+        *ret_x = -HUGE_VAL;
         for (size_t i = 0; i < r->n_samples; i++) {
                 const struct ts_sample *p = &r->samples[i];
                 double x = p->has_x ? p->x : 0;
@@ -181,7 +181,7 @@ static int add_group(struct gantt *all, const struct ts_result *r, const struct 
 /* From the first frozen phase on; duration 0: none is. */
 static double frozen_part(const struct group *g, double *ret_from)
 {
-        double from = INFINITY, to = -INFINITY;
+        double from = HUGE_VAL, to = -HUGE_VAL;
 
         for (unsigned i = 0; i < g->n; i++)
                 if (g->bars[i].frozen) {

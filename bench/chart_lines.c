@@ -19,7 +19,7 @@ static bool has_line(const struct ts_result *r, const struct ts_summary_row *row
 
 static int describe(struct ts_chart *c, const struct ts_result *r, const struct ts_panel *p, const struct ts_summary_row *rows, size_t n, struct ts_err *err)
 {
-        double x_from = INFINITY, x_to = -INFINITY, y_from = INFINITY, y_to = -INFINITY;
+        double x_from = HUGE_VAL, x_to = -HUGE_VAL, y_from = HUGE_VAL, y_to = -HUGE_VAL;
         const char *logs;
 
         for (size_t i = 0; i < n; i++) {
@@ -62,7 +62,7 @@ int ts_chart_lines(struct ts_charts *list, const struct ts_result *r, const stru
         const struct ts_summary_row *rows = ts_summary_figure(s, figure, &n);
         const char *along = r->axis_label ? r->axis_label : r->axis_name;
         ts_auto_free char *x = NULL, *y = NULL, *title = NULL;
-        double from = INFINITY, to = -INFINITY;
+        double from = HUGE_VAL, to = -HUGE_VAL;
         struct ts_chart *c = NULL;
         struct ts_panel p = { 0 };
         int rc;

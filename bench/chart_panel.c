@@ -117,8 +117,8 @@ static size_t distinct_x(const struct ts_panel *p, double x[TICKS_MAX])
 
 static void range_x(const struct ts_panel *p, double *from, double *to)
 {
-        *from = INFINITY;
-        *to = -INFINITY;
+        *from = HUGE_VAL;
+        *to = -HUGE_VAL;
         for (size_t i = 0; i < p->n; i++)
                 for (size_t k = 0; k < p->lines[i].n; k++) {
                         *from = fmin(*from, p->lines[i].points[k].x);
@@ -181,8 +181,8 @@ static int add_y(const struct ts_panel *p, struct ts_str *s, struct ts_err *err)
         double from = p->y_from, to = p->y_to;
 
         if (from == to) {
-                from = INFINITY;
-                to = -INFINITY;
+                from = HUGE_VAL;
+                to = -HUGE_VAL;
                 ts_panel_range(p, &from, &to);
         }
         if (ts_panel_is_log(from, to))

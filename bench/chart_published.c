@@ -186,7 +186,7 @@ static int ours(const struct ts_published *what, const struct ts_result *r, cons
 static int add_rows(struct ts_chart *c, const struct ts_panel *p, const char *whose, struct ts_err *err)
 {
         struct ts_list *l = &c->table.cells;
-        double from = INFINITY, to = -INFINITY;
+        double from = HUGE_VAL, to = -HUGE_VAL;
 
         ts_panel_range(p, &from, &to);
         for (size_t i = 0; i < p->n; i++)
@@ -197,7 +197,7 @@ static int add_rows(struct ts_chart *c, const struct ts_panel *p, const char *wh
                         if (ts_list_add(l, whose, err) < 0 || ts_list_add(l, p->lines[i].title, err) < 0 ||
                             (p->categories.n ? ts_list_add(l, p->categories.v[(size_t)at->x], err) : ts_list_addf(l, err, "%.6g", at->x)) < 0 ||
                             ts_list_addf(l, err, "%zu", at->n) < 0 || ts_list_addf(l, err, "%.*f", d, at->median) < 0 ||
-                            ts_list_addf(l, err, at->n > 1 ? "%.*f – %.*f" : "", d, at->q1, d, at->q3) < 0)
+                            (at->n > 1 ? ts_list_addf(l, err, "%.*f – %.*f", d, at->q1, d, at->q3) : ts_list_add(l, "", err)) < 0)
                                 return -1;
                 }
         return 0;
@@ -217,7 +217,7 @@ static int add_table(struct ts_chart *c, const struct ts_published *what, const 
 static int draw(struct ts_chart *c, struct ts_panel *we, struct ts_panel *they, const char *our_x, const char *their_x, const char *y, struct ts_err *err)
 {
         size_t most = we->n > they->n ? we->n : they->n;
-        double from = INFINITY, to = -INFINITY, bottom;
+        double from = HUGE_VAL, to = -HUGE_VAL, bottom;
 
         ts_panel_range(we, &from, &to);
         ts_panel_range(they, &from, &to);

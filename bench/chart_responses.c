@@ -33,8 +33,8 @@ static void them_clear(struct them *t)
 
 static int choose(struct them *t, const struct ts_result *r, const struct ts_summary *s, struct ts_err *err)
 {
-        t->from_s = INFINITY;
-        t->to_s = -INFINITY;
+        t->from_s = HUGE_VAL;
+        t->to_s = -HUGE_VAL;
         for (unsigned e = 0; e < s->n_environments; e++)
                 for (unsigned i = 0; i < s->n_series; i++) {
                         const struct ts_sample *p = ts_chart_typical(r, s, e, i, ts_sample_has_responses);
@@ -79,7 +79,7 @@ static int add_data(const struct ts_sample *p, unsigned number, struct ts_str *s
 
 static bool is_log(const struct ts_sample *p)
 {
-        double least = INFINITY, most = 0;
+        double least = HUGE_VAL, most = 0;
 
         for (size_t i = 0; i < p->n_responses; i++)
                 if (p->responses[i].ms > 0) {
@@ -147,7 +147,7 @@ static int add_table(struct ts_chart *c, const struct them *t, struct ts_err *er
         c->table.columns = l->n;
         for (unsigned i = 0; i < t->n; i++) {
                 const struct ts_sample *p = t->v[i].sample;
-                double ms = 0, least = INFINITY, most = 0;
+                double ms = 0, least = HUGE_VAL, most = 0;
 
                 for (size_t k = 0; k < p->n_responses; k++) {
                         ms = fmax(ms, p->responses[k].ms);

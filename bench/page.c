@@ -159,6 +159,12 @@ static int add_charts(struct ts_str *out, const struct ts_charts *charts, size_t
         return 0;
 }
 
+/* A cell with a number, or an empty one. */
+static int add_x(struct ts_list *l, bool there, double x, struct ts_err *err)
+{
+        return there ? ts_list_addf(l, err, "%.6g", x) : ts_list_add(l, "", err);
+}
+
 /* ---- all figures, and all samples ---- */
 
 static int figure_cells(struct ts_table *t, const struct ts_result *r, const struct ts_summary *s, const struct ts_summary_row *row, int d, struct ts_err *err)
@@ -168,7 +174,7 @@ static int figure_cells(struct ts_table *t, const struct ts_result *r, const str
         const char *unit = ts_figure_unit(row->figure);
 
         if (ts_list_addf(&t->cells, err, *unit ? "%s (%s)" : "%s%s", ts_figure_label(row->figure), unit) < 0 || ts_list_add(&t->cells, name, err) < 0 ||
-            (r->axis_name && ts_list_addf(&t->cells, err, row->has_x ? "%.6g" : "", row->x) < 0))
+            (r->axis_name && add_x(&t->cells, row->has_x, row->x, err) < 0))
                 return -1;
         return ts_list_addf(&t->cells, err, "%zu%s", v->n, v->n < TS_CLAIM_N ? "*" : "") < 0 || ts_list_addf(&t->cells, err, "%.*f", d, v->median) < 0 ||
                                ts_list_addf(&t->cells, err, "%.*f – %.*f", d, v->low, d, v->high) < 0 || ts_list_addf(&t->cells, err, "%.*f", d, v->mean) < 0 ||
@@ -228,13 +234,13 @@ static size_t figure_names(const struct ts_summary *s, const char *names[COLUMNS
 
 static int sample_cells(struct ts_table *t, const struct ts_sample *p, const char *const names[], size_t n, struct ts_err *err)
 {
-        if (ts_list_add(&t->cells, p->series, err) < 0 || ts_list_add(&t->cells, p->environment, err) < 0 || ts_list_addf(&t->cells, err, p->has_x ? "%.6g" : "", p->x) < 0 ||
+        if (ts_list_add(&t->cells, p->series, err) < 0 || ts_list_add(&t->cells, p->environment, err) < 0 || add_x(&t->cells, p->has_x, p->x, err) < 0 ||
             ts_list_add(&t->cells, p->direction, err) < 0 || (p->run == TS_RESULT_WARM_UP ? ts_list_add(&t->cells, "warm-up", err) : ts_list_addf(&t->cells, err, "%d", p->run)) < 0)
                 return -1;
         for (size_t i = 0; i < n; i++) {
                 const double *v = ts_sample_figure(p, names[i]);
 
-                if (ts_list_addf(&t->cells, err, v ? "%.6g" : "", v ? *v * ts_figure_scale(names[i]) : 0) < 0)
+                if (add_x(&t->cells, v != NULL, v ? *v * ts_figure_scale(names[i]) : 0, err) < 0)
                         return -1;
         }
         return 0;

@@ -14,7 +14,7 @@ void ts_set_figure(struct ts_json *sample, const char *name, double value)
 
 double ts_get_figure(const struct ts_json *sample, const char *name)
 {
-        return ts_json_real(ts_json_member(ts_json_member(sample, "figures"), name), "", NAN);
+        return ts_json_real(ts_json_member(ts_json_member(sample, "figures"), name), "", (double)NAN);
 }
 
 static const struct {

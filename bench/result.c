@@ -80,7 +80,7 @@ static int read_text(const struct ts_json *v, size_t max, const char *list, cons
 
 static int read_number(const struct ts_json *v, const char *list, const char *key, double *ret, struct ts_err *err)
 {
-        double d = ts_json_real(v, "", NAN);
+        double d = ts_json_real(v, "", (double)NAN);
 
         if (!isfinite(d) || fabs(d) > NUMBER_MAX)
                 return malformed(list, key, err);
