@@ -76,7 +76,7 @@ int ts_database_start(struct ts_bench *b, uint64_t rows, struct ts_err *err)
         free(TS_TAKE(b->expected));
         if (!wanted)
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
-        if (ts_cli(TS_FROM(b), TS_WORDS("volume", "create", "--label", TS_BENCH_LABEL "=yes", TS_DATABASE), NULL, err) < 0 || ts_list_words(&args, ts_param(b, "args"), err) < 0 ||
+        if (ts_cli(TS_FROM(b), TS_WORDS("volume", "create", "--label", TS_BENCH_LABELLED, TS_DATABASE), NULL, err) < 0 || ts_list_words(&args, ts_param(b, "args"), err) < 0 ||
             ts_cli_run(b, TS_FROM(b), TS_DATABASE, "--volume " VOLUME " " ENVIRONMENT, ts_param(b, "image"), &args, err) < 0)
                 return -1;
         if (wait_ready(b, err) < 0 || fill(b, rows, err) < 0 || sum(b, &b->expected, err) < 0)

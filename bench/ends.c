@@ -121,7 +121,7 @@ int ts_cli_run(struct ts_bench *b, struct ts_bench_end *e, const char *name, con
         ts_auto_list l = TS_LIST_INIT;
         const char *network = ts_param(b, "network"), *address = ts_param(b, "address");
 
-        if (ts_list_words(&l, "run --detach --label " TS_BENCH_LABEL "=yes --name", err) < 0 || ts_list_add(&l, name, err) < 0)
+        if (ts_list_words(&l, "run --detach --label " TS_BENCH_LABELLED " --name", err) < 0 || ts_list_add(&l, name, err) < 0)
                 return -1;
         if (*network && (ts_list_add(&l, "--network", err) < 0 || ts_list_add(&l, network, err) < 0))
                 return -1;
@@ -158,9 +158,9 @@ static int remove_kind(struct ts_bench_end *e, const char *kind, const char *lis
 
 static int remove_ours(struct ts_bench_end *e, struct ts_err *err)
 {
-        return remove_kind(e, "container", "ls --all --quiet --filter label=" TS_BENCH_LABEL "=yes",
+        return remove_kind(e, "container", "ls --all --quiet --filter label=" TS_BENCH_LABELLED,
                            e->kind == TS_PODMAN ? "rm --force --time 0 --volumes" : "rm --force --volumes", err) < 0 ||
-                               remove_kind(e, "volume", "ls --quiet --filter label=" TS_BENCH_LABEL "=yes", "rm", err) < 0 ||
+                               remove_kind(e, "volume", "ls --quiet --filter label=" TS_BENCH_LABELLED, "rm", err) < 0 ||
                                remove_kind(e, "volume", "ls --quiet --filter name=^tranship-bench-", "rm", err) < 0
                        ? -1
                        : 0;

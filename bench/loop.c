@@ -207,7 +207,7 @@ static void clean_up(struct ts_bench *b, bool failed)
         stopped = ts_stop_signal;
         ts_stop_signal = 0;
         if (failed && b->must_look)
-                ts_log(TS_LOG_WARNING, "nothing was removed: look at the containers labelled " TS_BENCH_LABEL " on both engines");
+                ts_log(TS_LOG_WARNING, "nothing was removed: look at the containers labelled " TS_BENCH_LABELLED " on both engines");
         else if (failed && ts_remove_ours(b, &why) < 0)
                 ts_log(TS_LOG_WARNING, "not all could be removed: %s", ts_err_message(&why));
         ts_environment_down(b);

@@ -10,7 +10,7 @@
 #include "bench/bench.h"
 #include "bench/result.h"
 
-#define TS_BENCH_LABEL "tranship.bench"
+#define TS_BENCH_LABELLED "tranship.bench=yes"
 #define TS_WAYS_MAX 32
 
 struct ts_bench;
