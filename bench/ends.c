@@ -1,7 +1,8 @@
 /* The two hosts of an experiment, and the engines' own command lines on them. Decides which program speaks to which engine; knows no scenario. */
 #include "bench/internal.h"
 
-#include <stdio.h>
+#include "engine/reach.h"
+
 #include <string.h>
 
 #define CLI_TIMEOUT_MS 120000U
@@ -19,41 +20,6 @@ int ts_list_words(struct ts_list *l, const char *words, struct ts_err *err)
         return 0;
 }
 
-/* ---- which engine ---- */
-
-static const struct {
-        enum ts_engine_kind kind;
-        const char *path;
-} well_known[] = {
-        { TS_PODMAN, "/run/podman/podman.sock" },
-        { TS_DOCKER, "/run/docker.sock" },
-};
-
-/* The move itself says what is wrong with a host of two engines and no choice: here the first one will do. */
-static int find_socket(struct ts_bench_end *e, struct ts_err *err)
-{
-        if (e->ep->socket) {
-                e->socket = ts_strdup0(e->ep->socket);
-                e->kind = e->ep->prefer ? (enum ts_engine_kind)e->ep->prefer : strstr(e->ep->socket, "podman") ? TS_PODMAN : TS_DOCKER;
-                return e->socket ? 0 : ts_err_set(err, TS_ENOMEM, "out of memory");
-        }
-        for (size_t i = 0; i < TS_ARRAY_LEN(well_known); i++) {
-                const char *const argv[] = { "test", "-S", well_known[i].path, NULL };
-                ts_auto_run r = { 0 };
-
-                if (e->ep->prefer && e->ep->prefer != (int)well_known[i].kind)
-                        continue;
-                if (ts_host_run(e->host, argv, NULL, &r, err) < 0)
-                        return -1;
-                if (r.status == 0) {
-                        e->kind = well_known[i].kind;
-                        e->socket = ts_strdup0(well_known[i].path);
-                        return e->socket ? 0 : ts_err_set(err, TS_ENOMEM, "out of memory");
-                }
-        }
-        return ts_err_set(err, TS_ENOTFOUND, "no engine socket on '%s'", e->spec);
-}
-
 /* Podman's own command line works on the storage that its service has; Docker's needs the socket. */
 static int set_program(const struct ts_bench *b, struct ts_bench_end *e, struct ts_err *err)
 {
@@ -68,6 +34,7 @@ static int set_program(const struct ts_bench *b, struct ts_bench_end *e, struct 
 int ts_bench_end_open(struct ts_bench *b, struct ts_bench_end *e, const char *letter, const char *spec, struct ts_err *err)
 {
         struct ts_ssh_opts ssh = b->o->ssh;
+        const char *found = NULL;
 
         e->letter = letter;
         e->spec = spec;
@@ -77,7 +44,11 @@ int ts_bench_end_open(struct ts_bench *b, struct ts_bench_end *e, const char *le
                 ssh.identity = e->ep->identity;
         if ((e->ep->remote ? ts_host_ssh(e->ep->user, e->ep->host, e->ep->port, &ssh, &e->host, err) : ts_host_local(&e->host, err)) < 0)
                 return ts_err_prefix(err, "host of '%s'", spec);
-        return find_socket(e, err) < 0 ? -1 : set_program(b, e, err);
+        if (ts_socket_find(e->host, e->ep, e->ep->prefer, &found, err) < 0)
+                return -1;
+        e->kind = ts_socket_kind(found);
+        e->socket = ts_strdup0(found);
+        return e->socket ? set_program(b, e, err) : ts_err_set(err, TS_ENOMEM, "out of memory");
 }
 
 void ts_bench_end_close(struct ts_bench_end *e)

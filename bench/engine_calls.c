@@ -1,6 +1,8 @@
 /* The engine's own checkpoint and restore, on one host, nothing travels. */
 #include "bench/plan.h"
 
+#include "engine/reach.h"
+
 #include <string.h>
 
 #define CALL_TIMEOUT_MS 600000U
@@ -10,11 +12,7 @@ static int dial(void *ctx, int *ret_fd, struct ts_err *err)
         struct ts_bench_end *e = ctx;
         ts_auto_list fallback = TS_LIST_INIT;
 
-        for (size_t i = 0; i < e->program.n; i++)
-                if (ts_list_add(&fallback, e->program.v[i], err) < 0)
-                        return -1;
-        return ts_list_words(&fallback, "system dial-stdio", err) < 0 ? -1
-                                                                      : ts_host_dial_unix(e->host, e->socket, (const char *const *)fallback.v, ret_fd, err);
+        return ts_socket_dial_argv(e->program.v[0], e->socket, &fallback, err) < 0 ? -1 : ts_host_dial_unix(e->host, e->socket, (const char *const *)fallback.v, ret_fd, err);
 }
 
 static int finish(struct ts_call *c, double *ret_s, uint64_t from_us, struct ts_err *err)

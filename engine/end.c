@@ -4,6 +4,7 @@
  * cannot go on is that the process serving it is gone. Both need a process that is ours to end. It also chooses its own temporary directory. */
 #include "base/log.h"
 #include "engine/mig.h"
+#include "engine/reach.h"
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,66 +47,21 @@ int ts_end_predial(struct ts_end *e, struct ts_err *err)
         return 0;
 }
 
-static bool looks_like_podman(const char *socket)
-{
-        return strstr(socket, "podman") != NULL;
-}
-
-/* The engine's own program as a tunnel, for hosts where SSH cannot forward a Unix socket. */
 static int set_socket(struct ts_mig *m, struct ts_end *e, const char *socket, struct ts_err *err)
 {
-        bool podman = looks_like_podman(socket);
-
         if (socket != e->socket) {
                 free(e->socket);
                 e->socket = ts_strdup0(socket);
         }
         ts_list_clear(&e->fallback);
-        if (ts_list_add(&e->fallback, podman ? m->o->podman : m->o->docker, err) < 0)
-                return -1;
-        if (podman && ts_list_add(&e->fallback, "--remote", err) < 0)
-                return -1;
-        if (ts_list_add(&e->fallback, podman ? "--url" : "--host", err) < 0 || ts_list_addf(&e->fallback, err, "unix://%s", socket) < 0)
-                return -1;
-        return ts_list_add(&e->fallback, "system", err) < 0 || ts_list_add(&e->fallback, "dial-stdio", err) < 0 ? -1 : 0;
+        return ts_socket_dial_argv(ts_socket_kind(socket) == TS_PODMAN ? m->o->podman : m->o->docker, socket, &e->fallback, err);
 }
 
-static const struct {
-        int kind;
-        const char *path;
-} well_known[] = {
-        { TS_PODMAN, "/run/podman/podman.sock" },
-        { TS_DOCKER, "/run/docker.sock" },
-        { TS_DOCKER, "/var/run/docker.sock" },
-};
-
-/* No socket was named: look where they usually are, of the wanted kind first. */
 static int find_socket(struct ts_mig *m, struct ts_end *e, int want, struct ts_err *err)
 {
         const char *found = NULL;
-        int found_kind = 0;
 
-        for (size_t i = 0; i < TS_ARRAY_LEN(well_known); i++) {
-                ts_auto_run r = { 0 };
-                const char *const argv[] = { "test", "-S", well_known[i].path, NULL };
-
-                if (want && well_known[i].kind != want)
-                        continue;
-                if (ts_host_run(e->host, argv, NULL, &r, err) < 0)
-                        return -1;
-                if (r.status != 0 || found_kind == well_known[i].kind)
-                        continue;
-                if (found) {
-                        ts_err_set(err, TS_EUSAGE, "'%s' has both Podman and Docker", e->ep->label);
-                        return ts_err_hint(err, "name the socket: ssh://%s%s", ts_or(e->ep->host, "HOST"), found);
-                }
-                found = well_known[i].path;
-                found_kind = well_known[i].kind;
-        }
-        if (found)
-                return set_socket(m, e, found, err);
-        ts_err_set(err, TS_ENOTFOUND, "no engine socket on '%s'", e->ep->label);
-        return ts_err_hint(err, "start it there (systemctl start podman.socket, or docker), or name the socket: ssh://%s/path/to.sock", ts_or(e->ep->host, "HOST"));
+        return ts_socket_find(e->host, e->ep, want, &found, err) < 0 ? -1 : set_socket(m, e, found, err);
 }
 
 static int connect_host(struct ts_mig *m, struct ts_end *e, struct ts_err *err)
@@ -162,7 +118,7 @@ static int connect_engine(struct ts_mig *m, struct ts_end *e, struct ts_err *err
 
         if (!want && e->side == TS_SIDE_TARGET && m->src.api)
                 want = (int)ts_api_kind(m->src.api);
-        if (e->service ? set_socket(m, e, e->service, err) < 0 : e->ep->socket ? set_socket(m, e, e->ep->socket, err) < 0 : find_socket(m, e, want, err) < 0)
+        if (e->service ? set_socket(m, e, e->service, err) < 0 : find_socket(m, e, want, err) < 0)
                 return -1;
         return open_api(m, e, err);
 }
