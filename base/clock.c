@@ -64,3 +64,18 @@ void ts_sleep_ms(unsigned ms)
 
         (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &ts, NULL); /* EINTR is the point: whoever sleeps looks at the world again */
 }
+
+uint64_t ts_utc_us(const char *text)
+{
+        struct tm tm = { 0 };
+        const char *rest = text ? strptime(text, "%Y-%m-%dT%H:%M:%S", &tm) : NULL;
+        time_t t = rest ? timegm(&tm) : 0;
+        uint64_t us = 0;
+
+        if (t <= 0)
+                return 0;
+        if (*rest == '.')
+                for (uint64_t unit = 100000; unit && *++rest >= '0' && *rest <= '9'; unit /= 10)
+                        us += unit * (uint64_t)(*rest - '0');
+        return (uint64_t)t * 1000000 + us;
+}

@@ -92,8 +92,3 @@ int ts_database_check(struct ts_bench *b, struct ts_err *err)
                 return ts_err_prefix(err, "after the move");
         return ts_streq0(now, b->expected) ? 0 : ts_err_set(err, TS_EIO, "after the move the table is another one: '%.60s', not '%.60s'", now, b->expected);
 }
-
-int ts_workload_end(struct ts_bench *b, struct ts_err *err)
-{
-        return ts_remove_ours(b, err);
-}

@@ -3,7 +3,6 @@
 
 #include "base/io.h"
 #include "base/log.h"
-#include "transfer/spawn.h"
 
 #include <string.h>
 

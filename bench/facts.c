@@ -2,8 +2,8 @@
 #include "bench/internal.h"
 
 #include "base/io.h"
+#include "bench/stats.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #define LINK_BYTES ((size_t)64 << 20)
@@ -72,20 +72,14 @@ void ts_host_facts_of_report(struct ts_bench *b, const struct ts_json *report, c
 
 /* ---- the link ---- */
 
-static int compare(const void *a, const void *b)
-{
-        uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-        return (x > y) - (x < y);
-}
-
 /* Of a byte that comes back over one SSH channel; median of some. */
-static int round_trip(struct ts_host *h, uint64_t *ret_us, struct ts_err *err)
+static int round_trip(struct ts_host *h, double *ret_us, struct ts_err *err)
 {
         static const char *const argv[] = { "cat", NULL };
         ts_auto(ts_proc) struct ts_proc *p = NULL;
         ts_deadline deadline = ts_deadline_in_ms(LINK_TIMEOUT_MS);
-        uint64_t v[TRIES];
+        struct ts_stats s;
+        double v[TRIES];
         char byte = 'x';
 
         if (ts_host_start(h, argv, &p, err) < 0)
@@ -96,10 +90,11 @@ static int round_trip(struct ts_host *h, uint64_t *ret_us, struct ts_err *err)
                 if (ts_write_all(ts_proc_fd(p), &byte, 1, deadline, true, err) < 0 || ts_read_exact(ts_proc_fd(p), &byte, 1, deadline, true, err) < 0)
                         return -1;
                 if (i)
-                        v[i - 1] = ts_now_us() - from;
+                        v[i - 1] = (double)(ts_now_us() - from);
         }
-        qsort(v, TRIES, sizeof(v[0]), compare);
-        *ret_us = v[TRIES / 2];
+        if (ts_stats(v, TRIES, &s, err) < 0)
+                return -1;
+        *ret_us = s.median;
         return 0;
 }
 
@@ -138,12 +133,11 @@ static const char *ssh_config_of(const struct ts_bench *b)
         return b->o->ssh.config_file;
 }
 
-static int of_end(struct ts_bench *b, struct ts_bench_end *e, uint64_t *us, double *bytes, struct ts_err *err)
+static int of_end(struct ts_bench *b, struct ts_bench_end *e, double *us, double *bytes, struct ts_err *err)
 {
         struct ts_ssh_opts ssh = b->o->ssh;
         ts_auto(ts_host) struct ts_host *h = NULL;
-        uint64_t trip = 0;
-        double r = 0;
+        double trip = 0, r = 0;
 
         if (!e->ep->remote)
                 return 0;
@@ -159,13 +153,12 @@ static int of_end(struct ts_bench *b, struct ts_bench_end *e, uint64_t *us, doub
 
 int ts_link_facts(struct ts_bench *b, struct ts_json *environment, struct ts_err *err)
 {
-        uint64_t us = 0;
-        double bytes = 0;
+        double us = 0, bytes = 0;
 
         for (size_t i = 0; i < TS_ARRAY_LEN(b->ends); i++)
                 if (of_end(b, &b->ends[i], &us, &bytes, err) < 0)
                         return -1;
         b->link_bytes_s = bytes;
-        (void)ts_json_set(environment, "rtt_us", ts_json_new_real((double)us));
+        (void)ts_json_set(environment, "rtt_us", ts_json_new_real(us));
         return ts_json_set(environment, "bytes_per_s", ts_json_new_real(bytes)) < 0 ? ts_err_set(err, TS_ENOMEM, "out of memory") : 0;
 }

@@ -3,6 +3,7 @@
 
 #include "base/io.h"
 #include "base/log.h"
+#include "bench/stats.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -134,7 +135,7 @@ static int one(struct ts_bench *b, const struct ts_way *w, struct ts_err *err)
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
         if (w->move(b, w, sample, err) < 0 || plan->check(b, err) < 0)
                 return ts_err_prefix(err, "%s", w->series);
-        if (plan->fresh && plan->end(b, err) < 0)
+        if (plan->fresh && ts_remove_ours(b, err) < 0)
                 return -1;
         if (!b->hosts_known && ts_json_member(sample, "report")) {
                 ts_host_facts_of_report(b, ts_json_member(sample, "report"), ts_json_str(sample, "direction", "a"));
@@ -144,21 +145,11 @@ static int one(struct ts_bench *b, const struct ts_way *w, struct ts_err *err)
         return ts_json_append(b->samples, TS_TAKE(sample)) < 0 ? ts_err_set(err, TS_ENOMEM, "out of memory") : keep(b, err);
 }
 
-/* splitmix64: the order has to be another one each time, and the same again with the same seed; it need not be secret. */
-static uint64_t draw(uint64_t *state)
-{
-        uint64_t x = *state += 0x9e3779b97f4a7c15ULL;
-
-        x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;
-        x = (x ^ (x >> 27)) * 0x94d049bb133111ebULL;
-        return x ^ (x >> 31);
-}
-
 /* What comes before a way, and from which side it starts, must not be the same each time: who follows a slow one would pay for it. */
 static void shuffle(struct ts_bench *b, size_t order[TS_WAYS_MAX])
 {
         for (size_t i = 0; i < b->n_ways; i++) {
-                size_t k = (size_t)(draw(&b->random) % (i + 1));
+                size_t k = (size_t)(ts_stats_random(&b->random) % (i + 1));
 
                 order[i] = order[k];
                 order[k] = i;
@@ -191,7 +182,7 @@ static int all_x(struct ts_bench *b, struct ts_err *err)
                 b->at = 0;
                 if (!plan->fresh && plan->begin(b, NULL, err) < 0)
                         return -1;
-                if (all_runs(b, err) < 0 || (!plan->fresh && plan->end(b, err) < 0))
+                if (all_runs(b, err) < 0 || (!plan->fresh && ts_remove_ours(b, err) < 0))
                         return -1;
         }
         return 0;

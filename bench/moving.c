@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 
@@ -118,7 +117,7 @@ int ts_moving_end(struct ts_bench *b, struct ts_moving *m, struct ts_json *sampl
 
                 rc = ts_err_set(err, TS_ECOMMAND, "a move ended with exit status %d: %s", status, ts_or(said, ""));
                 (void)ts_err_hint(err, "its report is '%s', what it said '%s'", m->report, m->errors);
-                b->must_look = status >= MUST_LOOK;
+                b->must_look |= status >= MUST_LOOK;
                 free(TS_TAKE(m->report)); /* both files stay */
                 free(TS_TAKE(m->errors));
         } else {

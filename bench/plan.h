@@ -1,6 +1,6 @@
 /* How an experiment is put together: a plan is data and a few functions, the loop (bench/loop.c) is the same for all.
  *
- * for each environment, for each x: begin; for each run, the warm-up first: for each way, in another order each time: [fresh: begin] move, check, keep the sample [fresh: end]; end */
+ * for each environment, for each x: begin; for each run, warm-ups first: for each way, in another order each time: [fresh: begin] move, check, keep the sample [fresh: remove]; remove what is ours */
 #ifndef TRANSHIP_BENCH_PLAN_H
 #define TRANSHIP_BENCH_PLAN_H
 
@@ -46,7 +46,6 @@ struct ts_plan {
         int (*ways)(struct ts_bench *b, struct ts_err *err);                /* ts_add_way() for each */
         int (*begin)(struct ts_bench *b, const struct ts_way *w, struct ts_err *err); /* starts the workload on b->at; w: NULL unless fresh */
         int (*check)(struct ts_bench *b, struct ts_err *err);               /* after a move: does it still work, is all there? */
-        int (*end)(struct ts_bench *b, struct ts_err *err);                 /* removes it from both sides; also after a failure */
 };
 
 struct ts_bench {
@@ -96,7 +95,7 @@ int ts_cli(struct ts_bench_end *e, const char *const words[], char **ret_out, st
 int ts_cli_argv(struct ts_bench_end *e, const struct ts_list *args, unsigned timeout_ms, char **ret_out, struct ts_err *err);
 /* run --detach --label … [--network, --ip] OPTIONS… IMAGE ARGS…: options are split at blanks; args may be NULL. */
 int ts_cli_run(struct ts_bench *b, struct ts_bench_end *e, const char *name, const char *options, const char *image, const struct ts_list *args, struct ts_err *err);
-/* Everything with our label, containers and volumes, from both sides. */
+/* Everything of ours, containers and volumes, from both sides: after the samples that it was for, and after a failure. */
 int ts_remove_ours(struct ts_bench *b, struct ts_err *err);
 int ts_list_words(struct ts_list *l, const char *words, struct ts_err *err); /* adds them, split at blanks */
 
@@ -124,7 +123,6 @@ int ts_report_figures(const struct ts_json *report, bool from_b, struct ts_json 
 int ts_database_start(struct ts_bench *b, uint64_t rows, struct ts_err *err); /* on b->at, with that many rows; b->expected is what check wants */
 int ts_database_check(struct ts_bench *b, struct ts_err *err);
 int ts_database_sql(struct ts_bench *b, const char *sql, char **ret_out, struct ts_err *err);
-int ts_workload_end(struct ts_bench *b, struct ts_err *err); /* all of ours, on both sides */
 /* bench/counter.c: prints numbers. */
 #define TS_COUNTER "tranship-bench-counter"
 #define TS_COUNTER_PARAMETERS                                                                                               \

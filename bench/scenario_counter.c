@@ -45,4 +45,4 @@ static int check(struct ts_bench *b, struct ts_err *err)
         return ts_counter_goes_on(TS_FROM(b), TS_COUNTER, &b->counts[0], err);
 }
 
-const struct ts_plan ts_counter_size_plan = { .axis = "seconds", .label = "Counted for", .unit = "s", .fresh = true, .ways = ways, .begin = begin, .check = check, .end = ts_workload_end };
+const struct ts_plan ts_counter_size_plan = { .axis = "seconds", .label = "Counted for", .unit = "s", .fresh = true, .ways = ways, .begin = begin, .check = check };

@@ -9,7 +9,6 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #define RESPONSES_MAX 20000
 #define PREPARE_TIMEOUT_MS 300000U
@@ -115,17 +114,10 @@ static int pause_for(double seconds, struct ts_err *err)
 /* The moment of the report's begin, by our clock: it says it by the wall's. */
 static int64_t began_us(const struct ts_json *report)
 {
-        const char *s = ts_json_str(report, "started_at", "");
-        struct tm tm = { 0 };
-        struct timespec wall;
-        double fraction = 0;
-        const char *rest = strptime(s, "%Y-%m-%dT%H:%M:%S", &tm);
+        char now[32];
 
-        if (!rest)
-                return 0;
-        fraction = *rest == '.' ? strtod(rest, NULL) : 0;
-        (void)clock_gettime(CLOCK_REALTIME, &wall);
-        return (int64_t)ts_now_us() - ((int64_t)wall.tv_sec * 1000000 + wall.tv_nsec / 1000) + (int64_t)timegm(&tm) * 1000000 + (int64_t)(fraction * 1e6);
+        ts_utc_now(now);
+        return (int64_t)ts_now_us() - (int64_t)ts_utc_us(now) + (int64_t)ts_utc_us(ts_json_str(report, "started_at", NULL));
 }
 
 static void response_figures(const struct seen *s, int64_t t0_us, struct ts_json *sample)
@@ -317,4 +309,4 @@ static int begin(struct ts_bench *b, const struct ts_way *w, struct ts_err *err)
         return ts_host_local(&here, err) < 0 || ts_host_check(here, (const char *const *)argv.v, &o, NULL, err) < 0 ? ts_err_prefix(err, "%s", argv.v[0]) : 0;
 }
 
-const struct ts_plan ts_load_plan = { .axis = "threads", .label = "Writers", .unit = "", .fresh = true, .ways = ways, .begin = begin, .check = ts_database_check, .end = ts_workload_end };
+const struct ts_plan ts_load_plan = { .axis = "threads", .label = "Writers", .unit = "", .fresh = true, .ways = ways, .begin = begin, .check = ts_database_check };

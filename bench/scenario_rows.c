@@ -2,8 +2,6 @@
 #include "bench/plan.h"
 #include "bench/scenarios.h"
 
-static int ways(struct ts_bench *b, struct ts_err *err);
-
 const struct ts_scenario_parameter ts_rows_parameters[] = {
         { "rows", "100,500,1000,5000,10000", "100,1000", "of the table" },
         TS_DATABASE_PARAMETERS,
@@ -26,4 +24,4 @@ static int begin(struct ts_bench *b, const struct ts_way *w, struct ts_err *err)
         return ts_database_start(b, (uint64_t)b->x, err);
 }
 
-const struct ts_plan ts_rows_plan = { .axis = "rows", .label = "Rows", .unit = "", .ways = ways, .begin = begin, .check = ts_database_check, .end = ts_workload_end };
+const struct ts_plan ts_rows_plan = { .axis = "rows", .label = "Rows", .unit = "", .ways = ways, .begin = begin, .check = ts_database_check };

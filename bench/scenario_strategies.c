@@ -146,4 +146,4 @@ static int ways(struct ts_bench *b, struct ts_err *err)
         return b->shared_option ? ts_add_way(b, &(struct ts_way){ .move = move, .option = b->shared_option }, err, "shared directory") : ts_err_set(err, TS_ENOMEM, "out of memory");
 }
 
-const struct ts_plan ts_strategies_plan = { .ways = ways, .begin = begin, .check = ts_database_check, .end = ts_workload_end };
+const struct ts_plan ts_strategies_plan = { .ways = ways, .begin = begin, .check = ts_database_check };

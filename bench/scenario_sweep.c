@@ -3,9 +3,8 @@
 #include "bench/scenarios.h"
 
 #include "base/io.h"
+#include "conf/settings.h"
 
-#include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 #define NAME "tranship-bench-memory"
@@ -14,6 +13,7 @@
 #define LOOK_EVERY_MS 100U
 #define LIST_MAX 8
 #define PAGE 4096.0
+#define MIB 1048576.0
 #define COPY_BYTES ((size_t)64 << 20)
 
 const struct ts_scenario_parameter ts_sweep_parameters[] = {
@@ -137,20 +137,25 @@ static int move(struct ts_bench *b, const struct ts_way *w, struct ts_json *samp
         return 0;
 }
 
-/* "0", "50M" */
+/* Each as --bandwidth reads it. */
 static int bandwidths(struct ts_bench *b, double *ret, size_t *ret_n, struct ts_err *err)
 {
         ts_auto_free char *copy = ts_strdup0(ts_param(b, "bandwidths"));
+        const struct ts_setting *all = ts_conf_settings(&(size_t){ 0 });
+        int setting = ts_setting_find("bandwidth", err);
         size_t n = 0;
 
-        for (char *save = NULL, *s = copy ? strtok_r(copy, ",", &save) : NULL; s && n < LIST_MAX; s = strtok_r(NULL, ",", &save)) {
-                char *end = NULL;
-                double v = strtod(s, &end);
+        if (setting < 0 || !copy)
+                return ts_err_set(err, TS_ENOMEM, "out of memory");
+        for (char *save = NULL, *s = strtok_r(copy, ",", &save); s; s = strtok_r(NULL, ",", &save)) {
+                struct ts_value v = TS_VALUE_INIT;
 
-                v *= *end == 'k' || *end == 'K' ? 1e3 : *end == 'M' ? 1e6 : *end == 'G' ? 1e9 : 1;
-                if (end == s || (*end && (!strchr("kKMG", *end) || end[1])) || !isfinite(v) || v < 0)
-                        return ts_err_set(err, TS_EUSAGE, "parameter 'bandwidths': '%.40s' is not a rate", s);
-                ret[n++] = v;
+                if (n == LIST_MAX)
+                        return ts_err_set(err, TS_EUSAGE, "parameter 'bandwidths': more than %d values", LIST_MAX);
+                if (ts_value_parse(&all[setting], s, &v, err) < 0)
+                        return ts_err_prefix(err, "parameter 'bandwidths'");
+                ret[n++] = (double)v.number;
+                ts_value_clear(&v);
         }
         *ret_n = n;
         return n ? 0 : ts_err_set(err, TS_EUSAGE, "parameter 'bandwidths' is empty");
@@ -168,11 +173,11 @@ static int ways(struct ts_bench *b, struct ts_err *err)
                 for (size_t k = 0; k < n_limits; k++) {
                         struct ts_way w = { .move = move, .a = rates[i], .b = limits[k] };
 
-                        if ((limits[k] > 0 ? ts_add_way(b, &w, err, "%g MiB/s written, %g MB/s", rates[i], limits[k] / 1e6) :
+                        if ((limits[k] > 0 ? ts_add_way(b, &w, err, "%g MiB/s written, at most %g MiB/s", rates[i], limits[k] / MIB) :
                                              ts_add_way(b, &w, err, "%g MiB/s written", rates[i])) < 0)
                                 return -1;
                 }
         return 0;
 }
 
-const struct ts_plan ts_sweep_plan = { .axis = "mib", .label = "Memory", .unit = "MiB", .fresh = true, .ways = ways, .begin = begin, .check = check, .end = ts_workload_end };
+const struct ts_plan ts_sweep_plan = { .axis = "mib", .label = "Memory", .unit = "MiB", .fresh = true, .ways = ways, .begin = begin, .check = check };

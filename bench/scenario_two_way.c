@@ -149,4 +149,4 @@ static int check(struct ts_bench *b, struct ts_err *err)
         return 0;
 }
 
-const struct ts_plan ts_two_way_plan = { .fresh = true, .ways = ways, .begin = begin, .check = check, .end = ts_workload_end };
+const struct ts_plan ts_two_way_plan = { .fresh = true, .ways = ways, .begin = begin, .check = check };

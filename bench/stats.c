@@ -26,11 +26,11 @@ static double quantile(const double *sorted, size_t n, double q)
         return i + 1 < n ? sorted[i] + (at - (double)i) * (sorted[i + 1] - sorted[i]) : sorted[n - 1];
 }
 
-static uint64_t next_random(uint64_t *x)
+uint64_t ts_stats_random(uint64_t *state)
 {
-        *x ^= *x << 13;
-        *x ^= *x >> 7;
-        return *x ^= *x << 17;
+        *state ^= *state << 13;
+        *state ^= *state >> 7;
+        return *state ^= *state << 17;
 }
 
 /* draw: room for n; medians: for DRAWS. */
@@ -40,7 +40,7 @@ static void interval(const double *sorted, double *draw, double *medians, struct
 
         for (unsigned d = 0; d < DRAWS; d++) {
                 for (size_t i = 0; i < ret->n; i++)
-                        draw[i] = sorted[next_random(&x) % ret->n];
+                        draw[i] = sorted[ts_stats_random(&x) % ret->n];
                 qsort(draw, ret->n, sizeof(*draw), compare);
                 medians[d] = quantile(draw, ret->n, 0.5);
         }

@@ -4,6 +4,7 @@
 
 #include "base/err.h"
 #include <stddef.h>
+#include <stdint.h>
 
 struct ts_stats {
         size_t n;
@@ -13,5 +14,8 @@ struct ts_stats {
 };
 /* values: n of them, finite, in any order and any unit; stays as it is. The same values give the same interval. TS_EUSAGE: none. TS_ENOMEM. */
 int ts_stats(const double *values, size_t n, struct ts_stats *ret, struct ts_err *err);
+
+/* The next of a sequence (xorshift64): *state is not 0 at its begin. For drawing and for orders, not for secrets. */
+uint64_t ts_stats_random(uint64_t *state);
 
 #endif

@@ -67,11 +67,7 @@ static uint64_t gap_us(const struct ts_report *r)
 
 static uint64_t started_us(const struct ts_report *r)
 {
-        struct tm tm = { 0 };
-        const char *rest = r->started_at ? strptime(r->started_at, "%Y-%m-%dT%H:%M:%S", &tm) : NULL;
-        time_t t = rest ? timegm(&tm) : 0;
-
-        return t > 0 ? (uint64_t)t * 1000000 : 0;
+        return ts_utc_us(r->started_at);
 }
 
 static const struct {

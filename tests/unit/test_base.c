@@ -1,6 +1,8 @@
 /* base/err, base/clock, base/log, base/mem. The strings are in test_base_str.c, descriptors and files in test_base_io.c. */
 #include "tests/unit/unit.h"
 
+#include <time.h>
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -437,7 +439,24 @@ static void log_threads_do_not_mix(void)
         CU_ASSERT_EQUAL(lines, 400);
 }
 
+static void moments_are_read_as_they_are_printed(void)
+{
+        char now[32];
+        struct timespec ts;
+        uint64_t us;
+
+        CU_ASSERT_EQUAL(ts_utc_us("2026-08-21T09:15:02.123456Z"), UINT64_C(1787303702123456));
+        CU_ASSERT_EQUAL(ts_utc_us("2026-08-21T09:15:02.5"), UINT64_C(1787303702500000));
+        CU_ASSERT_EQUAL(ts_utc_us("2026-08-21T09:15:02Z"), UINT64_C(1787303702000000));
+        CU_ASSERT(ts_utc_us(NULL) == 0 && ts_utc_us("") == 0 && ts_utc_us("yesterday") == 0 && ts_utc_us("1969-01-01T00:00:00Z") == 0);
+        ts_utc_now(now);
+        (void)clock_gettime(CLOCK_REALTIME, &ts);
+        us = (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+        CU_ASSERT(ts_utc_us(now) <= us && us - ts_utc_us(now) < 60000000);
+}
+
 static CU_TestInfo tests[] = {
+        UNIT(moments_are_read_as_they_are_printed),
         UNIT(err_set_keeps_the_first),
         UNIT(err_null_is_fine),
         UNIT(err_ok_is_not_a_failure),
