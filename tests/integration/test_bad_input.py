@@ -101,6 +101,7 @@ def host_keys(t):
 @case("podman", "docker")
 def containers(t):
     """Unknown, not running, --rm, needed by others, paused, needing another: refused, each with its code."""
+    t.src.need_image("counter")
     t.src.cli("create", "--name", "it-never-started", "counter")
     pause(t, "it-rm", "--rm")
     pause(t, "it-needed")
