@@ -33,6 +33,7 @@ struct ts_bench_opts {
         void (*say)(void *ctx, const char *line); /* what was just measured; or NULL */
         void *say_ctx;
         const struct ts_list *move_options; /* words for every move */
+        const char *probe;                  /* of the moves, or NULL: it must be answered before each of them, too */
         struct ts_ssh_opts ssh;
         const char *self;                   /* this program */
         const char *podman, *docker;        /* the programs on the hosts */

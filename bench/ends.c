@@ -1,12 +1,15 @@
 /* The two hosts of an experiment, and the engines' own command lines on them. Decides which program speaks to which engine; knows no scenario. */
 #include "bench/internal.h"
 
+#include "base/clock.h"
 #include "engine/reach.h"
 
+#include <arpa/inet.h>
 #include <string.h>
 
 #define CLI_TIMEOUT_MS 120000U
 #define REMOVE_TIMEOUT_MS 60000U
+#define IN_REACH_WITHIN_MS 60000U
 
 int ts_list_words(struct ts_list *l, const char *words, struct ts_err *err)
 {
@@ -87,6 +90,18 @@ int ts_cli(struct ts_bench_end *e, const char *const words[], char **ret_out, st
         return ts_cli_argv(e, &args, CLI_TIMEOUT_MS, ret_out, err);
 }
 
+/* Of the same address the same hardware address, as after a move: who talked to the container of the run before it would go on asking for that one, up to a minute. */
+static int add_address(struct ts_list *l, const char *address, struct ts_err *err)
+{
+        unsigned char a[4];
+
+        if (ts_list_add(l, "--ip", err) < 0 || ts_list_add(l, address, err) < 0)
+                return -1;
+        if (inet_pton(AF_INET, address, a) != 1)
+                return 0;
+        return ts_list_addf(l, err, "--mac-address=02:74:%02x:%02x:%02x:%02x", a[0], a[1], a[2], a[3]);
+}
+
 int ts_cli_run(struct ts_bench *b, struct ts_bench_end *e, const char *name, const char *options, const char *image, const struct ts_list *args, struct ts_err *err)
 {
         ts_auto_list l = TS_LIST_INIT;
@@ -96,7 +111,7 @@ int ts_cli_run(struct ts_bench *b, struct ts_bench_end *e, const char *name, con
                 return -1;
         if (*network && (ts_list_add(&l, "--network", err) < 0 || ts_list_add(&l, network, err) < 0))
                 return -1;
-        if (*address && (ts_list_add(&l, "--ip", err) < 0 || ts_list_add(&l, address, err) < 0))
+        if (*address && add_address(&l, address, err) < 0)
                 return -1;
         if (ts_list_words(&l, options, err) < 0 || ts_list_words(&l, ts_param(b, "run-options"), err) < 0 || ts_list_add(&l, image, err) < 0)
                 return -1;
@@ -104,6 +119,13 @@ int ts_cli_run(struct ts_bench *b, struct ts_bench_end *e, const char *name, con
                 if (ts_list_add(&l, args->v[i], err) < 0)
                         return -1;
         return ts_cli_argv(e, &l, CLI_TIMEOUT_MS, NULL, err);
+}
+
+int ts_client_ready(struct ts_bench *b, struct ts_err *err)
+{
+        if (!b->probe || ts_probe_until(b->probe, ts_host_address(TS_FROM(b)->host), ts_deadline_in_ms(IN_REACH_WITHIN_MS), err) == 0)
+                return 0;
+        return ts_err_prefix(err, "the probe, before a move");
 }
 
 /* ---- what is ours ---- */

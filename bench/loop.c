@@ -130,12 +130,14 @@ static int one(struct ts_bench *b, const struct ts_way *w, struct ts_err *err)
                 if (plan->begin(b, w, err) < 0)
                         return -1;
         }
+        if (ts_client_ready(b, err) < 0)
+                return -1;
         sample = begin_sample(b, w);
         if (!sample)
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
         if (w->move(b, w, sample, err) < 0 || plan->check(b, err) < 0)
                 return ts_err_prefix(err, "%s", w->series);
-        if (plan->fresh && ts_remove_ours(b, err) < 0)
+        if (plan->fresh && !plan->together && ts_remove_ours(b, err) < 0)
                 return -1;
         if (!b->hosts_known && ts_json_member(sample, "report")) {
                 ts_host_facts_of_report(b, ts_json_member(sample, "report"), ts_json_str(sample, "direction", "a"));
@@ -165,6 +167,8 @@ static int all_runs(struct ts_bench *b, struct ts_err *err)
                 for (size_t i = 0; i < b->n_ways; i++)
                         if (one(b, &b->ways[order[i]], err) < 0)
                                 return -1;
+                if (b->scenario->plan->together && ts_remove_ours(b, err) < 0)
+                        return -1;
         }
         return 0;
 }
@@ -233,7 +237,7 @@ static int set_up(struct ts_bench *b, struct ts_err *err)
                 return -1;
         b->runs = (unsigned)(runs < 1 ? 1 : runs > 10000 ? 10000 : runs);
         b->random = ts_now_us();
-        if (ts_environments_check(b->o->environments, err) < 0)
+        if (ts_environments_check(b->o->environments, err) < 0 || (b->o->probe && ts_probe_parse(b->o->probe, &b->probe, err) < 0))
                 return -1;
         if (ts_bench_end_open(b, &b->ends[0], "a", b->o->from, err) < 0 || ts_bench_end_open(b, &b->ends[1], "b", b->o->to, err) < 0)
                 return -1;
@@ -251,6 +255,7 @@ static void tear_down(struct ts_bench *b)
         if (b->directory)
                 (void)rmdir(b->directory);
         free(b->directory);
+        ts_probe_free(b->probe);
         free(b->expected);
         free(b->shared_option);
         ts_list_clear(&b->values);

@@ -1,6 +1,7 @@
 /* How an experiment is put together: a plan is data and a few functions, the loop (bench/loop.c) is the same for all.
  *
- * for each environment, for each x: begin; for each run, warm-ups first: for each way, in another order each time: [fresh: begin] move, check, keep the sample [fresh: remove]; remove what is ours */
+ * for each environment, for each x: begin; for each run, warm-ups first: for each way, in another order each time: [fresh: begin] move, check, keep the sample [fresh: remove, or when all ways are done where
+ * they are together]; remove what is ours */
 #ifndef TRANSHIP_BENCH_PLAN_H
 #define TRANSHIP_BENCH_PLAN_H
 
@@ -9,6 +10,7 @@
 #include "api/json.h"
 #include "bench/bench.h"
 #include "bench/result.h"
+#include "engine/probe.h"
 
 #define TS_BENCH_LABELLED "tranship.bench=yes"
 #define TS_WAYS_MAX 32
@@ -43,6 +45,7 @@ struct ts_plan {
         const char *axis;  /* the parameter that lists x, or NULL */
         const char *label, *unit;
         bool fresh;        /* a container of its own for each run; b->at is the side of that run, which begin may choose otherwise */
+        bool together;     /* with fresh: begin may start what the run's later ways move, too; removed after all of them */
         int (*ways)(struct ts_bench *b, struct ts_err *err);                /* ts_add_way() for each */
         int (*begin)(struct ts_bench *b, const struct ts_way *w, struct ts_err *err); /* starts the workload on b->at; w: NULL unless fresh */
         int (*check)(struct ts_bench *b, struct ts_err *err);               /* after a move: does it still work, is all there? */
@@ -61,6 +64,7 @@ struct ts_bench {
         char *directory; /* of this run's files; removed in the end */
         unsigned n_moves;
         unsigned runs;
+        struct ts_probe *probe; /* or NULL */
         /* now */
         char *environment;
         struct ts_list options; /* the environment's, for tranship move */
@@ -70,6 +74,7 @@ struct ts_bench {
         char *expected; /* by the scenario: what its check wants */
         char *shared_option;
         struct ts_count counts[16]; /* the same, of counters */
+        uint64_t started_us[2]; /* by side, of what waits for its turn; 0: nothing does */
         double link_bytes_s, memory_bytes_s; /* as measured */
         uint64_t random;
         bool must_look; /* a move ended so that a person must look: nothing is removed */

@@ -96,10 +96,14 @@ int ts_report_figures(const struct ts_json *report, bool from_b, struct ts_json 
                 ts_report_clear(&r);
                 return ts_err_prefix(err, "the report of a move");
         }
+        if (r.probed && !r.probe.answered) {
+                ts_report_clear(&r);
+                return ts_err_set(err, TS_EIO, "the probe of a move was never answered");
+        }
         ts_set_figure(sample, "downtime_s", (double)ts_report_downtime_us(&r) / 1e6);
         ts_set_figure(sample, "migration_s", (double)ts_report_migration_us(&r) / 1e6);
         ts_set_figure(sample, "total_s", (double)ts_report_total_us(&r) / 1e6);
-        if (r.probed && r.probe.answered) {
+        if (r.probed) {
                 double gap = (double)r.probe.longest_gap_us / 1e6;
 
                 ts_set_figure(sample, "client_gap_s", gap);

@@ -66,6 +66,27 @@ char *ts_bench_environment_text(const struct ts_bench_environment *e)
         return bad ? NULL : ts_str_take(&s);
 }
 
+/* Which figures have fewer measurements than a claim needs: some are of one direction only, and have half of them. */
+static int add_few(const struct ts_summary *s, struct ts_list *ret, struct ts_err *err)
+{
+        ts_auto_str names = TS_STR_INIT;
+        size_t figures = 0, few = 0;
+
+        for (size_t i = 0, n; i < s->n_rows; i += n, figures++) {
+                bool is_few = false;
+
+                (void)ts_summary_figure(s, s->rows[i].figure, &n);
+                for (size_t k = i; k < i + n; k++)
+                        is_few = is_few || s->rows[k].stats.n < TS_CLAIM_N;
+                if (is_few && ts_str_addf(&names, err, "%s%s", few++ ? "; " : "", ts_figure_label(s->rows[i].figure)) < 0)
+                        return -1;
+        }
+        if (few == 0)
+                return 0;
+        return few == figures ? ts_list_addf(ret, err, "n < %u: no claim", TS_CLAIM_N)
+                              : ts_list_addf(ret, err, "n < %u, no claim: %s", TS_CLAIM_N, ts_str_cstr(&names));
+}
+
 int ts_result_caveats(const struct ts_result *r, const struct ts_summary *s, struct ts_list *ret, struct ts_err *err)
 {
         bool one_machine = r->n_hosts > 1;
@@ -74,8 +95,7 @@ int ts_result_caveats(const struct ts_result *r, const struct ts_summary *s, str
                 return -1;
         if (s->n_rows == 0)
                 return ts_list_add(ret, "nothing was measured", err);
-        if (s->least_n < TS_CLAIM_N &&
-            ts_list_addf(ret, err, "n < %u: no claim; some figures have only %zu measurement%s", TS_CLAIM_N, s->least_n, s->least_n == 1 ? "" : "s") < 0)
+        if (add_few(s, ret, err) < 0)
                 return -1;
         for (size_t i = 1; i < r->n_hosts; i++)
                 one_machine = one_machine && r->hosts[i].cpu && ts_streq0(r->hosts[i].cpu, r->hosts[0].cpu) &&

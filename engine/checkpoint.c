@@ -133,7 +133,6 @@ static int dump(struct ts_mig *m, struct ts_err *err)
                 ts_call_free(TS_TAKE(m->dump));
                 m->previous = false; /* the refused one has begun the tracking anew */
                 m->r->frozen_from_us = 0;
-                ts_prober_hold(m->prober, true); /* a hundred connections a second of our own: one of them meets every dump */
                 ts_sleep_ms(20 * tries);
                 if (ts_dump_drop(m, err) < 0 || ts_rearm(m, err) < 0)
                         return -1;
@@ -152,9 +151,11 @@ int ts_phase_checkpoint(struct ts_mig *m, struct ts_err *err)
                 if (ts_api_stop(m->src.api, m->c->id, STOP_GRACE_S, err) < 0)
                         return -1;
         } else {
-                int rc = dump(m, err);
+                int rc;
 
-                ts_prober_hold(m->prober, false);
+                ts_prober_pause(m->prober);
+                rc = dump(m, err);
+                ts_prober_resume(m->prober);
                 if (rc < 0)
                         return -1;
         }

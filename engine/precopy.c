@@ -215,9 +215,11 @@ static int send_rounds(struct ts_mig *m, struct ts_err *err)
                 rc = rehearse(m, &rounds, err);
                 if (rc < 0)
                         return -1;
-                ts_prober_hold(m->prober, rc > 0); /* our own connections would meet every dump */
-                if (rc > 0)
+                ts_prober_resume(m->prober);
+                if (rc > 0) { /* not before the first one: what clients see of a rehearsal is worth a second one */
+                        ts_prober_pause(m->prober);
                         ts_sleep_ms(20 * (refused + 1));
+                }
                 if (rc > 0 && ++refused == REFUSED_MAX) {
                         if (rounds.max_downtime_us)
                                 return refuse(m, &rounds, "no rehearsal was possible, each time a connection was just being made, or broke", err);
@@ -235,7 +237,7 @@ static int send_memory(struct ts_mig *m, struct ts_err *err)
 {
         int rc = send_rounds(m, err);
 
-        ts_prober_hold(m->prober, false);
+        ts_prober_resume(m->prober);
         return rc;
 }
 

@@ -29,8 +29,10 @@ struct ts_probe_stats {
 /* The client's view: a try every 10 ms from its own thread; a try lasts at most 1 s, and not much longer than answers took so far. {host}: source_host, then target_host whichever answers first. */
 struct ts_prober;
 int ts_prober_start(const struct ts_probe *p, const char *source_host, const char *target_host, struct ts_prober **ret, struct ts_err *err);
-/* No new tries while held; those under way end. What it measures goes on: a gap may come out longer, never shorter. NULL is fine. */
-void ts_prober_hold(struct ts_prober *p, bool hold);
+/* No tries until it is resumed, and those before are over for the service, too (0.3 s at most): CRIU refuses a dump while a connection is half made, and a hundred of ours each second meet many.
+ * What is measured goes on: a gap may come out longer by that, never shorter. NULL is fine. */
+void ts_prober_pause(struct ts_prober *p);
+void ts_prober_resume(struct ts_prober *p);
 void ts_prober_stop(struct ts_prober *p, struct ts_probe_stats *ret); /* joins and frees; NULL is fine (ret zeroed) */
 
 #endif

@@ -12,6 +12,9 @@
 #define TRY_MS 1000U     /* of a try, at most; and before any was answered */
 #define LEAST_TRY_MS 100U
 #define TIMES 4U         /* the longest answer so far */
+#define PAUSE_TRIES_MS 100U    /* a pause waits so long for tries under way */
+#define PAUSE_MS 10U           /* and then for the service to be rid of them, beside the time an answer takes */
+#define PAUSE_ANSWER_MS 200U   /* of which it grants so much */
 #define STACK_BYTES ((size_t)256 << 10)
 
 struct side {
@@ -19,14 +22,16 @@ struct side {
         char *host; /* or NULL */
         pthread_t thread;
         bool started;
-        uint64_t longest_us; /* its thread's: of the tries that were answered */
+        uint64_t longest_us; /* of the tries that were answered */
+        bool trying;
 };
 
 struct ts_prober {
         const struct ts_probe *probe; /* borrowed */
-        atomic_bool stop, held;
+        atomic_bool stop;
         pthread_mutex_t lock; /* what follows */
         pthread_cond_t stop_cond;
+        bool paused;
         const struct side *current;
         uint64_t last_answer_us;
         struct ts_probe_stats stats;
@@ -43,14 +48,17 @@ static void note_gap(struct ts_prober *p, uint64_t now_us)
         p->stats.gap_start_us = p->last_answer_us;
 }
 
-static void note_try(struct side *s, bool answered)
+static void note_try(struct side *s, uint64_t from_us, bool answered)
 {
         struct ts_prober *p = s->prober;
         uint64_t now_us;
 
         (void)pthread_mutex_lock(&p->lock);
+        s->trying = false;
         now_us = ts_now_us(); /* under the lock: answers of two threads come in order */
         if (answered) {
+                if (now_us - from_us > s->longest_us)
+                        s->longest_us = now_us - from_us;
                 note_gap(p, now_us);
                 p->last_answer_us = now_us;
                 p->current = s;
@@ -94,14 +102,20 @@ static void try_once(struct side *s)
 {
         struct ts_prober *p = s->prober;
         const struct ts_try t = { .deadline = ts_deadline_in_ms(patience_ms(s)), .stop = &p->stop };
-        uint64_t from_us = ts_now_us(), took_us;
+        uint64_t from_us = ts_now_us();
         ts_auto_err err = TS_ERR_INIT;
-        bool answered = ts_probe_try(p->probe, s->host, &t, &err) == 0;
 
-        took_us = ts_now_us() - from_us;
-        if (answered && took_us > s->longest_us)
-                s->longest_us = took_us;
-        note_try(s, answered);
+        note_try(s, from_us, ts_probe_try(p->probe, s->host, &t, &err) == 0);
+}
+
+static bool may_try(struct side *s)
+{
+        bool may;
+
+        (void)pthread_mutex_lock(&s->prober->lock);
+        may = s->trying = !s->prober->paused;
+        (void)pthread_mutex_unlock(&s->prober->lock);
+        return may;
 }
 
 static void *run(void *arg)
@@ -112,7 +126,7 @@ static void *run(void *arg)
         while (!atomic_load(&p->stop)) {
                 uint64_t next_us = ts_now_us() + (uint64_t)EVERY_MS * 1000;
 
-                if (!atomic_load(&p->held))
+                if (may_try(s))
                         try_once(s);
                 rest(p, next_us);
         }
@@ -176,10 +190,46 @@ int ts_prober_start(const struct ts_probe *p, const char *source_host, const cha
         return 0;
 }
 
-void ts_prober_hold(struct ts_prober *p, bool hold)
+static bool is_trying(struct ts_prober *p, uint64_t *ret_longest_us)
 {
-        if (p)
-                atomic_store(&p->held, hold);
+        bool trying = false;
+
+        *ret_longest_us = 0;
+        (void)pthread_mutex_lock(&p->lock);
+        for (size_t i = 0; i < TS_ARRAY_LEN(p->sides); i++) {
+                trying = trying || p->sides[i].trying;
+                if (p->sides[i].longest_us > *ret_longest_us)
+                        *ret_longest_us = p->sides[i].longest_us;
+        }
+        (void)pthread_mutex_unlock(&p->lock);
+        return trying;
+}
+
+static void set_paused(struct ts_prober *p, bool paused)
+{
+        if (!p)
+                return;
+        (void)pthread_mutex_lock(&p->lock);
+        p->paused = paused;
+        (void)pthread_mutex_unlock(&p->lock);
+}
+
+void ts_prober_pause(struct ts_prober *p)
+{
+        ts_deadline deadline = ts_deadline_in_ms(PAUSE_TRIES_MS);
+        uint64_t answer_us = 0;
+
+        if (!p)
+                return;
+        set_paused(p, true);
+        while (is_trying(p, &answer_us) && !ts_deadline_passed(deadline))
+                ts_sleep_ms(1);
+        ts_sleep_ms(PAUSE_MS + (answer_us / 1000 > PAUSE_ANSWER_MS ? PAUSE_ANSWER_MS : (unsigned)(answer_us / 1000)));
+}
+
+void ts_prober_resume(struct ts_prober *p)
+{
+        set_paused(p, false);
 }
 
 void ts_prober_stop(struct ts_prober *p, struct ts_probe_stats *ret)

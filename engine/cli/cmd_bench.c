@@ -82,6 +82,7 @@ static int fill_opts(const struct ts_cli *cli, struct ts_bench_opts *o, struct t
                 .quick = cli->args.quick,
                 .podman = ts_conf_str(c, "podman"),
                 .docker = ts_conf_str(c, "docker"),
+                .probe = ts_conf_str(c, "probe"),
         };
         ts_run_ssh_opts(c, &o->ssh);
         if (!o->from || !o->to) {

@@ -126,7 +126,7 @@ static bool is(const struct ts_json *sample, const char *figure, double value)
         return fabs(ts_get_figure(sample, figure) - value) < 1e-9;
 }
 
-static struct ts_json *report_of(void)
+static struct ts_json *report_of(unsigned answered)
 {
         struct ts_report r;
         struct ts_json *j;
@@ -146,7 +146,7 @@ static struct ts_json *report_of(void)
         r.bytes.wire_sent = 77;
         r.outcome = TS_OUT_MOVED;
         r.probed = true;
-        r.probe = (struct ts_probe_stats){ .kind = "tcp", .sent = 5, .answered = 4, .longest_gap_us = 2750000 };
+        r.probe = (struct ts_probe_stats){ .kind = "tcp", .sent = 5, .answered = answered, .longest_gap_us = 2750000 };
         j = ts_report_json(&r);
         ts_report_clear(&r);
         return j;
@@ -154,7 +154,8 @@ static struct ts_json *report_of(void)
 
 static void a_report_as_figures(void)
 {
-        ts_auto(ts_json) struct ts_json *report = report_of();
+        ts_auto(ts_json) struct ts_json *report = report_of(4);
+        ts_auto(ts_json) struct ts_json *unseen = report_of(0);
         ts_auto(ts_json) struct ts_json *sample = ts_json_object();
         ts_auto(ts_json) struct ts_json *nothing = ts_json_object();
 
@@ -164,6 +165,7 @@ static void a_report_as_figures(void)
         CU_ASSERT_TRUE(is(sample, "frozen_bytes", 30) && is(sample, "frozen_before_s", 0.5) && is(sample, "rounds", 2) && is(sample, "sent_bytes", 77));
         CU_ASSERT_TRUE(isnan(ts_get_figure(sample, "archive_bytes")) && isnan(ts_get_figure(sample, "a_before_bytes")));
         UNIT_FAILS(ts_report_figures(nothing, false, sample, &err), TS_EPROTO);
+        UNIT_FAILS(ts_report_figures(unseen, false, sample, &err), TS_EIO); /* nobody saw it move */
 }
 
 static void known_figures(void)

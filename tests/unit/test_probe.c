@@ -34,6 +34,7 @@ struct server {
         bool request_first; /* keeps the request in `request` before it answers */
         char request[2048];
         atomic_bool stop;
+        atomic_uint served;
         pthread_t thread;
 };
 
@@ -50,6 +51,7 @@ static void serve_one(struct server *s, int fd)
                 got += (size_t)n;
                 s->request[got] = '\0';
         }
+        atomic_fetch_add(&s->served, 1);
         if (s->answer)
                 (void)!send(fd, s->answer, strlen(s->answer), MSG_NOSIGNAL);
 }
@@ -534,6 +536,35 @@ static void both_sides(void)
         CU_ASSERT_EQUAL(stats.sent, stats.answered + stats.failed);
 }
 
+/* No connection of ours is there while it pauses, and what is measured goes on. */
+static void a_pause(void)
+{
+        struct server s;
+        ts_auto(ts_probe) struct ts_probe *p = NULL;
+        struct ts_prober *prober = NULL;
+        struct ts_probe_stats stats;
+        ts_auto_err err = TS_ERR_INIT;
+        unsigned before, during;
+
+        ts_prober_pause(NULL);
+        ts_prober_resume(NULL);
+        server_start(&s, "127.0.0.1", 0, "HTTP/1.0 200 OK\r\n\r\n");
+        p = probe_port("http://127.0.0.1:", s.port, "/");
+        UNIT_OK(ts_prober_start(p, NULL, NULL, &prober, &err));
+        ts_sleep_ms(300);
+        ts_prober_pause(prober);
+        before = atomic_load(&s.served);
+        ts_sleep_ms(400);
+        during = atomic_load(&s.served);
+        ts_prober_resume(prober);
+        ts_sleep_ms(300);
+        ts_prober_stop(prober, &stats);
+        CU_ASSERT_EQUAL(during, before);
+        CU_ASSERT(before > 5 && atomic_load(&s.served) > during + 5);
+        CU_ASSERT(stats.longest_gap_us >= 400000 && within(stats.longest_gap_us, 900000));
+        server_stop(&s);
+}
+
 static CU_TestInfo tests[] = { UNIT(good_specifications),
                                UNIT(bad_specifications),
                                UNIT(tcp),
@@ -547,5 +578,6 @@ static CU_TestInfo tests[] = { UNIT(good_specifications),
                                UNIT(the_gap), UNIT(what_hangs_is_given_up),
                                UNIT(nobody_ever_answers),
                                UNIT(both_sides),
+                               UNIT(a_pause),
                                CU_TEST_INFO_NULL };
 UNIT_MAIN("probe", tests)
