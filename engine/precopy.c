@@ -147,7 +147,9 @@ static int rehearse(struct ts_mig *m, struct ts_rounds *rounds, struct ts_err *e
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
         if (make_way(m, err) < 0 || ts_journal_intent(m->j, TS_RES_CHECKPOINT, TS_SIDE_SOURCE, name, m->c->id, NULL, &n, err) < 0)
                 return -1;
+        ts_prober_pause(m->prober); /* a gap by that is shorter than the last dump's, which a restore follows */
         rc = dump(m, name, &round, &sent, &why);
+        ts_prober_resume(m->prober);
         if ((rc == 0 || ts_refused(&why)) &&
             ts_journal_res_state(m->j, n, TS_RES_MADE, err) < 0) /* answered: nothing of it is still to come */
                 return -1;
@@ -198,7 +200,7 @@ static int refuse(struct ts_mig *m, const struct ts_rounds *rounds, const char *
         return ts_err_hint(err, "allow more, or try when the container writes less");
 }
 
-static int send_rounds(struct ts_mig *m, struct ts_err *err)
+static int send_memory(struct ts_mig *m, struct ts_err *err)
 {
         struct ts_rounds rounds = { .tracked = m->tracked, .memory_bytes = m->memory_bytes, .max_downtime_us = (uint64_t)m->o->max_downtime_ms * 1000 };
         const char *why = "";
@@ -215,11 +217,8 @@ static int send_rounds(struct ts_mig *m, struct ts_err *err)
                 rc = rehearse(m, &rounds, err);
                 if (rc < 0)
                         return -1;
-                ts_prober_resume(m->prober);
-                if (rc > 0) { /* not before the first one: what clients see of a rehearsal is worth a second one */
-                        ts_prober_pause(m->prober);
+                if (rc > 0)
                         ts_sleep_ms(20 * (refused + 1));
-                }
                 if (rc > 0 && ++refused == REFUSED_MAX) {
                         if (rounds.max_downtime_us)
                                 return refuse(m, &rounds, "no rehearsal was possible, each time a connection was just being made, or broke", err);
@@ -231,14 +230,6 @@ static int send_rounds(struct ts_mig *m, struct ts_err *err)
         tell(m, &rounds);
         m->previous = m->tracked && rounds.n > 0;
         return 0;
-}
-
-static int send_memory(struct ts_mig *m, struct ts_err *err)
-{
-        int rc = send_rounds(m, err);
-
-        ts_prober_resume(m->prober);
-        return rc;
 }
 
 int ts_phase_precopy(struct ts_mig *m, struct ts_err *err)

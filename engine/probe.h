@@ -26,7 +26,7 @@ struct ts_probe_stats {
         uint64_t longest_gap_us;  /* longest time between two answers (or the start and the first, the last and the end) */
         uint64_t gap_start_us;    /* ts_now_us() when it began */
 };
-/* The client's view: a try every 10 ms from its own thread; a try lasts at most 1 s, and not much longer than answers took so far. {host}: source_host, then target_host whichever answers first. */
+/* The client's view: a try every 10 ms from its own thread; a try lasts at most 1 s, and not much longer than answers usually take. {host}: source_host, then target_host whichever answers first. */
 struct ts_prober;
 int ts_prober_start(const struct ts_probe *p, const char *source_host, const char *target_host, struct ts_prober **ret, struct ts_err *err);
 /* No tries until it is resumed, and those before are over for the service, too (0.3 s at most): CRIU refuses a dump while a connection is half made, and a hundred of ours each second meet many.

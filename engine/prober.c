@@ -5,16 +5,16 @@
 #include "engine/probe_priv.h"
 
 #include <errno.h>
+#include <math.h>
 #include <pthread.h>
 #include <string.h>
 
 #define EVERY_MS 10
 #define TRY_MS 1000U     /* of a try, at most; and before any was answered */
 #define LEAST_TRY_MS 100U
-#define TIMES 4U         /* the longest answer so far */
 #define PAUSE_TRIES_MS 100U    /* a pause waits so long for tries under way */
 #define PAUSE_MS 10U           /* and then for the service to be rid of them, beside the time an answer takes */
-#define PAUSE_ANSWER_MS 200U   /* of which it grants so much */
+#define PAUSE_ANSWER_MS 200U  /* of which it grants so much */
 #define STACK_BYTES ((size_t)256 << 10)
 
 struct side {
@@ -22,7 +22,7 @@ struct side {
         char *host; /* or NULL */
         pthread_t thread;
         bool started;
-        uint64_t longest_us; /* of the tries that were answered */
+        double answer_us, varies_us; /* how long answers take: smoothed, and smoothed difference from that; 0: none came */
         bool trying;
 };
 
@@ -48,6 +48,18 @@ static void note_gap(struct ts_prober *p, uint64_t now_us)
         p->stats.gap_start_us = p->last_answer_us;
 }
 
+/* As TCP does for its time-out (RFC 6298, section 2): one slow answer is soon forgotten. */
+static void learn(struct side *s, double took_us)
+{
+        if (s->answer_us == 0) {
+                s->answer_us = took_us;
+                s->varies_us = took_us / 2;
+                return;
+        }
+        s->varies_us += (fabs(took_us - s->answer_us) - s->varies_us) / 4;
+        s->answer_us += (took_us - s->answer_us) / 8;
+}
+
 static void note_try(struct side *s, uint64_t from_us, bool answered)
 {
         struct ts_prober *p = s->prober;
@@ -57,8 +69,7 @@ static void note_try(struct side *s, uint64_t from_us, bool answered)
         s->trying = false;
         now_us = ts_now_us(); /* under the lock: answers of two threads come in order */
         if (answered) {
-                if (now_us - from_us > s->longest_us)
-                        s->longest_us = now_us - from_us;
+                learn(s, (double)(now_us - from_us));
                 note_gap(p, now_us);
                 p->last_answer_us = now_us;
                 p->current = s;
@@ -93,9 +104,9 @@ static void rest(struct ts_prober *p, uint64_t until_us)
 /* How long an answer is worth waiting for. A packet that was lost is sent again after a second: whoever waited for that would not see that the service has been back for most of it. */
 static unsigned patience_ms(const struct side *s)
 {
-        uint64_t ms = LEAST_TRY_MS + TIMES * s->longest_us / 1000;
+        double ms = (s->answer_us + 4 * s->varies_us) / 1000;
 
-        return s->longest_us == 0 || ms > TRY_MS ? TRY_MS : (unsigned)ms;
+        return s->answer_us == 0 || ms > TRY_MS ? TRY_MS : ms < LEAST_TRY_MS ? LEAST_TRY_MS : (unsigned)ms;
 }
 
 static void try_once(struct side *s)
@@ -190,16 +201,16 @@ int ts_prober_start(const struct ts_probe *p, const char *source_host, const cha
         return 0;
 }
 
-static bool is_trying(struct ts_prober *p, uint64_t *ret_longest_us)
+static bool is_trying(struct ts_prober *p, double *ret_answer_us)
 {
         bool trying = false;
 
-        *ret_longest_us = 0;
+        *ret_answer_us = 0;
         (void)pthread_mutex_lock(&p->lock);
         for (size_t i = 0; i < TS_ARRAY_LEN(p->sides); i++) {
                 trying = trying || p->sides[i].trying;
-                if (p->sides[i].longest_us > *ret_longest_us)
-                        *ret_longest_us = p->sides[i].longest_us;
+                if (p->sides[i].answer_us > *ret_answer_us)
+                        *ret_answer_us = p->sides[i].answer_us;
         }
         (void)pthread_mutex_unlock(&p->lock);
         return trying;
@@ -217,14 +228,14 @@ static void set_paused(struct ts_prober *p, bool paused)
 void ts_prober_pause(struct ts_prober *p)
 {
         ts_deadline deadline = ts_deadline_in_ms(PAUSE_TRIES_MS);
-        uint64_t answer_us = 0;
+        double answer_us = 0;
 
         if (!p)
                 return;
         set_paused(p, true);
         while (is_trying(p, &answer_us) && !ts_deadline_passed(deadline))
                 ts_sleep_ms(1);
-        ts_sleep_ms(PAUSE_MS + (answer_us / 1000 > PAUSE_ANSWER_MS ? PAUSE_ANSWER_MS : (unsigned)(answer_us / 1000)));
+        ts_sleep_ms(PAUSE_MS + (answer_us > PAUSE_ANSWER_MS * 1000.0 ? PAUSE_ANSWER_MS : (unsigned)(answer_us / 1000)));
 }
 
 void ts_prober_resume(struct ts_prober *p)
