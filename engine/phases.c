@@ -18,7 +18,7 @@ static int preflight(struct ts_mig *m, struct ts_err *err)
 
 static bool wants_precopy(const struct ts_mig *m)
 {
-        return m->strategy != TS_ARCHIVE && m->o->precopy != TS_PRECOPY_NONE;
+        return m->o->precopy != TS_PRECOPY_NONE && (m->strategy != TS_ARCHIVE || m->n_places);
 }
 
 const struct ts_phase ts_phases[] = {

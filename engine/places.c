@@ -87,18 +87,17 @@ static bool travels_with(const struct ts_data *d, const struct ts_data *other)
                ts_starts(d->dst_path, other->dst_path) && !strcmp(d->src_path + here, d->dst_path + there);
 }
 
-/* Volumes ride in an archive. */
-static bool is_ours(const struct ts_mig *m, const struct ts_data *d)
+static bool is_ours(const struct ts_data *d)
 {
-        return d->mode != TS_DATA_SHARED && !(m->strategy == TS_ARCHIVE && d->is_volume);
+        return d->mode != TS_DATA_SHARED;
 }
 
 static bool travels_alone(const struct ts_mig *m, const struct ts_data *d)
 {
         for (size_t i = 0; i < m->n_data; i++)
-                if (is_ours(m, &m->data[i]) && travels_with(d, &m->data[i]))
+                if (is_ours(&m->data[i]) && travels_with(d, &m->data[i]))
                         return false;
-        return is_ours(m, d);
+        return is_ours(d);
 }
 
 static int add_data(struct ts_mig *m, struct ts_err *err)
@@ -283,13 +282,13 @@ int ts_dump_drop(struct ts_mig *m, struct ts_err *err)
         return wait_for(m, &m->places[0], &sent, err);
 }
 
-/* Of an archive only what does not ride in it; there may be nothing. */
+/* Of an archive only the data, which does not ride in it; there may be none. */
 static bool should_have_places(const struct ts_mig *m)
 {
         bool some = m->strategy != TS_ARCHIVE;
 
         for (size_t i = 0; i < m->n_data; i++)
-                some |= is_ours(m, &m->data[i]);
+                some |= is_ours(&m->data[i]);
         return some;
 }
 

@@ -236,5 +236,5 @@ int ts_phase_precopy(struct ts_mig *m, struct ts_err *err)
 {
         if (ts_same_generation(m, err) < 0 || settle_files(m, err) < 0)
                 return -1;
-        return m->strategy == TS_COLD || m->o->shared_dir || m->o->precopy > TS_PRECOPY_REHEARSAL ? 0 : send_memory(m, err);
+        return m->strategy != TS_IN_PLACE || m->o->shared_dir || m->o->precopy > TS_PRECOPY_REHEARSAL ? 0 : send_memory(m, err);
 }

@@ -1,5 +1,5 @@
 /* transfer: what the frozen container is made of, to the target. Two shapes:
- *   archive   the engine's export flows through a filter that takes the volumes out (they go straight into the target's), leaves the engine's incomplete root file system difference out, and adds a whole one;
+ *   archive   the engine's export flows through a filter that leaves the volumes out (they come as all data does, places.c) and the engine's incomplete root file system difference, and adds a whole one;
  *             the result flows into the target engine's import (stream) or into segments on the target host (scp). Its end is withheld: restore.c sends it.
  *   in place  the last round of every directory (places.c); the dump has been on its way since it was begun. */
 #include "base/io.h"
@@ -54,7 +54,7 @@ static void import_options(struct ts_mig *m, struct ts_restore *o)
                 .keep = true,
                 .tcp_established = true,
                 .file_locks = true,
-                .ignore_volumes = true, /* they are made in prepare and filled here */
+                .ignore_volumes = true, /* they are made in prepare and filled since */
                 .ignore_static_ip = other, /* Podman 4.3 lets the first govern both: always together */
                 .ignore_static_mac = other,
                 .print_stats = true,
@@ -71,66 +71,25 @@ int ts_open_import(struct ts_mig *m, struct ts_err *err)
 }
 
 /* ---- archive: the filter ---- */
-struct split {
-        struct ts_mig *m;
-        struct ts_proc *untar; /* fills the volume whose content flows now */
-        struct ts_data *volume;
-};
-
-static struct ts_data *volume_by_entry(struct ts_mig *m, const char *name)
-{
-        size_t len = strlen(name);
-
-        if (!ts_starts(name, "volumes/") || len < strlen("volumes/x.tar") || strcmp(name + len - 4, ".tar") != 0)
-                return NULL;
-        name += strlen("volumes/");
-        len -= strlen("volumes/") + 4;
-        for (size_t i = 0; i < m->n_data; i++)
-                if (m->data[i].is_volume && strlen(m->data[i].mount->name) == len && !strncmp(m->data[i].mount->name, name, len))
-                        return &m->data[i];
-        return NULL;
-}
-
-static int divert_volume(struct split *s, const struct ts_tar_entry *e, enum ts_tar_verdict *ret, int *divert_fd, struct ts_err *err)
-{
-        struct ts_data *d = volume_by_entry(s->m, e->name);
-
-        if (!d)
-                return ts_err_set(err, TS_EPROTO, "the export holds '%s', a volume the container does not have", e->name);
-        if (d->mode == TS_DATA_SHARED) {
-                *ret = TS_TAR_DROP;
-                return 0;
-        }
-
-        const char *const argv[] = { "tar", "--extract", "--file=-", "--directory", d->dst_path, "--preserve-permissions", "--same-owner", "--numeric-owner", "--xattrs", "--xattrs-include=*", "--acls", NULL };
-        if (ts_host_start(s->m->dst.host, argv, &s->untar, err) < 0)
-                return ts_err_prefix(err, "volume '%s'", d->mount->name);
-        s->volume = d;
-        s->m->r->bytes.volumes += e->size_bytes;
-        *divert_fd = ts_proc_fd(s->untar);
-        *ret = TS_TAR_DIVERT;
-        return 0;
-}
-
 static int on_entry(void *ctx, const struct ts_tar_entry *e, enum ts_tar_verdict *ret, int *divert_fd, struct ts_err *err)
 {
-        struct split *s = ctx;
+        struct ts_mig *m = ctx;
 
+        (void)divert_fd;
+        (void)err;
         *ret = TS_TAR_PASS;
-        if (ts_starts(e->name, "volumes/"))
-                return divert_volume(s, e, ret, divert_fd, err);
-        if (!strcmp(e->name, "rootfs-diff.tar") || !strcmp(e->name, "deleted.files"))
-                *ret = TS_TAR_DROP; /* ours are complete */
+        if (ts_starts(e->name, "volumes/") || !strcmp(e->name, "rootfs-diff.tar") || !strcmp(e->name, "deleted.files"))
+                *ret = TS_TAR_DROP; /* ours are there before, or complete */
         else if (!strcmp(e->name, "stats-dump"))
                 *ret = TS_TAR_CAPTURE;
         else if (ts_starts(e->name, "checkpoint/pages-"))
-                s->m->r->bytes.memory += e->size_bytes;
+                m->r->bytes.memory += e->size_bytes;
         return 0;
 }
 
 static int on_captured(void *ctx, const struct ts_tar_entry *e, const void *data, size_t len, struct ts_err *err)
 {
-        struct ts_report *r = ((struct split *)ctx)->m->r;
+        struct ts_report *r = ((struct ts_mig *)ctx)->r;
 
         (void)e;
         (void)err;
@@ -139,26 +98,11 @@ static int on_captured(void *ctx, const struct ts_tar_entry *e, const void *data
         return 0;
 }
 
-static int on_diverted(void *ctx, const struct ts_tar_entry *e, int divert_fd, struct ts_err *err)
+static int filter_archive(struct ts_mig *m, const struct ts_sink *sink, struct ts_err *err)
 {
-        struct split *s = ctx;
-        int rc;
-
-        (void)e;
-        (void)divert_fd;
-        rc = ts_proc_end_input(s->untar) < 0 ? ts_err_set(err, TS_ECONNECT, "the connection to the target broke")
-                                             : ts_proc_finish(s->untar, ts_deadline_in_ms(TAR_WAIT_MS), err);
-        ts_proc_free(TS_TAKE(s->untar));
-        return rc < 0 ? ts_err_prefix(err, "filling volume '%s'", s->volume->mount->name) : 0;
-}
-
-static int split_archive(struct ts_mig *m, const struct ts_sink *sink, struct ts_err *err)
-{
-        struct split s = { .m = m };
         struct ts_tar_filter f = { .entry = on_entry,
                                    .captured = on_captured,
-                                   .diverted = on_diverted,
-                                   .ctx = &s,
+                                   .ctx = m,
                                    .capture_max = CAPTURE_MAX,
                                    .stall_ms = STALL_MS,
                                    .progress = ts_mig_progress,
@@ -168,7 +112,6 @@ static int split_archive(struct ts_mig *m, const struct ts_sink *sink, struct ts
         m->progress_what = "memory and files";
         m->progress_total = 0;
         rc = ts_tar_filter_run(ts_call_body_fd(m->dump), &f, sink, &m->r->bytes.archive, err);
-        ts_proc_free(s.untar);
         if (rc < 0)
                 return ts_err_prefix(err, "the export");
         rc = ts_call_finish(m->dump, NULL, NULL, NULL, NULL, err);
@@ -284,8 +227,8 @@ static int transfer_archive(struct ts_mig *m, struct ts_err *err)
 
         if (scp && ts_scp_out_new(m, &m->scp, err) < 0)
                 return -1;
-        /* What does not ride in it, bind mounts, comes beside it */
-        if (ts_places_begin(m, /* final= */ true, err) < 0 || split_archive(m, &sink, err) < 0 || ts_fault("transfer", "half", err) < 0 ||
+        /* What does not ride in it, volumes and bind mounts, comes beside it */
+        if (ts_places_begin(m, /* final= */ true, err) < 0 || filter_archive(m, &sink, err) < 0 || ts_fault("transfer", "half", err) < 0 ||
             add_rootfs(m, &sink, err) < 0 || ts_places_wait(m, err) < 0)
                 return -1;
         m->phase_bytes += m->archive_bytes;
