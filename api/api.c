@@ -467,7 +467,7 @@ int ts_api_checkpoint(struct ts_api *a, const char *id, const struct ts_checkpoi
         ts_auto_free char *json = NULL;
         if (ts_check_ref(id, "container", err) < 0 || a->ops->checkpoint(a, id, o, &target, &json, err) < 0)
                 return -1;
-        struct ts_call_start s = { .target = target.buf, .json = json, .timeout_ms = o->timeout_ms };
+        struct ts_call_start s = { .target = target.buf, .json = json, .dial = o->dial, .timeout_ms = o->timeout_ms };
         s.body = o->export_archive ? TS_CALL_DOWNLOAD : TS_CALL_NO_BODY;
         s.decode = o->export_archive ? NULL : a->ops->decode_checkpoint;
         return start_call(a, &s, "checkpoint container", id, ret, err);

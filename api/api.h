@@ -152,6 +152,7 @@ struct ts_checkpoint {
         bool pre_checkpoint;  /* Podman: memory only, of a container that goes on; with_previous then goes on from there */
         bool keep, leave_running, with_previous, tcp_established, file_locks, ignore_rootfs, print_stats; /* Podman; Docker knows only leave_running */
         unsigned timeout_ms;  /* for the final answer; 0 = none */
+        const struct ts_dial *dial; /* of this request alone; or NULL */
 };
 int ts_api_checkpoint(struct ts_api *a, const char *id, const struct ts_checkpoint *o, struct ts_call **ret, struct ts_err *err);
 

@@ -12,7 +12,7 @@
 
 static const char *const transfer_choices[] = { "auto", "scp", "stream", "tls", "shared:DIR", NULL };
 static const char *const strategy_choices[] = { "auto", "archive", "in-place", NULL };
-static const char *const compress_choices[] = { "off", "auto", "on", NULL };
+static const char *const compress_choices[] = { "off", "archive", "auto", "on", NULL };
 static const char *const dump_choices[] = { "auto", "memory", "disk", NULL };
 static const char *const precopy_choices[] = { "all", "rehearsal", "files", "none", NULL };
 static const char *const verify_failure_choices[] = { "rollback", "keep", NULL };
@@ -35,8 +35,8 @@ static const struct ts_setting settings[] = {
           .help = "how state leaves the source: the engine's own archive, or its storage directly (in-place)" },
         { .key = "precopy", .type = TS_SET_ENUM, .fallback = "all", .choices = precopy_choices, .arg = "WHAT",
           .help = "what travels before the freeze: files and memory, the same without pre-dumps (rehearsal), files, nothing" },
-        { .key = "compress", .type = TS_SET_ENUM, .fallback = "off", .choices = compress_choices, .arg = "WHEN",
-          .help = "pack memory and files with zstd on their way, in place: off, where the link is slower than that (auto), on" },
+        { .key = "compress", .type = TS_SET_ENUM, .fallback = "archive", .choices = compress_choices, .arg = "WHEN",
+          .help = "what is packed with zstd on its way: nothing (off), archives, the rest too where that is faster (auto), all (on)" },
         { .key = "bandwidth", .type = TS_SET_SIZE, .fallback = "0", .min = 0, .max = 1ULL << 40, .arg = "RATE",
           .help = "bytes a second that memory and files may take, in place: 50M (0: no limit)" },
         { .key = "streams", .type = TS_SET_SIZE, .fallback = "0", .min = 0, .max = 16, .arg = "N",

@@ -81,6 +81,7 @@ struct ts_checkpoint ts_checkpoint_options(const struct ts_mig *m)
                 .print_stats = m->strategy != TS_ARCHIVE,
                 .ignore_rootfs = true, /* ours is complete, the engine's is not: docs/internals/engines.md */
                 .timeout_ms = m->o->checkpoint_timeout_ms,
+                .dial = m->src.archive,
         };
 }
 

@@ -245,6 +245,7 @@ static int connect_again(struct ts_mig *m, struct ts_end *e, struct ts_err *err)
                 return connect_engine(m, e, err);
         ts_mirror_end(m, e->side); /* what lives on the host's connection ends before it */
         ts_sampling_end(m, e);
+        ts_archive_hang_up(e);
         if (e->side == TS_SIDE_TARGET) {
                 ts_proc_free(TS_TAKE(m->feed));
                 ts_proc_free(TS_TAKE(m->door_opener));

@@ -111,6 +111,8 @@ void ts_mig_clear(struct ts_mig *m)
         ts_call_free(TS_TAKE(m->dump));
         ts_proc_free(TS_TAKE(m->door_opener));
         ts_proc_free(TS_TAKE(m->feed));
+        ts_archive_hang_up(&m->src);
+        ts_archive_hang_up(&m->dst);
         ts_scp_out_free(TS_TAKE(m->scp));
         ts_places_close(m);
         ts_rate_free(TS_TAKE(m->rate));

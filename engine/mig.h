@@ -31,6 +31,11 @@ struct ts_end {
         char *machine;      /* machine ID of the host; with `identity`: is it still the same engine after a break? NULL: not known yet */
         char *identity;     /* machine ID, graph root and Docker's daemon ID */
         atomic_int spare;   /* 1 + a connection to the engine dialled ahead of time; 0: none */
+        struct ts_packed *packed;    /* the archive's connection (export.c); or NULL */
+        int packed_fd;               /* 1 + that one, until it is used; 0: none */
+        char *agent;                 /* the program on the host; or NULL */
+        struct ts_dial archive_dial;
+        const struct ts_dial *archive; /* how to make such a connection; NULL: like any other */
         uint64_t wire_sent, wire_received; /* bytes of host connections that are closed already */
 };
 
@@ -163,6 +168,9 @@ int ts_phase_verify(struct ts_mig *m, struct ts_err *err);
 int ts_phase_cleanup(struct ts_mig *m, struct ts_err *err);
 
 /* Sends the header of the import request, so that the target engine is ready for the body: it restores nothing before the body's end, which is withheld (SAFETY rule 2). Stream transfer. */
+/* Before the freeze: the connection for the archive of that side (export.c). What cannot be had is told, and done without. */
+void ts_archive_predial(struct ts_mig *m, struct ts_end *e);
+void ts_archive_hang_up(struct ts_end *e);
 int ts_open_import(struct ts_mig *m, struct ts_err *err);
 
 /* ---- in place ---- */

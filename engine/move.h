@@ -15,6 +15,7 @@ enum ts_transfer { TS_TRANSFER_STREAM, TS_TRANSFER_SCP, TS_TRANSFER_TLS };
 /* In the order of the settings' choices. */
 enum ts_dump { TS_DUMP_AUTO, TS_DUMP_MEMORY, TS_DUMP_DISK };
 enum ts_precopy { TS_PRECOPY_ALL, TS_PRECOPY_REHEARSAL, TS_PRECOPY_FILES, TS_PRECOPY_NONE };
+enum ts_compress { TS_COMPRESS_OFF, TS_COMPRESS_ARCHIVE, TS_COMPRESS_AUTO, TS_COMPRESS_ON };
 enum ts_on_verify_failure { TS_VERIFY_ROLLBACK, TS_VERIFY_KEEP };
 
 /* All borrowed; plain data filled from the configuration in force. Zero means the default where one is named. */
@@ -32,7 +33,7 @@ struct ts_move_opts {
         const struct ts_list *skips;   /* preflight codes */
         const char *probe, *verify;    /* NULL: none */
         unsigned sample_ms;       /* what the hosts are doing, so often, into the report; 0: not */
-        unsigned compress;        /* as for ts_agent_pack() */
+        enum ts_compress compress;
         uint64_t bandwidth;       /* bytes a second that memory and files may take, 0: no limit */
         unsigned streams;         /* as for ts_agent_start(), like these: */
         unsigned tls_low, tls_high;

@@ -49,7 +49,7 @@ static int add(struct ts_mig *m, enum kind kind, const char *what, char *from, c
                 free(m->r->transfer);
                 m->r->transfer = ts_strdup0("stream"); /* it was said why */
         }
-        return m->o->compress ? ts_agent_pack(p->source, m->o->compress, err) : 0;
+        return m->o->compress < TS_COMPRESS_AUTO ? 0 : ts_agent_pack(p->source, m->o->compress == TS_COMPRESS_AUTO ? 1 : 2, err);
 }
 
 /* Pre-dumps: a place for them on both sides. */

@@ -296,6 +296,8 @@ enum ts_outcome ts_settle(struct ts_mig *m, struct ts_err *ret_why)
         ts_call_free(TS_TAKE(m->import)); /* a body without its end: the engine discards it */
         ts_call_free(TS_TAKE(m->dump));
         ts_proc_free(TS_TAKE(m->feed));
+        ts_archive_hang_up(&m->src);
+        ts_archive_hang_up(&m->dst);
         ts_scp_out_free(TS_TAKE(m->scp));
         ts_places_close(m);
         for (unsigned round = 0; !s.over; round++) {

@@ -67,6 +67,7 @@ int ts_open_import(struct ts_mig *m, struct ts_err *err)
         struct ts_restore opts;
 
         import_options(m, &opts);
+        opts.dial = m->dst.archive;
         return ts_api_restore(m->dst.api, "import", &opts, &m->import, err);
 }
 

@@ -67,7 +67,7 @@ static void fill_opts(struct ts_run *r)
                 .probe = ts_conf_str(c, "probe"),
                 .verify = ts_conf_str(c, "verify"),
                 .sample_ms = timeout_ms(c, "sample"),
-                .compress = ts_conf_enum(c, "compress"),
+                .compress = (enum ts_compress)ts_conf_enum(c, "compress"),
                 .bandwidth = ts_conf_u64(c, "bandwidth"),
                 .streams = (unsigned)ts_conf_u64(c, "streams"),
                 .dump = (enum ts_dump)ts_conf_enum(c, "dump"),

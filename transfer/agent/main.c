@@ -1,5 +1,6 @@
 /* The agent as a program: copied to a host by tranship and started over SSH, it talks on its standard input and output, and ends when nobody talks to it any more. */
 #include "base/mem.h"
+#include "transfer/agent/dial.h"
 #include "transfer/agent/join.h"
 #include "transfer/agent/link.h"
 #include "transfer/agent/sample.h"
@@ -74,6 +75,8 @@ int main(int argc, char **argv)
                 return ts_join_main(argv[2]);
         if (argc == 3 && !strcmp(argv[1], "sample"))
                 return ts_sample_main(argv[2]);
+        if (argc == 4 && !strcmp(argv[1], "dial"))
+                return ts_dial_main(argv[2], argv[3]);
         if (argc != 1) {
                 (void)fputs("tranship-agent: started by tranship, not by hand\n", stderr);
                 return 2;
