@@ -59,11 +59,8 @@ int ts_phase_arm(struct ts_mig *m, struct ts_err *err)
                 ts_door_shut(m, &m->dst);
         if (m->strategy == TS_ARCHIVE)
                 ts_archive_predial(m, &m->src);
-        if (m->strategy == TS_ARCHIVE && m->o->transfer != TS_TRANSFER_SCP) {
-                ts_archive_predial(m, &m->dst);
-                if (ts_open_import(m, err) < 0)
-                        return -1;
-        }
+        if (m->strategy == TS_ARCHIVE && (m->o->transfer == TS_TRANSFER_SCP ? ts_open_segments(m, err) : ts_open_import(m, err)) < 0)
+                return -1;
         /* One that nobody uses keeps a private service from ending: Go waits five seconds for what may still be said on it */
         if (ts_same_generation(m, err) < 0 || (!m->src.archive && ts_end_predial(&m->src, err) < 0))
                 return -1;

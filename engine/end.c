@@ -4,6 +4,7 @@
  * cannot go on is that the process serving it is gone. Both need a process that is ours to end. It also chooses its own temporary directory. */
 #include "base/log.h"
 #include "engine/mig.h"
+#include "transfer/agent/squeeze.h"
 #include "engine/reach.h"
 #include <poll.h>
 #include <stdio.h>
@@ -250,6 +251,7 @@ static int connect_again(struct ts_mig *m, struct ts_end *e, struct ts_err *err)
                 ts_proc_free(TS_TAKE(m->feed));
                 ts_proc_free(TS_TAKE(m->door_opener));
                 ts_scp_out_free(TS_TAKE(m->scp));
+                ts_packer_free(TS_TAKE(m->packer));
         }
         ts_places_close(m);
         drop_host(e);

@@ -17,6 +17,17 @@ static bool can_pack(struct ts_mig *m, struct ts_end *e, struct ts_err *err)
         return ts_host_check(e->host, argv, NULL, NULL, err) == 0;
 }
 
+bool ts_archive_packs(struct ts_mig *m, struct ts_end *e)
+{
+        ts_auto_err why = TS_ERR_INIT;
+
+        if (can_pack(m, e, &why))
+                return true;
+        if (ts_err_is_set(&why))
+                ts_mig_note(m, "the archive travels unpacked: %s", ts_err_message(&why));
+        return false;
+}
+
 static int dial(struct ts_end *e, struct ts_err *err)
 {
         int fd = -1;
@@ -43,12 +54,13 @@ void ts_archive_predial(struct ts_mig *m, struct ts_end *e)
 {
         ts_auto_err why = TS_ERR_INIT;
 
-        if (can_pack(m, e, &why) && dial(e, &why) == 0) {
-                e->archive_dial = (struct ts_dial){ .dial = dial_archive, .ctx = e };
+        if (!ts_archive_packs(m, e))
+                return;
+        e->archive_dial = (struct ts_dial){ .dial = dial_archive, .ctx = e };
+        if (dial(e, &why) == 0)
                 e->archive = &e->archive_dial;
-        } else if (ts_err_is_set(&why)) {
+        else
                 ts_mig_note(m, "the archive travels unpacked: %s", ts_err_message(&why));
-        }
 }
 
 void ts_archive_hang_up(struct ts_end *e)

@@ -1,5 +1,6 @@
 /* Small services of a migration: events, notes, progress, the end of its memory. Decides nothing. */
 #include "engine/mig.h"
+#include "transfer/agent/squeeze.h"
 #include "base/io.h"
 #include "base/log.h"
 #include "engine/sampler.h"
@@ -114,6 +115,7 @@ void ts_mig_clear(struct ts_mig *m)
         ts_archive_hang_up(&m->src);
         ts_archive_hang_up(&m->dst);
         ts_scp_out_free(TS_TAKE(m->scp));
+        ts_packer_free(TS_TAKE(m->packer));
         ts_places_close(m);
         ts_rate_free(TS_TAKE(m->rate));
         ts_journal_free(TS_TAKE(m->j)); /* before the hosts: its mirrors use them */

@@ -112,6 +112,7 @@ struct ts_mig {
         struct ts_call *import;       /* restore with import under way */
         uint64_t archive_bytes;       /* sent into the import so far */
         struct ts_scp_out *scp;       /* segments under way (scp transfer) */
+        struct ts_packer *packer;     /* they are packed (scp transfer); or NULL */
         struct ts_proc *feed;         /* gives the segments to the target engine (scp transfer) */
 
         struct ts_probe *probe, *verify; /* parsed from the options, or NULL */
@@ -170,7 +171,9 @@ int ts_phase_cleanup(struct ts_mig *m, struct ts_err *err);
 /* Sends the header of the import request, so that the target engine is ready for the body: it restores nothing before the body's end, which is withheld (SAFETY rule 2). Stream transfer. */
 /* Before the freeze: the connection for the archive of that side (export.c). What cannot be had is told, and done without. */
 void ts_archive_predial(struct ts_mig *m, struct ts_end *e);
+bool ts_archive_packs(struct ts_mig *m, struct ts_end *e); /* whether it can be packed, or unpacked, there; e->agent does it then */
 void ts_archive_hang_up(struct ts_end *e);
+int ts_open_segments(struct ts_mig *m, struct ts_err *err); /* where the archive will go, by scp or stream */
 int ts_open_import(struct ts_mig *m, struct ts_err *err);
 
 /* ---- in place ---- */

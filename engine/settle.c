@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "engine/lock.h"
 #include "engine/mig.h"
+#include "transfer/agent/squeeze.h"
 #include "engine/phases.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -299,6 +300,7 @@ enum ts_outcome ts_settle(struct ts_mig *m, struct ts_err *ret_why)
         ts_archive_hang_up(&m->src);
         ts_archive_hang_up(&m->dst);
         ts_scp_out_free(TS_TAKE(m->scp));
+        ts_packer_free(TS_TAKE(m->packer));
         ts_places_close(m);
         for (unsigned round = 0; !s.over; round++) {
                 struct ts_case c = { .stage = ts_journal_stage(m->j),

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "engine/lock.h"
 #include "engine/mig.h"
+#include "transfer/agent/squeeze.h"
 #include "transfer/relay.h"
 #include "transfer/rootfs.h"
 #include <errno.h>
@@ -33,7 +34,12 @@ static int segment_write(void *ctx, const void *data, size_t len, struct ts_err 
         struct ts_mig *m = ctx;
 
         m->archive_bytes += len;
-        return ts_scp_out_write(m->scp, data, len, err);
+        return m->packer ? ts_packer_write(m->packer, data, len, false, err) : ts_scp_out_write(m->scp, data, len, err);
+}
+
+int ts_open_segments(struct ts_mig *m, struct ts_err *err)
+{
+        return ts_scp_out_new(m, &m->scp, err) < 0 || (ts_archive_packs(m, &m->dst) && ts_packer_new(ts_scp_out_write, m->scp, &m->packer, err) < 0) ? -1 : 0;
 }
 
 /* The user skipped "address-taken": the container gets another address there (its open connections end). */
@@ -66,6 +72,7 @@ int ts_open_import(struct ts_mig *m, struct ts_err *err)
 {
         struct ts_restore opts;
 
+        ts_archive_predial(m, &m->dst);
         import_options(m, &opts);
         opts.dial = m->dst.archive;
         return ts_api_restore(m->dst.api, "import", &opts, &m->import, err);
@@ -186,16 +193,16 @@ static int add_rootfs(struct ts_mig *m, const struct ts_sink *sink, struct ts_er
 
 /* ---- archive: scp ---- */
 /* The request's header comes through the channel up to its empty line, then the segments from the disk there, then what else comes through the channel: the withheld end. If the channel dies before that end
- * the body is short of its announced length and the engine discards it. $1 directory, $2 socket, $3 program. */
+ * the body is short of its announced length and the engine discards it, as it does where a segment is missing. $1 directory, $2 socket, $3 program, $4 what unpacks the segments. */
 static const char feed_script[] = "cr=$(printf '\\r'); "
                                   "{ while IFS= read -r l; do printf '%s\\n' \"$l\"; [ \"$l\" = \"$cr\" ] && break; done; "
-                                  "  for f in \"$1\"/seg.*; do cat -- \"$f\" || exit 1; done; "
+                                  "  if [ -n \"$4\" ]; then cat -- \"$1\"/seg.* | \"$4\" unpack || exit 1; else for f in \"$1\"/seg.*; do cat -- \"$f\" || exit 1; done; fi; "
                                   "exec cat; } | \"$3\" --remote --url \"unix://$2\" system dial-stdio";
 
 static int dial_feed(void *ctx, int *ret_fd, struct ts_err *err)
 {
         struct ts_mig *m = ctx;
-        const char *const argv[] = { "/bin/sh", "-c", feed_script, "sh", m->dst.staging, m->dst.socket, m->o->podman, NULL };
+        const char *const argv[] = { "/bin/sh", "-c", feed_script, "sh", m->dst.staging, m->dst.socket, m->o->podman, m->packer ? m->dst.agent : "", NULL };
 
         if (m->feed)
                 return ts_err_set(err, TS_EINTERNAL, "the import is sent once");
@@ -209,12 +216,12 @@ static int open_fed_import(struct ts_mig *m, struct ts_err *err)
 {
         struct ts_dial dial = { .dial = dial_feed, .ctx = m };
         struct ts_restore opts;
-        uint64_t bytes = 0;
+        uint64_t sent = 0;
 
-        if (ts_scp_out_flush(m->scp, &bytes, err) < 0)
+        if ((m->packer && ts_packer_end(m->packer, err) < 0) || ts_scp_out_flush(m->scp, &sent, err) < 0)
                 return ts_err_prefix(err, "segments on the target host");
         import_options(m, &opts);
-        opts.declared_bytes = bytes + END_OF_TAR_BYTES;
+        opts.declared_bytes = m->archive_bytes + END_OF_TAR_BYTES;
         opts.own_bytes = END_OF_TAR_BYTES;
         opts.dial = &dial;
         return ts_api_restore(m->dst.api, "import", &opts, &m->import, err);
@@ -226,8 +233,6 @@ static int transfer_archive(struct ts_mig *m, struct ts_err *err)
         bool scp = m->o->transfer == TS_TRANSFER_SCP;
         struct ts_sink sink = { .write = scp ? segment_write : import_write, .ctx = m };
 
-        if (scp && ts_scp_out_new(m, &m->scp, err) < 0)
-                return -1;
         /* What does not ride in it, volumes and bind mounts, comes beside it */
         if (ts_places_begin(m, /* final= */ true, err) < 0 || filter_archive(m, &sink, err) < 0 || ts_fault("transfer", "half", err) < 0 ||
             add_rootfs(m, &sink, err) < 0 || ts_places_wait(m, err) < 0)

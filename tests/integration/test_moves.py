@@ -69,7 +69,8 @@ def check_report(t, r, name, live=True):
     same("transfer", "scp" if "scp" in t.options and live else "stream", rep["transfer"])
 
     phases = rep["phases"]
-    same("phases", ["connect", "preflight", "prepare", *(() if rep["strategy"] == "archive" else ("pre-copy",)), "arm", "checkpoint", "transfer", "restore", "verify", "cleanup"],
+    data = any(m["Type"] in ("volume", "bind") for m in t.dst.native(name).get("Mounts") or [])
+    same("phases", ["connect", "preflight", "prepare", *(("pre-copy",) if data or rep["strategy"] != "archive" else ()), "arm", "checkpoint", "transfer", "restore", "verify", "cleanup"],
          [p["name"] for p in phases])
     for p, q in zip(phases, phases[1:]):
         check(p["start_us"] + p["duration_us"] <= q["start_us"] + 1000, p["name"], "ends after", q["name"], "begins")

@@ -40,7 +40,7 @@ struct test_case {
         const char *name;
         void (*function)(void);
 };
-extern const struct test_case connect_cases[], run_cases[], flow_cases[], scp_cases[], loss_cases[], relay_cases[], ship_cases[], samples_cases[];
+extern const struct test_case connect_cases[], run_cases[], flow_cases[], scp_cases[], loss_cases[], relay_cases[], ship_cases[], samples_cases[], packed_cases[];
 
 /* Shows the message when a call fails that must succeed; the case ends. */
 #define OK(call)                                                                                                                           \

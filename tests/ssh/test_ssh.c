@@ -399,7 +399,7 @@ static int run_all(const char *only)
                 const struct test_case *cases;
         } tables[] = { { "connect", connect_cases }, { "run", run_cases },   { "flow", flow_cases }, { "scp", scp_cases },
                        { "relay", relay_cases },     { "loss", loss_cases }, { "ship", ship_cases },
-                       { "samples", samples_cases } };
+                       { "samples", samples_cases }, { "packed", packed_cases } };
         static CU_TestInfo chosen[TS_ARRAY_LEN(tables)][128];
         CU_SuiteInfo suites[TS_ARRAY_LEN(tables) + 1] = { CU_SUITE_INFO_NULL };
         unsigned failed;

@@ -46,6 +46,17 @@ static void *send_up(void *arg)
         return NULL;
 }
 
+int ts_unpack_main(void)
+{
+        ts_auto_err err = TS_ERR_INIT;
+
+        (void)signal(SIGPIPE, SIG_IGN);
+        if (ts_squeeze(STDIN_FILENO, STDOUT_FILENO, TS_SQUEEZE_UNPACK, &err) == 0)
+                return 0;
+        (void)fprintf(stderr, "tranship-agent: %s\n", ts_err_message(&err));
+        return 1;
+}
+
 int ts_dial_main(const char *path, const char *direction)
 {
         bool down = !strcmp(direction, "down");

@@ -75,6 +75,8 @@ int main(int argc, char **argv)
                 return ts_join_main(argv[2]);
         if (argc == 3 && !strcmp(argv[1], "sample"))
                 return ts_sample_main(argv[2]);
+        if (argc == 2 && !strcmp(argv[1], "unpack"))
+                return ts_unpack_main();
         if (argc == 4 && !strcmp(argv[1], "dial"))
                 return ts_dial_main(argv[2], argv[3]);
         if (argc != 1) {

@@ -1,8 +1,19 @@
-/* Copies a stream that may be packed (zstd, one frame from the begin to the end) on its way. What has arrived is passed on at once: a peer that waits for it is not kept waiting for more. */
+/* Streams that are packed (zstd, one frame from the begin to the end) on their way. What has arrived is passed on at once: a peer that waits for it is not kept waiting for more. */
 #ifndef TRANSHIP_TRANSFER_AGENT_SQUEEZE_H
 #define TRANSHIP_TRANSFER_AGENT_SQUEEZE_H
 
 #include "base/err.h"
+#include "base/mem.h"
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Packs piece by piece and gives the result away; give returns 0, or -1 with err. */
+struct ts_packer;
+int ts_packer_new(int (*give)(void *ctx, const void *data, size_t len, struct ts_err *err), void *ctx, struct ts_packer **ret, struct ts_err *err);
+int ts_packer_write(struct ts_packer *p, const void *data, size_t len, bool flush, struct ts_err *err); /* flush: nothing of it stays here */
+int ts_packer_end(struct ts_packer *p, struct ts_err *err);
+void ts_packer_free(struct ts_packer *p); /* NULL is fine */
+TS_DEFINE_AUTO(ts_packer, ts_packer_free);
 
 enum ts_squeeze { TS_SQUEEZE_PLAIN, TS_SQUEEZE_PACK, TS_SQUEEZE_UNPACK };
 
