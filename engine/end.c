@@ -4,8 +4,8 @@
  * cannot go on is that the process serving it is gone. Both need a process that is ours to end. It also chooses its own temporary directory. */
 #include "base/log.h"
 #include "engine/mig.h"
-#include "transfer/agent/squeeze.h"
 #include "engine/reach.h"
+#include "transfer/packed.h"
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>

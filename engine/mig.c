@@ -1,6 +1,6 @@
 /* Small services of a migration: events, notes, progress, the end of its memory. Decides nothing. */
 #include "engine/mig.h"
-#include "transfer/agent/squeeze.h"
+#include "transfer/packed.h"
 #include "base/io.h"
 #include "base/log.h"
 #include "engine/sampler.h"

@@ -3,7 +3,7 @@
 #include "base/log.h"
 #include "engine/lock.h"
 #include "engine/mig.h"
-#include "transfer/agent/squeeze.h"
+#include "transfer/packed.h"
 #include "engine/phases.h"
 #include <stdio.h>
 #include <stdlib.h>

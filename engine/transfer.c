@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "engine/lock.h"
 #include "engine/mig.h"
-#include "transfer/agent/squeeze.h"
+#include "transfer/packed.h"
 #include "transfer/relay.h"
 #include "transfer/rootfs.h"
 #include <errno.h>

@@ -4,7 +4,6 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "base/thread.h"
-#include "transfer/agent/squeeze.h"
 
 #include <sys/socket.h>
 

@@ -2,6 +2,7 @@
 #ifndef TRANSHIP_TRANSFER_PACKED_H
 #define TRANSHIP_TRANSFER_PACKED_H
 
+#include "transfer/agent/squeeze.h" /* ts_packer: what is packed here and unpacked there by `tranship-agent unpack` */
 #include "transfer/host.h"
 
 enum ts_packed_way { TS_PACKED_UP, TS_PACKED_DOWN }; /* what is said to the socket; what it says */
