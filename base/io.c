@@ -123,12 +123,12 @@ static enum fd_kind fd_kind(int fd)
         return S_ISSOCK(st.st_mode) ? FD_SOCKET : FD_PIPE;
 }
 
-/* Writes what fits without blocking, even on a blocking descriptor, and never raises SIGPIPE on sockets. */
-static ssize_t write_now(int fd, enum fd_kind kind, const char *data, size_t len)
+/* Writes what fits without blocking, even on a blocking descriptor, and never raises SIGPIPE on sockets. may_block: nobody waits for it to end. */
+static ssize_t write_now(int fd, enum fd_kind kind, const char *data, size_t len, bool may_block)
 {
         if (kind == FD_SOCKET)
                 return send(fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
-        if (kind == FD_PIPE && len > PIPE_BUF)
+        if (kind == FD_PIPE && len > PIPE_BUF && !may_block)
                 len = PIPE_BUF; /* POLLOUT promises this much; more could block past the deadline */
         return write(fd, data, len);
 }
@@ -143,7 +143,7 @@ int ts_write_all(int fd, const void *data, size_t len, ts_deadline deadline, boo
 
                 if (ts_wait_fd(fd, POLLOUT, "writing", deadline, cancellable, err) < 0)
                         return -1;
-                n = write_now(fd, kind, p, len);
+                n = write_now(fd, kind, p, len, !deadline && !cancellable);
                 if (n < 0 && errno_is_again(errno))
                         continue;
                 if (n < 0)

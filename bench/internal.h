@@ -4,7 +4,7 @@
 
 #include "bench/plan.h"
 
-/* The workload is in reach of its client: the probe is answered. What is not reached before a move says nothing of it. TS_EIO. */
+/* The workload is in reach of its client: the probe is answered. What is not reached before a move says nothing of it. TS_ETIMEOUT, TS_ECANCELED. */
 int ts_client_ready(struct ts_bench *b, struct ts_err *err);
 
 int ts_params_set(struct ts_bench *b, struct ts_err *err); /* defaults, then what was said; TS_EUSAGE */

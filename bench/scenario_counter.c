@@ -6,6 +6,7 @@
 #include "base/io.h"
 
 #define APART_S 8.0
+#define LATE_S 1.0 /* longer than that it must not have counted beyond its time */
 
 static const char *const names[] = { TS_COUNTER "-a", TS_COUNTER "-b" }; /* by the side it starts from, which is way.a */
 
@@ -25,6 +26,8 @@ static int ways(struct ts_bench *b, struct ts_err *err)
 {
         struct ts_way w = { .move = move, .option = ts_param(b, "options") };
 
+        if (*ts_param(b, "address"))
+                return ts_err_set(err, TS_EUSAGE, "counter-size has a container on each host at the same time: they cannot have one address");
         if (ts_add_way(b, &w, err, "A to B") < 0)
                 return -1;
         w.a = 1;
@@ -56,7 +59,10 @@ static int begin(struct ts_bench *b, const struct ts_way *w, struct ts_err *err)
         unsigned side = (unsigned)w->a;
 
         b->at = side;
-        if (!b->started_us[side]) {
+        if (b->started_us[side] && (double)(ts_now_us() - b->started_us[side]) / 1e6 > b->x + LATE_S) { /* the move before took too long */
+                if (ts_cli(TS_FROM(b), TS_WORDS("rm", "--force", names[side]), NULL, err) < 0 || start(b, side, err) < 0)
+                        return -1;
+        } else if (!b->started_us[side]) {
                 if (start(b, side, err) < 0)
                         return -1;
                 if (b->x > APART_S && (count_until(b, side, APART_S, err) < 0 || start(b, 1 - side, err) < 0))

@@ -64,5 +64,9 @@ int ts_phase_arm(struct ts_mig *m, struct ts_err *err)
         /* One that nobody uses keeps a private service from ending: Go waits five seconds for what may still be said on it */
         if (ts_same_generation(m, err) < 0 || (!m->src.archive && ts_end_predial(&m->src, err) < 0))
                 return -1;
-        return m->strategy == TS_ARCHIVE ? 0 : ts_end_predial(&m->dst, err);
+        if (m->strategy != TS_ARCHIVE && ts_end_predial(&m->dst, err) < 0)
+                return -1;
+        if (m->strategy != TS_COLD)
+                ts_prober_pause(m->prober); /* until the dump is made (checkpoint.c) */
+        return 0;
 }

@@ -152,10 +152,8 @@ int ts_phase_checkpoint(struct ts_mig *m, struct ts_err *err)
                 if (ts_api_stop(m->src.api, m->c->id, STOP_GRACE_S, err) < 0)
                         return -1;
         } else {
-                int rc;
+                int rc = dump(m, err); /* the probe pauses since arm */
 
-                ts_prober_pause(m->prober);
-                rc = dump(m, err);
                 ts_prober_resume(m->prober);
                 if (rc < 0)
                         return -1;

@@ -15,7 +15,7 @@
 #define SERVICE_IDLE_S "86400"
 
 /* A spare that was closed or spoken to meanwhile is no use. */
-static bool still_good(int fd)
+bool ts_fd_quiet(int fd)
 {
         struct pollfd p = { .fd = fd, .events = POLLIN };
 
@@ -27,7 +27,7 @@ static int dial_end(void *ctx, int *ret_fd, struct ts_err *err)
         struct ts_end *e = ctx;
         int spare = atomic_exchange(&e->spare, 0) - 1;
 
-        if (spare >= 0 && still_good(spare)) {
+        if (spare >= 0 && ts_fd_quiet(spare)) {
                 *ret_fd = spare;
                 return 0;
         }

@@ -6,26 +6,26 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static bool can_pack(struct ts_mig *m, struct ts_end *e, struct ts_err *err)
-{
-        if (m->o->compress == TS_COMPRESS_OFF || ts_host_is_local(e->host))
-                return false;
-        if (!e->agent && ts_agent_install(e->host, &e->agent, err) < 0)
-                return false;
-
-        const char *const argv[] = { e->agent, "--version", NULL };
-        return ts_host_check(e->host, argv, NULL, NULL, err) == 0;
-}
-
-bool ts_archive_packs(struct ts_mig *m, struct ts_end *e)
+static bool can_pack(struct ts_mig *m, struct ts_end *e)
 {
         ts_auto_err why = TS_ERR_INIT;
 
-        if (can_pack(m, e, &why))
-                return true;
-        if (ts_err_is_set(&why))
-                ts_mig_note(m, "the archive travels unpacked: %s", ts_err_message(&why));
+        if (m->o->compress == TS_COMPRESS_OFF || ts_host_is_local(e->host))
+                return false;
+        if (e->agent || ts_agent_install(e->host, &e->agent, &why) == 0) {
+                const char *const argv[] = { e->agent, "--version", NULL };
+
+                if (ts_host_check(e->host, argv, NULL, NULL, &why) == 0)
+                        return true;
+        }
+        ts_mig_note(m, "the archive travels unpacked: %s", ts_err_message(&why));
         return false;
+}
+
+void ts_archive_prepare(struct ts_mig *m)
+{
+        m->src.packs = can_pack(m, &m->src);
+        m->dst.packs = can_pack(m, &m->dst);
 }
 
 static int dial(struct ts_end *e, struct ts_err *err)
@@ -39,10 +39,15 @@ static int dial(struct ts_end *e, struct ts_err *err)
         return 0;
 }
 
+/* The one that was dialled ahead, unless it has ended meanwhile. */
 static int dial_archive(void *ctx, int *ret_fd, struct ts_err *err)
 {
         struct ts_end *e = ctx;
 
+        if (e->packed_fd && !ts_fd_quiet(e->packed_fd - 1)) {
+                (void)close(e->packed_fd - 1);
+                e->packed_fd = 0;
+        }
         if (!e->packed_fd && dial(e, err) < 0)
                 return -1;
         *ret_fd = e->packed_fd - 1;
@@ -54,7 +59,7 @@ void ts_archive_predial(struct ts_mig *m, struct ts_end *e)
 {
         ts_auto_err why = TS_ERR_INIT;
 
-        if (!ts_archive_packs(m, e))
+        if (!e->packs)
                 return;
         e->archive_dial = (struct ts_dial){ .dial = dial_archive, .ctx = e };
         if (dial(e, &why) == 0)
@@ -69,6 +74,7 @@ void ts_archive_hang_up(struct ts_end *e)
                 (void)close(e->packed_fd - 1);
         e->packed_fd = 0;
         e->archive = NULL;
+        e->packs = false;
         ts_packed_free(TS_TAKE(e->packed));
         free(TS_TAKE(e->agent));
 }

@@ -33,6 +33,7 @@ struct ts_end {
         atomic_int spare;   /* 1 + a connection to the engine dialled ahead of time; 0: none */
         struct ts_packed *packed;    /* the archive's connection (export.c); or NULL */
         int packed_fd;               /* 1 + that one, until it is used; 0: none */
+        bool packs;                  /* such a connection can be packed, by `agent` */
         char *agent;                 /* the program on the host; or NULL */
         struct ts_dial archive_dial;
         const struct ts_dial *archive; /* how to make such a connection; NULL: like any other */
@@ -148,6 +149,7 @@ int ts_ends_connect(struct ts_mig *m, struct ts_err *err);                      
 int ts_end_reconnect(struct ts_mig *m, struct ts_end *e, struct ts_err *err);   /* after a break: new host session and engine connection where the old ones are dead */
 int ts_end_ping(struct ts_end *e, struct ts_err *err);
 /* Dials the engine now for the next request that needs a connection: where SSH has to start the engine's own program as a tunnel that takes a tenth of a second. */
+bool ts_fd_quiet(int fd); /* a connection that was dialled ahead has neither ended nor been spoken to */
 int ts_end_predial(struct ts_end *e, struct ts_err *err);
 char *ts_end_uri(const struct ts_end *e); /* with the socket in use; caller frees */
 void ts_end_wire(const struct ts_end *e, uint64_t *ret_sent, uint64_t *ret_received); /* of all its connections so far */
@@ -168,12 +170,13 @@ int ts_phase_restore(struct ts_mig *m, struct ts_err *err);
 int ts_phase_verify(struct ts_mig *m, struct ts_err *err);
 int ts_phase_cleanup(struct ts_mig *m, struct ts_err *err);
 
-/* Sends the header of the import request, so that the target engine is ready for the body: it restores nothing before the body's end, which is withheld (SAFETY rule 2). Stream transfer. */
-/* Before the freeze: the connection for the archive of that side (export.c). What cannot be had is told, and done without. */
-void ts_archive_predial(struct ts_mig *m, struct ts_end *e);
-bool ts_archive_packs(struct ts_mig *m, struct ts_end *e); /* whether it can be packed, or unpacked, there; e->agent does it then */
+/* ---- archive: its own connections, packed on their way (export.c). What cannot be had is told, and done without. ---- */
+void ts_archive_prepare(struct ts_mig *m);                   /* what packs and unpacks, on both hosts */
+void ts_archive_predial(struct ts_mig *m, struct ts_end *e); /* before the freeze */
 void ts_archive_hang_up(struct ts_end *e);
-int ts_open_segments(struct ts_mig *m, struct ts_err *err); /* where the archive will go, by scp or stream */
+/* Where the archive will go. By scp: segments on the target's host. By stream: the header of the import request, so that the target engine is ready for the body: it restores nothing before the body's end,
+ * which is withheld (SAFETY rule 2). */
+int ts_open_segments(struct ts_mig *m, struct ts_err *err);
 int ts_open_import(struct ts_mig *m, struct ts_err *err);
 
 /* ---- in place ---- */

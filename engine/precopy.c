@@ -147,7 +147,8 @@ static int rehearse(struct ts_mig *m, struct ts_rounds *rounds, struct ts_err *e
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
         if (make_way(m, err) < 0 || ts_journal_intent(m->j, TS_RES_CHECKPOINT, TS_SIDE_SOURCE, name, m->c->id, NULL, &n, err) < 0)
                 return -1;
-        ts_prober_pause(m->prober); /* a gap by that is shorter than the last dump's, which a restore follows */
+        if (!m->tracked) /* a gap by that is shorter than the last dump's, which is as long and followed by a restore; a pre-dump writes while clients are served */
+                ts_prober_pause(m->prober);
         rc = dump(m, name, &round, &sent, &why);
         ts_prober_resume(m->prober);
         if ((rc == 0 || ts_refused(&why)) &&

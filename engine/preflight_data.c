@@ -259,31 +259,27 @@ void ts_check_mounts(struct ts_preflight *p)
         }
 }
 
-/* A volume that is only a name for something mounted from elsewhere: a copy would go over the network onto itself. */
+/* A volume that the engine mounts for as long as a container runs: what it holds is not there any more when the last round reads it, and a copy could go over the network onto itself. NULL: it is a directory. */
 static const char *mounted_from(const struct ts_volume *v)
 {
         const struct ts_json *options = v ? ts_json_get(v->json, "Options") : NULL;
-        const char *device = ts_json_str(options, "device", NULL), *type = ts_json_str(options, "type", ts_json_str(options, "TYPE", ""));
+        const char *device = ts_json_str(options, "device", ts_json_str(options, "DEVICE", "")), *type = ts_json_str(options, "type", ts_json_str(options, "TYPE", ""));
 
-        if (!device)
-                device = ts_json_str(options, "DEVICE", NULL);
-        return device && *device && strcmp(type, "tmpfs") != 0 ? device : NULL;
+        return *device ? device : *type ? type : NULL;
 }
 
 static void check_driver(struct ts_preflight *p, const struct ts_data *d, const struct ts_volume *here, const struct ts_volume *there)
 {
         const char *driver = here && here->driver ? here->driver : ts_or(d->mount->driver, "local"), *from = mounted_from(here);
 
-        if (d->mode != TS_DATA_COPY && there)
+        if (d->mode == TS_DATA_SHARED && there)
                 return; /* it is there, and the user said what it is */
         if (*driver && strcmp(driver, "local") != 0)
-                ts_find(p->m, "volume-driver",
-                        "create the volume on the target and say --volume NAME=shared (the same data) or NAME=replace",
-                        "volume '%s' has the driver '%s': tranship cannot know that the target has it", d->mount->name, driver);
+                ts_find(p->m, "volume-driver", "create the volume on the target and say --volume NAME=shared (the same data)",
+                        "volume '%s' has the driver '%s': its content is there only while a container uses it, and tranship cannot know that the target has it", d->mount->name, driver);
         else if (from)
-                ts_find(p->m, "volume-driver",
-                        "create the volume on the target and say --volume NAME=shared (the same data) or NAME=replace",
-                        "volume '%s' is mounted from '%s': a copy could be a copy onto itself", d->mount->name, from);
+                ts_find(p->m, "volume-driver", "create the volume on the target and say --volume NAME=shared (the same data)",
+                        "volume '%s' is mounted from '%s' while a container uses it: it cannot be copied from one that has stopped, and a copy could be one onto itself", d->mount->name, from);
 }
 
 static void check_volume(struct ts_preflight *p, const struct ts_data *d, const struct ts_volume *here, const struct ts_volume *there)

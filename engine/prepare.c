@@ -341,6 +341,8 @@ int ts_phase_prepare(struct ts_mig *m, struct ts_err *err)
                 return -1;
         if ((m->strategy != TS_ARCHIVE && ts_fault("prepare", "places", err) < 0) || ts_places_open(m, err) < 0)
                 return -1;
+        if (m->strategy == TS_ARCHIVE)
+                ts_archive_prepare(m);
         m->phase_bytes = m->r->bytes.image;
         ts_host_warm(m->src.host, WARM_SESSIONS);
         ts_host_warm(m->dst.host, WARM_SESSIONS);

@@ -12,6 +12,7 @@
 #define EVERY_MS 10
 #define TRY_MS 1000U     /* of a try, at most; and before any was answered */
 #define LEAST_TRY_MS 100U
+#define SLOWER_US 5000000U /* nobody has answered for so long: it may have become slower than that */
 #define PAUSE_TRIES_MS 100U    /* a pause waits so long for tries under way */
 #define PAUSE_MS 10U           /* and then for the service to be rid of them, beside the time an answer takes */
 #define PAUSE_ANSWER_MS 200U  /* of which it grants so much */
@@ -101,12 +102,22 @@ static void rest(struct ts_prober *p, uint64_t until_us)
         (void)pthread_mutex_unlock(&p->lock);
 }
 
+static bool silent_for_long(struct ts_prober *p)
+{
+        bool is;
+
+        (void)pthread_mutex_lock(&p->lock);
+        is = ts_now_us() > p->last_answer_us + SLOWER_US;
+        (void)pthread_mutex_unlock(&p->lock);
+        return is;
+}
+
 /* How long an answer is worth waiting for. A packet that was lost is sent again after a second: whoever waited for that would not see that the service has been back for most of it. */
 static unsigned patience_ms(const struct side *s)
 {
         double ms = (s->answer_us + 4 * s->varies_us) / 1000;
 
-        return s->answer_us == 0 || ms > TRY_MS ? TRY_MS : ms < LEAST_TRY_MS ? LEAST_TRY_MS : (unsigned)ms;
+        return s->answer_us == 0 || ms > TRY_MS || silent_for_long(s->prober) ? TRY_MS : ms < LEAST_TRY_MS ? LEAST_TRY_MS : (unsigned)ms;
 }
 
 static void try_once(struct side *s)

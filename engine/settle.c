@@ -294,6 +294,7 @@ enum ts_outcome ts_settle(struct ts_mig *m, struct ts_err *ret_why)
 
         ts_stop_hold = 1; /* a rollback is what a signal asks for: it is not stopped by one */
         ts_stop_signal = 0;
+        ts_prober_resume(m->prober);
         ts_call_free(TS_TAKE(m->import)); /* a body without its end: the engine discards it */
         ts_call_free(TS_TAKE(m->dump));
         ts_proc_free(TS_TAKE(m->feed));

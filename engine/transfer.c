@@ -39,7 +39,7 @@ static int segment_write(void *ctx, const void *data, size_t len, struct ts_err 
 
 int ts_open_segments(struct ts_mig *m, struct ts_err *err)
 {
-        return ts_scp_out_new(m, &m->scp, err) < 0 || (ts_archive_packs(m, &m->dst) && ts_packer_new(ts_scp_out_write, m->scp, &m->packer, err) < 0) ? -1 : 0;
+        return ts_scp_out_new(m, &m->scp, err) < 0 || (m->dst.packs && ts_packer_new(ts_scp_out_write, m->scp, &m->packer, err) < 0) ? -1 : 0;
 }
 
 /* The user skipped "address-taken": the container gets another address there (its open connections end). */
@@ -79,15 +79,26 @@ int ts_open_import(struct ts_mig *m, struct ts_err *err)
 }
 
 /* ---- archive: the filter ---- */
-static int on_entry(void *ctx, const struct ts_tar_entry *e, enum ts_tar_verdict *ret, int *divert_fd, struct ts_err *err)
+static bool is_volume(const struct ts_mig *m, const char *entry)
+{
+        for (size_t i = 0; i < m->n_data; i++) {
+                ts_auto_free char *name = m->data[i].is_volume ? ts_fmt("volumes/%s.tar", m->data[i].mount->name) : NULL;
+
+                if (ts_streq0(name, entry))
+                        return true;
+        }
+        return false;
+}
+
+static int on_entry(void *ctx, const struct ts_tar_entry *e, enum ts_tar_verdict *ret, struct ts_err *err)
 {
         struct ts_mig *m = ctx;
 
-        (void)divert_fd;
-        (void)err;
         *ret = TS_TAR_PASS;
+        if (ts_starts(e->name, "volumes/") && !is_volume(m, e->name))
+                return ts_err_set(err, TS_EPROTO, "the export holds '%s', a volume the container does not have", e->name);
         if (ts_starts(e->name, "volumes/") || !strcmp(e->name, "rootfs-diff.tar") || !strcmp(e->name, "deleted.files"))
-                *ret = TS_TAR_DROP; /* ours are there before, or complete */
+                *ret = TS_TAR_DROP; /* ours are complete; Podman can be asked to leave none of them out, and makes them while the container is frozen */
         else if (!strcmp(e->name, "stats-dump"))
                 *ret = TS_TAR_CAPTURE;
         else if (ts_starts(e->name, "checkpoint/pages-"))

@@ -133,7 +133,6 @@ static int read_sparse_maps(struct run *r, const unsigned char *block, struct ts
 
 struct content {
         enum ts_tar_verdict verdict;
-        int divert_fd;
         unsigned char *kept;
 };
 
@@ -148,8 +147,6 @@ static int take_piece(struct run *r, const struct content *c, uint64_t at, const
         case TS_TAR_PASS:
         case TS_TAR_CAPTURE:
                 return out_write(r, p, n, err);
-        case TS_TAR_DIVERT:
-                return real > 0 ? ts_write_all(c->divert_fd, p, real, ts_deadline_in_ms(r->f->stall_ms), true, err) : 0;
         case TS_TAR_DROP:
         default:
                 return 0;
@@ -185,19 +182,17 @@ static int tell(struct run *r, const struct ts_tar_entry *e, const struct conten
 {
         if (c->verdict == TS_TAR_CAPTURE && r->f->captured)
                 return out_flush(r, err) < 0 ? -1 : r->f->captured(r->f->ctx, e, c->kept, (size_t)e->size_bytes, err);
-        if (c->verdict == TS_TAR_DIVERT && r->f->diverted)
-                return out_flush(r, err) < 0 ? -1 : r->f->diverted(r->f->ctx, e, c->divert_fd, err);
         return 0;
 }
 
 static int handle_entry(struct run *r, const struct ts_tar_entry *e, uint64_t size, struct ts_err *err)
 {
-        struct content c = { .verdict = TS_TAR_PASS, .divert_fd = -1 };
+        struct content c = { .verdict = TS_TAR_PASS };
         ts_auto_free unsigned char *kept = NULL;
 
-        if (r->f->entry && r->f->entry(r->f->ctx, e, &c.verdict, &c.divert_fd, err) < 0)
+        if (r->f->entry && r->f->entry(r->f->ctx, e, &c.verdict, err) < 0)
                 return -1;
-        if (r->over.sparse && (c.verdict == TS_TAR_CAPTURE || c.verdict == TS_TAR_DIVERT))
+        if (r->over.sparse && c.verdict == TS_TAR_CAPTURE)
                 return ts_err_set(err, TS_EPROTO, "archive holds '%s' as a sparse file, which is not supported here", e->name);
         if (c.verdict == TS_TAR_CAPTURE) {
                 if (e->size_bytes > r->f->capture_max)

@@ -24,14 +24,11 @@ struct ts_tar_entry {
 enum ts_tar_verdict {
         TS_TAR_PASS,    /* header and content go to the output unchanged */
         TS_TAR_DROP,    /* the content is read and thrown away */
-        TS_TAR_CAPTURE, /* kept in memory (at most capture_max) and handed to captured(); also passed on */
-        TS_TAR_DIVERT   /* content goes to divert_fd instead of the output; nothing of it is passed on */
+        TS_TAR_CAPTURE  /* kept in memory (at most capture_max) and handed to captured(); also passed on */
 };
 struct ts_tar_filter {
-        /* Decides; *divert_fd is set for TS_TAR_DIVERT. Returning -1 with err set stops everything. */
-        int (*entry)(void *ctx, const struct ts_tar_entry *e, enum ts_tar_verdict *ret, int *divert_fd, struct ts_err *err);
+        int (*entry)(void *ctx, const struct ts_tar_entry *e, enum ts_tar_verdict *ret, struct ts_err *err); /* returning -1 with err set stops everything */
         int (*captured)(void *ctx, const struct ts_tar_entry *e, const void *data, size_t len, struct ts_err *err); /* may be NULL */
-        int (*diverted)(void *ctx, const struct ts_tar_entry *e, int divert_fd, struct ts_err *err);                /* the entry's content is complete; may be NULL */
         void *ctx;
         size_t capture_max;     /* bytes; larger is TS_ELIMIT */
         uint64_t max_entries;   /* 0 = 1,000,000 */

@@ -15,7 +15,6 @@ enum { CAPTURE_MAX = 4096 };
 struct state {
         unsigned n;
         uint64_t hash; /* of the entries that passed */
-        int divert_fd;
         bool all_pass;
         struct ts_str out;
 };
@@ -35,10 +34,10 @@ static void check_name(const char *name)
         }
 }
 
-static int on_entry(void *ctx, const struct ts_tar_entry *e, enum ts_tar_verdict *ret, int *divert_fd, struct ts_err *err)
+static int on_entry(void *ctx, const struct ts_tar_entry *e, enum ts_tar_verdict *ret, struct ts_err *err)
 {
         struct state *s = ctx;
-        unsigned choice = s->all_pass ? 0 : s->n % 4;
+        unsigned choice = s->all_pass ? 0 : s->n % 3;
 
         (void)err;
         check_name(e->name);
@@ -46,8 +45,7 @@ static int on_entry(void *ctx, const struct ts_tar_entry *e, enum ts_tar_verdict
             ((e->type == '1' || e->type == '2') != (e->link != NULL)))
                 abort();
         s->n++;
-        *ret = choice == 1 ? TS_TAR_DROP : choice == 2 ? TS_TAR_CAPTURE : choice == 3 ? TS_TAR_DIVERT : TS_TAR_PASS;
-        *divert_fd = s->divert_fd;
+        *ret = choice == 1 ? TS_TAR_DROP : choice == 2 ? TS_TAR_CAPTURE : TS_TAR_PASS;
         if (choice == 0 || choice == 2) {
                 for (const char *p = e->name; *p; p++)
                         s->hash = s->hash * 31 + (unsigned char)*p;
@@ -112,8 +110,7 @@ static void repair(uint8_t *data, size_t size)
 
 static void one_input(const uint8_t *data, size_t size)
 {
-        ts_auto_fd int side = memfd_create("side", MFD_CLOEXEC);
-        struct state first = { .divert_fd = side }, second = { .divert_fd = -1, .all_pass = true };
+        struct state first = { 0 }, second = { .all_pass = true };
         const struct ts_sink sink = { on_write, &first };
 
         if (filter(data, size, &first) == 0) {

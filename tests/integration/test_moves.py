@@ -654,6 +654,8 @@ def volume_on_the_target(t):
     check("volume-exists" in r.codes, r.codes)
     r = t.move("--volume", "it-v=replace", name, expect=3)
     check("volume-exists" in r.codes, "the other volume was not decided:", r.codes)
+    r = t.move("--volume", "it-v=replace", "--volume", "it-s=replace", name, expect=3)
+    check("volume-driver" in r.codes, "it is mounted only while a container uses it:", r.codes)
     same("after the refusals", states, (t.src.snapshot(), t.dst.snapshot()))
     same("old file", "old\n", (other / "file").read_text())
 
@@ -665,6 +667,21 @@ def volume_on_the_target(t):
     check(not list(other.parent.parent.glob("*tranship*")) and not list(other.parent.glob("*tranship*")), "the former content is still there")
     check(os.path.exists(t.hosts[0].path(shared + "/file")), "shared files were removed with the source")
     count_on(t.dst, name)
+
+
+@case(SCP, ARCHIVE)
+def archive_unpacked(t):
+    """What is packed by default comes to the same; and it is packed."""
+    name = start_counter(t, "it-unpacked", "--volume", "it-v:/data")
+    t.src.exec(name, "head -c 3000000 /dev/zero > /srv/zeros; echo kept > /data/file")
+    plain = t.move("--compress", "off", name).report
+    check_moved(t, name)
+    packed = t.move(name, src=t.dst, dst=t.src).report
+    same("zeros", "3000000\n", t.src.exec(name, "wc -c </srv/zeros"))
+    same("volume", "kept\n", t.src.exec(name, "cat /data/file"))
+    for way in ("wire_sent", "wire_received"):
+        check(packed["bytes"][way] < plain["bytes"][way], "packed:", packed["bytes"], "not:", plain["bytes"])
+    count_on(t.src, name)
 
 
 @case(PODMAN, DOCKER)

@@ -150,6 +150,10 @@ static void packed_broken(void)
                 lab_shell(kill[i / 2]);
                 CU_ASSERT(ts_read_some(fd, buf, 1, DEADLINE, false, &err) <= 0);
                 ts_err_clear(&err);
+                while (ts_write_all(fd, buf, sizeof(buf), DEADLINE, false, &err) == 0) /* nobody takes it */
+                        ;
+                CU_ASSERT_EQUAL(err.code, TS_ECONNECT);
+                ts_err_clear(&err);
                 ts_packed_free(p);
                 echo_stop(e);
                 nobody_is_left(h);

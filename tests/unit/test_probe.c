@@ -35,6 +35,7 @@ struct server {
         char request[2048];
         atomic_bool stop;
         atomic_uint served;
+        unsigned late_ms;
         pthread_t thread;
 };
 
@@ -52,6 +53,7 @@ static void serve_one(struct server *s, int fd)
                 s->request[got] = '\0';
         }
         atomic_fetch_add(&s->served, 1);
+        ts_sleep_ms(__atomic_load_n(&s->late_ms, __ATOMIC_SEQ_CST));
         if (s->answer)
                 (void)!send(fd, s->answer, strlen(s->answer), MSG_NOSIGNAL);
 }
@@ -536,6 +538,31 @@ static void both_sides(void)
         CU_ASSERT_EQUAL(stats.sent, stats.answered + stats.failed);
 }
 
+static void answer_late(struct server *s, unsigned ms)
+{
+        __atomic_store_n(&s->late_ms, ms, __ATOMIC_SEQ_CST);
+}
+
+/* A service that takes longer from some point on than any answer did is seen again, though later. */
+static void slower_than_ever(void)
+{
+        struct server s;
+        ts_auto(ts_probe) struct ts_probe *p = NULL;
+        struct ts_prober *prober = NULL;
+        struct ts_probe_stats stats;
+        ts_auto_err err = TS_ERR_INIT;
+
+        server_start(&s, "127.0.0.1", 0, "HTTP/1.0 200 OK\r\n\r\n");
+        p = probe_port("http://127.0.0.1:", s.port, "/");
+        UNIT_OK(ts_prober_start(p, NULL, NULL, &prober, &err));
+        ts_sleep_ms(300);
+        answer_late(&s, 150);
+        ts_sleep_ms(12000);
+        ts_prober_stop(prober, &stats);
+        server_stop(&s);
+        CU_ASSERT(stats.longest_gap_us >= 1000000 && within(stats.longest_gap_us, 11000000));
+}
+
 /* No connection of ours is there while it pauses, and what is measured goes on. */
 static void a_pause(void)
 {
@@ -578,6 +605,6 @@ static CU_TestInfo tests[] = { UNIT(good_specifications),
                                UNIT(the_gap), UNIT(what_hangs_is_given_up),
                                UNIT(nobody_ever_answers),
                                UNIT(both_sides),
-                               UNIT(a_pause),
+                               UNIT(a_pause), UNIT(slower_than_ever),
                                CU_TEST_INFO_NULL };
 UNIT_MAIN("probe", tests)

@@ -434,6 +434,21 @@ static void messages_out_of_order(void)
         }
 }
 
+/* A volume that is mounted while somebody uses it, and is not any more: its files are not removed. */
+static void another_directory(void)
+{
+        struct pair *p = pair_new();
+
+        shell("echo kept >\"$A/file\"", p->from, "");
+        bring(p, false);
+        shell("mv \"$A\" \"$A-before\"; mkdir \"$A\"", p->from, "");
+        UNIT_FAILS(ts_tree_send_round(p->send, p->from, true, &p->stats, &err), TS_EPROTO);
+        shell("rmdir \"$A\"; mv \"$A-before\" \"$A\"", p->from, "");
+        bring(p, true);
+        same_trees(p);
+        pair_free(p);
+}
+
 static CU_TestInfo tests[] = {
         UNIT(only_some),
         UNIT(times_of_directories),
@@ -441,6 +456,7 @@ static CU_TestInfo tests[] = {
         UNIT(only_what_changed),
         UNIT(changes_at_once_are_seen),
         UNIT(types_change),
+        UNIT(another_directory),
         UNIT(random_histories),
         UNIT(paths_lead_nowhere_else),
         UNIT(links_are_not_followed),

@@ -33,7 +33,7 @@ static int reach(const char *path, int *ret_fd, struct ts_err *err)
         return 0;
 }
 
-/* Whatever else went wrong, the other side has something to say of it. */
+/* Who takes no more has something to say of it, which the other thread passes on. Anything else breaks the request off. */
 static void *send_up(void *arg)
 {
         const struct up *u = arg;
@@ -41,7 +41,7 @@ static void *send_up(void *arg)
 
         if (ts_squeeze(STDIN_FILENO, u->fd, u->how, &err) == 0)
                 (void)shutdown(u->fd, SHUT_WR);
-        else if (err.code == TS_EPROTO)
+        else if (err.code != TS_ECONNECT)
                 (void)shutdown(u->fd, SHUT_RDWR);
         return NULL;
 }

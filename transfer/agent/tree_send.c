@@ -58,6 +58,7 @@ struct ts_tree_send {
         uint64_t round;
         bool final;
         dev_t dev;   /* of the root, whose file system … */
+        ino_t ino;
         bool untold; /* … does not tell of writes through mappings */
         struct timespec began;
         unsigned char *buf;
@@ -710,9 +711,15 @@ int ts_tree_send_round(struct ts_tree_send *t, const char *root, bool final, str
                         (void)close(fd);
                 return ts_err_errno(err, e, "cannot open '%s'", root);
         }
+        /* A volume that the engine mounts is not there any more once the container has stopped: all its files would seem removed */
+        if (t->round && (t->dev != st.st_dev || t->ino != st.st_ino)) {
+                (void)close(fd);
+                return ts_err_set(err, TS_EPROTO, "'%s' is another directory than it was: something was mounted there, or is not any more", root);
+        }
         t->round++;
         t->final = final;
         t->dev = st.st_dev;
+        t->ino = st.st_ino;
         t->untold = !tells_of_mappings(fd);
         t->stats = (struct ts_tree_stats){ 0 };
         (void)clock_gettime(CLOCK_REALTIME, &t->began);

@@ -24,7 +24,8 @@ TS_DEFINE_AUTO(ts_tree_send, ts_tree_send_free);
 /* Before the first round: of the entries of the root itself only those named this way travel, under the name `as`. */
 int ts_tree_send_only(struct ts_tree_send *t, const char *name, const char *as, struct ts_err *err);
 
-/* One round over the tree at `root`. final: nobody writes to it any more, so that what changes while it is read is an error (TS_EPROTO); before, it is left for the next round. */
+/* One round over the tree at `root`. final: nobody writes to it any more, so that what changes while it is read is an error (TS_EPROTO); before, it is left for the next round.
+ * TS_EPROTO, too, where the root is not the directory that it was in the round before. */
 int ts_tree_send_round(struct ts_tree_send *t, const char *root, bool final, struct ts_tree_stats *ret, struct ts_err *err);
 
 #endif
