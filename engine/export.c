@@ -6,26 +6,27 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static bool can_pack(struct ts_mig *m, struct ts_end *e)
+/* The agent, if it runs there. */
+static void install(struct ts_mig *m, struct ts_end *e)
 {
         ts_auto_err why = TS_ERR_INIT;
 
         if (m->o->compress == TS_COMPRESS_OFF || ts_host_is_local(e->host))
-                return false;
-        if (e->agent || ts_agent_install(e->host, &e->agent, &why) == 0) {
+                return;
+        if (ts_agent_install(e->host, &e->agent, &why) == 0) {
                 const char *const argv[] = { e->agent, "--version", NULL };
 
                 if (ts_host_check(e->host, argv, NULL, NULL, &why) == 0)
-                        return true;
+                        return;
         }
+        free(TS_TAKE(e->agent));
         ts_mig_note(m, "the archive travels unpacked: %s", ts_err_message(&why));
-        return false;
 }
 
 void ts_archive_prepare(struct ts_mig *m)
 {
-        m->src.packs = can_pack(m, &m->src);
-        m->dst.packs = can_pack(m, &m->dst);
+        install(m, &m->src);
+        install(m, &m->dst);
 }
 
 static int dial(struct ts_end *e, struct ts_err *err)
@@ -59,7 +60,7 @@ void ts_archive_predial(struct ts_mig *m, struct ts_end *e)
 {
         ts_auto_err why = TS_ERR_INIT;
 
-        if (!e->packs)
+        if (!e->agent)
                 return;
         e->archive_dial = (struct ts_dial){ .dial = dial_archive, .ctx = e };
         if (dial(e, &why) == 0)
@@ -74,7 +75,6 @@ void ts_archive_hang_up(struct ts_end *e)
                 (void)close(e->packed_fd - 1);
         e->packed_fd = 0;
         e->archive = NULL;
-        e->packs = false;
         ts_packed_free(TS_TAKE(e->packed));
         free(TS_TAKE(e->agent));
 }

@@ -33,8 +33,7 @@ struct ts_end {
         atomic_int spare;   /* 1 + a connection to the engine dialled ahead of time; 0: none */
         struct ts_packed *packed;    /* the archive's connection (export.c); or NULL */
         int packed_fd;               /* 1 + that one, until it is used; 0: none */
-        bool packs;                  /* such a connection can be packed, by `agent` */
-        char *agent;                 /* the program on the host; or NULL */
+        char *agent;                 /* the program on the host, which packs and unpacks an archive; NULL: it is not packed */
         struct ts_dial archive_dial;
         const struct ts_dial *archive; /* how to make such a connection; NULL: like any other */
         uint64_t wire_sent, wire_received; /* bytes of host connections that are closed already */

@@ -39,7 +39,7 @@ static int segment_write(void *ctx, const void *data, size_t len, struct ts_err 
 
 int ts_open_segments(struct ts_mig *m, struct ts_err *err)
 {
-        return ts_scp_out_new(m, &m->scp, err) < 0 || (m->dst.packs && ts_packer_new(ts_scp_out_write, m->scp, &m->packer, err) < 0) ? -1 : 0;
+        return ts_scp_out_new(m, &m->scp, err) < 0 || (m->dst.agent && ts_packer_new(ts_scp_out_write, m->scp, &m->packer, err) < 0) ? -1 : 0;
 }
 
 /* The user skipped "address-taken": the container gets another address there (its open connections end). */

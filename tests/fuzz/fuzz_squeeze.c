@@ -1,4 +1,4 @@
-/* What comes packed from the other side: no bytes may crash what unpacks it or make it take much memory, and what is taken for a whole stream is one, however it came in pieces. */
+/* What comes packed from the other side: no bytes may crash what unpacks it or make it take much memory, and what is taken for a whole stream is one. */
 #include "tests/fuzz/fuzz.h"
 
 #include "base/io.h"
