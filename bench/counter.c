@@ -8,6 +8,11 @@
 #define GOES_ON_WITHIN_MS 20000U
 #define LOOK_EVERY_MS 50U
 
+const char *ts_apart(const struct ts_bench *b)
+{
+        return *ts_param(b, "network") ? "" : "--network none";
+}
+
 int ts_counter_start(struct ts_bench *b, struct ts_bench_end *e, const char *name, const char *options, struct ts_err *err)
 {
         ts_auto_list args = TS_LIST_INIT;

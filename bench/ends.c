@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define CLI_TIMEOUT_MS 120000U
+#define RUN_TIMEOUT_MS 1800000U /* the first time the image is pulled */
 #define REMOVE_TIMEOUT_MS 60000U
 #define IN_REACH_WITHIN_MS 60000U
 
@@ -118,7 +119,7 @@ int ts_cli_run(struct ts_bench *b, struct ts_bench_end *e, const char *name, con
         for (size_t i = 0; args && i < args->n; i++)
                 if (ts_list_add(&l, args->v[i], err) < 0)
                         return -1;
-        return ts_cli_argv(e, &l, CLI_TIMEOUT_MS, NULL, err);
+        return ts_cli_argv(e, &l, RUN_TIMEOUT_MS, NULL, err);
 }
 
 int ts_client_ready(struct ts_bench *b, struct ts_err *err)

@@ -9,6 +9,7 @@
 #define LINK_BYTES ((size_t)64 << 20)
 #define BLOCK ((size_t)1 << 20)
 #define TRIES 9
+#define LINK_US 10000000ULL /* a slow one is known by then */
 #define LINK_TIMEOUT_MS 120000U
 
 /* The value of "key<blanks>: value" in a file of /proc. Caller frees; NULL: it has none. */
@@ -32,20 +33,20 @@ static uint64_t count(const char *text, const char *key)
         return n;
 }
 
-struct ts_json *ts_host_facts(struct ts_bench_end *e, struct ts_err *err)
+struct ts_json *ts_host_facts(const char *side, struct ts_host *h, struct ts_err *err)
 {
         static const char *const name[] = { "uname", "-n", NULL }, *const kernel[] = { "uname", "-r", NULL }, *const cpu[] = { "cat", "/proc/cpuinfo", NULL },
                                 *const memory[] = { "cat", "/proc/meminfo", NULL };
         ts_auto_free char *host = NULL, *release = NULL, *cpus = NULL, *mem = NULL, *model = NULL, *total = NULL;
         struct ts_json *o;
 
-        if (ts_host_check(e->host, name, NULL, &host, err) < 0 || ts_host_check(e->host, kernel, NULL, &release, err) < 0 ||
-            ts_host_check(e->host, cpu, NULL, &cpus, err) < 0 || ts_host_check(e->host, memory, NULL, &mem, err) < 0)
+        if (ts_host_check(h, name, NULL, &host, err) < 0 || ts_host_check(h, kernel, NULL, &release, err) < 0 ||
+            ts_host_check(h, cpu, NULL, &cpus, err) < 0 || ts_host_check(h, memory, NULL, &mem, err) < 0)
                 return NULL;
         model = value_of(cpus, "model name");
         total = value_of(mem, "MemTotal");
         o = ts_json_object();
-        (void)ts_json_set_str(o, "side", e->letter);
+        (void)ts_json_set_str(o, "side", side);
         (void)ts_json_set_str(o, "name", host);
         (void)ts_json_set_str(o, "kernel", release);
         (void)ts_json_set_str(o, "cpu", ts_or(model, ""));
@@ -63,8 +64,11 @@ void ts_host_facts_of_report(struct ts_bench *b, const struct ts_json *report, c
 
         for (size_t i = 0; i < ts_json_len(hosts); i++) {
                 struct ts_json *host = ts_json_at(hosts, i);
-                const struct ts_json *side = ts_json_member(report, *ts_json_str(host, "side", "") == *direction ? "source" : "target");
+                const char *letter = ts_json_str(host, "side", "");
+                const struct ts_json *side = ts_json_member(report, *letter == *direction ? "source" : "target");
 
+                if (!strcmp(letter, TS_RESULT_CLIENT))
+                        continue;
                 for (size_t k = 0; k < TS_ARRAY_LEN(keys); k++)
                         (void)ts_json_set_str(host, keys[k], ts_json_str(side, keys[k], ""));
         }
@@ -105,6 +109,7 @@ static int rate(struct ts_host *h, double *ret, struct ts_err *err)
         ts_auto_free char *block = malloc(BLOCK);
         ts_deadline deadline = ts_deadline_in_ms(LINK_TIMEOUT_MS);
         uint64_t from;
+        size_t n;
 
         if (!block)
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
@@ -113,12 +118,12 @@ static int rate(struct ts_host *h, double *ret, struct ts_err *err)
         if (ts_host_start(h, argv, &p, err) < 0)
                 return -1;
         from = ts_now_us();
-        for (size_t n = 0; n < LINK_BYTES; n += BLOCK)
+        for (n = 0; n < LINK_BYTES && ts_now_us() - from < LINK_US; n += BLOCK)
                 if (ts_write_all(ts_proc_fd(p), block, BLOCK, deadline, true, err) < 0)
                         return -1;
         if (ts_proc_end_input(p) < 0 || ts_proc_finish(p, deadline, err) < 0)
                 return ts_err_set(err, TS_ECONNECT, "the connection broke");
-        *ret = (double)LINK_BYTES * 1e6 / (double)(ts_now_us() - from);
+        *ret = (double)n * 1e6 / (double)(ts_now_us() - from);
         return 0;
 }
 

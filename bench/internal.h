@@ -14,7 +14,7 @@ int ts_bench_end_open(struct ts_bench *b, struct ts_bench_end *e, const char *le
 void ts_bench_end_close(struct ts_bench_end *e);
 
 /* Name, kernel, processor and memory of a host. */
-struct ts_json *ts_host_facts(struct ts_bench_end *e, struct ts_err *err);
+struct ts_json *ts_host_facts(const char *side, struct ts_host *h, struct ts_err *err);
 /* What only a report knows: engine, version, runtime, CRIU. */
 void ts_host_facts_of_report(struct ts_bench *b, const struct ts_json *report, const char *direction);
 /* How fast the SSH connections of the environment are, of the slower side: its rate, and the time for a byte to come back. */

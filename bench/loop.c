@@ -49,8 +49,18 @@ static int keep(struct ts_bench *b, struct ts_err *err)
         return ts_file_write_atomic(b->o->output, text, strlen(text), 0644, err);
 }
 
+static int add_host(struct ts_json *hosts, const char *side, struct ts_host *h, struct ts_err *err)
+{
+        struct ts_json *facts = ts_host_facts(side, h, err);
+
+        if (!facts)
+                return -1;
+        return ts_json_append(hosts, facts) < 0 ? ts_err_set(err, TS_ENOMEM, "out of memory") : 0;
+}
+
 static int begin_result(struct ts_bench *b, struct ts_err *err)
 {
+        ts_auto(ts_host) struct ts_host *client = NULL;
         char now[32];
         struct ts_json *hosts = ts_json_array(), *axis = ts_json_object(), *r = b->result = ts_json_object();
         int bad;
@@ -68,13 +78,10 @@ static int begin_result(struct ts_bench *b, struct ts_err *err)
         b->samples = ts_json_member(r, "samples");
         if (bad)
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
-        for (size_t i = 0; i < TS_ARRAY_LEN(b->ends); i++) {
-                struct ts_json *facts = ts_host_facts(&b->ends[i], err);
-
-                if (!facts || ts_json_append(ts_json_member(r, "hosts"), facts) < 0)
-                        return ts_err_set(err, TS_ENOMEM, "out of memory");
-        }
-        return 0;
+        for (size_t i = 0; i < TS_ARRAY_LEN(b->ends); i++)
+                if (add_host(hosts, b->ends[i].letter, b->ends[i].host, err) < 0)
+                        return -1;
+        return ts_host_local(&client, err) < 0 ? -1 : add_host(hosts, TS_RESULT_CLIENT, client, err);
 }
 
 /* ---- one run ---- */
@@ -147,7 +154,7 @@ static int one(struct ts_bench *b, const struct ts_way *w, struct ts_err *err)
         return ts_json_append(b->samples, TS_TAKE(sample)) < 0 ? ts_err_set(err, TS_ENOMEM, "out of memory") : keep(b, err);
 }
 
-/* What comes before a way, and from which side it starts, must not be the same each time: who follows a slow one would pay for it. */
+/* What comes before a way must not be the same each time: who follows a slow one would pay for it. */
 static void shuffle(struct ts_bench *b, size_t order[TS_WAYS_MAX])
 {
         for (size_t i = 0; i < b->n_ways; i++) {
@@ -158,12 +165,30 @@ static void shuffle(struct ts_bench *b, size_t order[TS_WAYS_MAX])
         }
 }
 
+static void reverse(size_t order[], size_t n)
+{
+        for (size_t i = 0; i < n / 2; i++) {
+                size_t other = order[n - 1 - i];
+
+                order[n - 1 - i] = order[i];
+                order[i] = other;
+        }
+}
+
+/* The first warm-up has the plan's order: it is the one in which a report shows them. Each second run goes the way of the one before it backwards: so every way goes once in each direction, also where one starts
+ * from the side that the one before it came to. */
 static int all_runs(struct ts_bench *b, struct ts_err *err)
 {
         size_t order[TS_WAYS_MAX] = { 0 };
+        int first = b->o->quick ? -1 : -WARM_UPS;
 
-        for (b->run = b->o->quick ? -1 : -WARM_UPS; b->run < (int)b->runs; b->run++) {
-                shuffle(b, order);
+        for (size_t i = 0; i < b->n_ways; i++)
+                order[i] = i;
+        for (b->run = first; b->run < (int)b->runs; b->run++) {
+                if ((b->run - first) % 2)
+                        reverse(order, b->n_ways);
+                else if (b->run > first)
+                        shuffle(b, order);
                 for (size_t i = 0; i < b->n_ways; i++)
                         if (one(b, &b->ways[order[i]], err) < 0)
                                 return -1;

@@ -105,7 +105,7 @@ static int add_names(struct ts_str *out, const char *what, const char *const nam
 
 static int add_measured(struct ts_str *out, const struct ts_result *r, const struct ts_summary *s, struct ts_err *err)
 {
-        if (ts_str_addf(out, err, "<p>%zu moves were measured; %zu warm-ups before them do not count.", s->n_counted, s->n_warm_ups) < 0 ||
+        if (ts_str_addf(out, err, "<p>%zu samples; %zu warm-ups before them do not count.", s->n_counted, s->n_warm_ups) < 0 ||
             add_names(out, "Series", s->series, s->n_series, err) < 0 || add_names(out, "Environments", s->environments, s->n_environments, err) < 0)
                 return -1;
         if (r->axis_name && ts_html_add(out, err, " Varied: %s%s%s%s.", r->axis_label ? r->axis_label : r->axis_name, r->axis_unit && *r->axis_unit ? " (" : "", ts_or(r->axis_unit, ""),

@@ -133,6 +133,8 @@ int ts_database_sql(struct ts_bench *b, const char *sql, char **ret_out, struct 
 #define TS_COUNTER_PARAMETERS                                                                                               \
         { "image", "docker.io/library/busybox", NULL, "of the counter: anything with sh" },                                 \
         { "interval", "1", "0.1", "seconds between two numbers" }
+/* Options for counters that are on both hosts at once: without a network that is asked for they have none, since each host chooses addresses for itself, and may choose the other's. */
+const char *ts_apart(const struct ts_bench *b);
 int ts_counter_start(struct ts_bench *b, struct ts_bench_end *e, const char *name, const char *options, struct ts_err *err);
 int ts_counter_last(struct ts_bench_end *e, const char *name, struct ts_count *ret, struct ts_err *err); /* what it printed last */
 int ts_counter_goes_on(struct ts_bench_end *e, const char *name, const struct ts_count *from, struct ts_err *err); /* it is the same one, past that, and counts */

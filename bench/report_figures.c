@@ -45,8 +45,8 @@ static void phase_figures(const struct ts_report *r, struct ts_json *sample)
         ts_set_figure(sample, "rounds", r->n_precopy_frozen);
 }
 
-/* The host's memory at a moment: its last sample before. */
-static const struct ts_resource *at(const struct ts_report *r, bool target, uint64_t t_us)
+/* The host's memory at a moment: its last sample until then, or its first one from then on. */
+static const struct ts_resource *until(const struct ts_report *r, bool target, uint64_t t_us)
 {
         const struct ts_resource *found = NULL;
 
@@ -56,25 +56,37 @@ static const struct ts_resource *at(const struct ts_report *r, bool target, uint
         return found;
 }
 
+static const struct ts_resource *from(const struct ts_report *r, bool target, uint64_t t_us)
+{
+        for (size_t i = 0; i < r->n_resources; i++)
+                if (r->resources[i].target == target && r->resources[i].t_us >= t_us)
+                        return &r->resources[i];
+        return NULL;
+}
+
+static void set_memory(struct ts_json *sample, const char *name, const struct ts_resource *at)
+{
+        if (at)
+                ts_set_figure(sample, name, (double)at->mem_used_bytes);
+}
+
 static void memory_figures(const struct ts_report *r, bool from_b, struct ts_json *sample)
 {
         static const char *const names[2][2][2] = { { { "a_before_bytes", "a_after_bytes" }, { "b_before_bytes", "b_after_bytes" } },
                                                     { { "b_before_bytes", "b_after_bytes" }, { "a_before_bytes", "a_after_bytes" } } };
 
         for (int target = 0; target < 2; target++) {
-                const struct ts_resource *first = at(r, target != 0, 0), *last = at(r, target != 0, UINT64_MAX);
-
-                if (!first)
-                        continue;
-                ts_set_figure(sample, names[from_b][target][0], (double)first->mem_used_bytes);
-                ts_set_figure(sample, names[from_b][target][1], (double)last->mem_used_bytes);
+                set_memory(sample, names[from_b][target][0], until(r, target != 0, 0));
+                set_memory(sample, names[from_b][target][1], until(r, target != 0, UINT64_MAX));
         }
         for (unsigned i = 0; i < r->n_phases; i++) {
                 const struct ts_report_phase *p = &r->phases[i];
-                const struct ts_resource *dumped = strcmp(p->name, "checkpoint") ? NULL : at(r, false, p->start_us + p->duration_us);
+                bool target = !strcmp(p->name, "restore");
 
-                if (dumped)
-                        ts_set_figure(sample, from_b ? "b_dumped_bytes" : "a_dumped_bytes", (double)dumped->mem_used_bytes);
+                if (!target && strcmp(p->name, "checkpoint") != 0)
+                        continue;
+                set_memory(sample, target ? "target_before_bytes" : "source_before_bytes", until(r, target, p->start_us));
+                set_memory(sample, target ? "target_after_bytes" : "source_after_bytes", from(r, target, p->start_us + p->duration_us));
         }
 }
 

@@ -7,10 +7,10 @@
  *   hosts [{side: a|b|client, name, engine, version, runtime, criu, kernel, cpu, cpus, memory_bytes}]
  *   seed                                                          of the order in which the ways took turns
  *   environments [{name, how, rtt_us, bytes_per_s}]               how: what the hook said of it, and the options of tranship move there; the figures, of the slower side's SSH connection, as measured before its first sample, 0: not
- *   samples [{series, environment, direction: a-b|b-a, run, at_us, x, figures {name: number}, report, responses [[t_us, ms, per_s]]}]
+ *   samples [{series, environment, direction: a-b|b-a|both, run, at_us, x, figures {name: number}, report, reports, responses [[t_us, ms, per_s]]}]
  * }
  * run: -1 is the warm-up, which does not count. at_us: of its begin, from the begin of the experiment. report: tranship.report/1 as the move printed it (with its resources), absent where tranship did not move
- * it. responses: of the load's clients; t_us on the report's axis. figures: in the units of bench/figures.c. */
+ * it; of several at once, the one with the longest downtime, and then reports has all of them. responses: of the load's clients; t_us on the report's axis. figures: in the units of bench/figures.c. */
 #ifndef TRANSHIP_BENCH_RESULT_H
 #define TRANSHIP_BENCH_RESULT_H
 
@@ -24,6 +24,8 @@
 
 #define TS_RESULT_SCHEMA "tranship.bench/1"
 #define TS_RESULT_WARM_UP (-1)
+#define TS_RESULT_CLIENT "client" /* the side that ran the experiment */
+#define TS_RESULT_BOTH "both" /* directions at once */
 
 struct ts_figure {
         char *name;

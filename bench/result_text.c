@@ -89,7 +89,7 @@ static int add_few(const struct ts_summary *s, struct ts_list *ret, struct ts_er
 
 int ts_result_caveats(const struct ts_result *r, const struct ts_summary *s, struct ts_list *ret, struct ts_err *err)
 {
-        bool one_machine = r->n_hosts > 1;
+        size_t n = 0;
 
         if (r->quick && ts_list_add(ret, "quick run: it shows that it works, the figures mean nothing", err) < 0)
                 return -1;
@@ -98,9 +98,10 @@ int ts_result_caveats(const struct ts_result *r, const struct ts_summary *s, str
         if (add_few(s, ret, err) < 0)
                 return -1;
         for (size_t i = 1; i < r->n_hosts; i++)
-                one_machine = one_machine && r->hosts[i].cpu && ts_streq0(r->hosts[i].cpu, r->hosts[0].cpu) &&
-                              ts_streq0(r->hosts[i].kernel, r->hosts[0].kernel) && r->hosts[i].memory_bytes == r->hosts[0].memory_bytes;
-        if (one_machine && ts_list_add(ret, "all hosts have the same processor, kernel and memory: they may share one machine, and disturb one another", err) < 0)
+                n += !ts_streq0(r->hosts[i].side, TS_RESULT_CLIENT) && r->hosts[i].cpu && ts_streq0(r->hosts[i].cpu, r->hosts[0].cpu) &&
+                     ts_streq0(r->hosts[i].kernel, r->hosts[0].kernel) && r->hosts[i].memory_bytes == r->hosts[0].memory_bytes;
+        if (n &&
+            ts_list_add(ret, "both hosts have the same processor, kernel and memory: they may share one machine, and disturb one another; memory, processors, load and disk writes are that one's then, shown for each", err) < 0)
                 return -1;
         return 0;
 }
@@ -154,7 +155,8 @@ static int add_facts(const struct sheet *p, const struct ts_result *r, struct ts
 /* What a person asks first, where the samples have it. */
 static const char *const interesting[] = { "downtime_s",     "migration_s",    "client_gap_s",      "ping_gap_s",  "checkpoint_s",   "transfer_s",
                                            "restore_s",      "frozen_before_s", "over_limit",       "sent_bytes",  "archive_bytes",  "response_ms",
-                                           "worst_response_ms", "per_s",        "a_before_bytes",   "a_after_bytes", "b_before_bytes", "b_after_bytes" };
+                                           "worst_response_ms", "per_s",        "errors",           "reconnects",  "a_before_bytes", "a_after_bytes",
+                                           "b_before_bytes", "b_after_bytes" };
 
 static bool is_interesting(const char *figure)
 {

@@ -36,7 +36,7 @@ static int ways(struct ts_bench *b, struct ts_err *err)
 
 static int start(struct ts_bench *b, unsigned side, struct ts_err *err)
 {
-        if (ts_counter_start(b, &b->ends[side], names[side], "", err) < 0)
+        if (ts_counter_start(b, &b->ends[side], names[side], ts_apart(b), err) < 0)
                 return -1;
         b->started_us[side] = ts_now_us();
         return 0;

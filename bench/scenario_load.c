@@ -13,6 +13,8 @@
 #define RESPONSES_MAX 20000
 #define PREPARE_TIMEOUT_MS 300000U
 #define SAMPLE_MS 200U
+#define LINE_EVERY_US 1000000U
+#define ANSWERED_WITHIN_MS 60000U
 #define PING_BACK_MS 2000U /* an answer has to be as new as that, in the end */
 
 const struct ts_scenario_parameter ts_load_parameters[] = {
@@ -23,7 +25,7 @@ const struct ts_scenario_parameter ts_load_parameters[] = {
         { "load",
           "sysbench oltp_insert --db-driver=mysql --mysql-host={address} --mysql-user=root --mysql-db=bench --tables=4 --table-size=1000 --threads={threads} --time=0 --events=0 "
           "--report-interval=1 --percentile=95 --mysql-ignore-errors=all run",
-          NULL, "the load; its lines hold 'tps: N' and '(ms,95%): N' each second; split at blanks" },
+          NULL, "the load; its lines hold 'tps: N' and '(ms,95%): N' each second, and perhaps 'err/s: N' and 'reconn/s: N'; split at blanks" },
         { "ping", "ping -n -i 0.01 {address}", NULL, "prints a line for every answer; split at blanks; empty: none" },
         TS_DATABASE_PARAMETERS,
         { NULL, NULL, NULL, NULL },
@@ -34,6 +36,8 @@ struct seen {
         pthread_mutex_t lock;
         struct ts_response v[RESPONSES_MAX]; /* t_us: ts_now_us() */
         size_t n;
+        uint64_t last_line_us, answered_us; /* the last one of all, and the last one that had answers */
+        double errors, reconnects;          /* of all lines; NAN: they do not say it */
         uint64_t last_ping_us, longest_us, first_ping_us; /* of the answers to pings */
 };
 
@@ -47,13 +51,20 @@ static double after(const char *line, const char *word)
 static void load_line(void *ctx, uint64_t now_us, const char *line)
 {
         struct seen *s = ctx;
-        double per_s = after(line, "tps:"), ms = after(line, "(ms,95%):");
+        double per_s = after(line, "tps:"), ms = after(line, "(ms,95%):"), errors = after(line, "err/s:"), reconnects = after(line, "reconn/s:");
+        double seconds;
 
         if (!isfinite(per_s) || !isfinite(ms))
                 return;
         (void)pthread_mutex_lock(&s->lock);
         if (s->n < RESPONSES_MAX)
                 s->v[s->n++] = (struct ts_response){ .t_us = (int64_t)now_us, .ms = ms, .per_s = per_s };
+        seconds = s->last_line_us ? (double)(now_us - s->last_line_us) / 1e6 : 1;
+        s->errors += errors * seconds;
+        s->reconnects += reconnects * seconds;
+        s->last_line_us = now_us;
+        if (per_s > 0)
+                s->answered_us = now_us;
         (void)pthread_mutex_unlock(&s->lock);
 }
 
@@ -149,6 +160,8 @@ static void response_figures(const struct seen *s, int64_t t0_us, struct ts_json
                 ts_set_figure(sample, "per_s", before_per_s / n);
         }
         ts_set_figure(sample, "worst_response_ms", worst);
+        ts_set_figure(sample, "errors", round(s->errors));
+        ts_set_figure(sample, "reconnects", round(s->reconnects));
 }
 
 /* ---- what the hosts were doing: before the move, during it, after it ---- */
@@ -203,8 +216,29 @@ static void host_figures(struct ts_sampler *sampler, uint64_t from_us, uint64_t 
                         mean_figures(&m[i][k], roles[i], windows[k], sample);
 }
 
+/* The load has to be answered after the move: a line that has answers, and whose second lies behind it. */
+static int wait_answered(struct seen *s, uint64_t moved_us, struct ts_err *err)
+{
+        ts_deadline deadline = ts_deadline_in_ms(ANSWERED_WITHIN_MS);
+
+        for (;;) {
+                uint64_t answered_us;
+
+                (void)pthread_mutex_lock(&s->lock);
+                answered_us = s->answered_us;
+                (void)pthread_mutex_unlock(&s->lock);
+                if (answered_us > moved_us + LINE_EVERY_US)
+                        return 0;
+                if (ts_stop_signal)
+                        return ts_err_set(err, TS_ECANCELED, "stopped");
+                if (ts_deadline_passed(deadline))
+                        return ts_err_set(err, TS_EIO, "the load was not answered any more after the move");
+                ts_sleep_ms(20);
+        }
+}
+
 /* Load before, a move, load after; the hosts are looked at all the time. */
-static int sampled_move(struct ts_bench *b, double seconds, struct ts_json *sample, struct ts_err *err)
+static int sampled_move(struct ts_bench *b, struct seen *s, double seconds, struct ts_json *sample, struct ts_err *err)
 {
         ts_auto(ts_sampler) struct ts_sampler *sampler = NULL;
         uint64_t t0_us = ts_now_us(), from_us = 0, to_us = 0;
@@ -217,7 +251,7 @@ static int sampled_move(struct ts_bench *b, double seconds, struct ts_json *samp
         rc = ts_move_one(b, TS_DATABASE, NULL, sample, err);
         to_us = ts_now_us() - t0_us;
         if (rc == 0)
-                rc = pause_for(seconds, err);
+                rc = pause_for(seconds, err) < 0 ? -1 : wait_answered(s, t0_us + to_us, err);
         (void)ts_sampler_end(sampler, TS_SIDE_SOURCE, NULL); /* fewer samples are no failure */
         (void)ts_sampler_end(sampler, TS_SIDE_TARGET, NULL);
         if (rc == 0)
@@ -252,7 +286,7 @@ static int under_load(struct ts_bench *b, struct seen *s, struct ts_json *sample
         if (rc == 0 && ping_argv.n)
                 rc = ts_beside_start(&ping, &ping_argv, ping_line, s, err);
         if (rc == 0)
-                rc = sampled_move(b, (double)seconds, sample, err);
+                rc = sampled_move(b, s, (double)seconds, sample, err);
         if (rc == 0 && !ts_beside_runs(&load))
                 rc = ts_err_set(err, TS_ECOMMAND, "the load ended by itself: '%.100s'", load_argv.v[0]);
         if (rc == 0 && ping_argv.n)

@@ -35,12 +35,13 @@ static double largest(double a, double b)
         return a > b ? a : b;
 }
 
-/* The sample is one of all: that of the longest downtime, with its report and phases; and the time until all had moved. */
+/* The sample is one of all: that of the longest downtime, with its report and phases; and the time until all had moved. The reports of all are kept beside it. */
 static void merge(struct ts_json *sample, const struct ts_json *one)
 {
         static const char *const longest[] = { "migration_s", "total_s" };
         static const char *const its[] = { "downtime_s", "checkpoint_s", "restore_s", "transfer_s", "precopy_s" };
-        static const char *const memory[] = { "a_before_bytes", "a_after_bytes", "a_dumped_bytes", "b_before_bytes", "b_after_bytes", "b_dumped_bytes" };
+        static const char *const memory[] = { "a_before_bytes", "a_after_bytes", "b_before_bytes", "b_after_bytes",
+                                              "source_before_bytes", "source_after_bytes", "target_before_bytes", "target_after_bytes" };
 
         for (size_t i = 0; i < TS_ARRAY_LEN(longest); i++) {
                 double now = ts_get_figure(sample, longest[i]), v = ts_get_figure(one, longest[i]);
@@ -61,6 +62,7 @@ static void merge(struct ts_json *sample, const struct ts_json *one)
 
 static int end_all(struct ts_bench *b, struct ts_moving *m, unsigned n, struct ts_json *sample, struct ts_err *err)
 {
+        ts_auto(ts_json) struct ts_json *all = ts_json_array();
         int rc = 0;
 
         for (unsigned i = 0; i < n; i++) { /* all of them, also after a failure: none is left behind */
@@ -73,6 +75,12 @@ static int end_all(struct ts_bench *b, struct ts_moving *m, unsigned n, struct t
                         continue;
                 }
                 merge(sample, one);
+                if (n > 1)
+                        (void)ts_json_append(all, ts_json_copy(ts_json_member(one, "report")));
+        }
+        if (n > 1) {
+                (void)ts_json_set_str(sample, "direction", TS_RESULT_BOTH);
+                (void)ts_json_set(sample, "reports", TS_TAKE(all));
         }
         return rc;
 }
@@ -113,16 +121,13 @@ static int ways(struct ts_bench *b, struct ts_err *err)
                        : 0;
 }
 
-/* Without a network of its own a container has an address that its host chose: on the other one another container may have it, on its own way here. */
 static int begin(struct ts_bench *b, const struct ts_way *w, struct ts_err *err)
 {
-        const char *options = *ts_param(b, "network") ? "" : "--network none";
-
         for (unsigned i = 0; i < all_of(w); i++) {
                 char name[64];
 
                 name_of(i, name);
-                if (ts_counter_start(b, &b->ends[side_of(w, i)], name, options, err) < 0)
+                if (ts_counter_start(b, &b->ends[side_of(w, i)], name, ts_apart(b), err) < 0)
                         return -1;
         }
         b->at = w->a > 0 ? 0 : 1;

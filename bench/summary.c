@@ -54,7 +54,7 @@ static int learn(const char *names[], unsigned *n, const char *name, const char 
         return 0;
 }
 
-/* Those that are counted, in the order in which they come first: in the warm-ups, since the runs after them are in an order drawn at random. */
+/* Those that are counted, in the order in which they come first: that of the plan, which is the first warm-up's. */
 static void keep_counted(const char *names[], unsigned *n, const bool counted[])
 {
         unsigned kept = 0;
