@@ -69,6 +69,13 @@ int ts_pipe(int ret_fds[2], struct ts_err *err)
 
 /* ---- waiting, reading, writing ---- */
 
+bool ts_fd_quiet(int fd)
+{
+        struct pollfd p = { .fd = fd, .events = POLLIN };
+
+        return poll(&p, 1, 0) == 0;
+}
+
 int ts_wait_fd(int fd, short events, const char *what, ts_deadline deadline, bool cancellable, struct ts_err *err)
 {
         if (fd < 0) /* poll() would ignore it and wait for ever */

@@ -24,6 +24,7 @@ int ts_socketpair_wide(int ret_fds[2], struct ts_err *err);
 int ts_pipe(int ret_fds[2], struct ts_err *err);
 /* Until poll() says one of the events, or that something is wrong. what: "reading", "writing", for messages. TS_ETIMEOUT, TS_ECANCELED when cancellable and a signal came. */
 int ts_wait_fd(int fd, short events, const char *what, ts_deadline deadline, bool cancellable, struct ts_err *err);
+bool ts_fd_quiet(int fd); /* a connection that has neither ended nor been spoken to */
 /* Works on blocking and non-blocking descriptors (polls). TS_ETIMEOUT, TS_EIO (EPIPE: TS_ECONNECT), TS_ECANCELED when cancellable and a signal came. */
 int ts_write_all(int fd, const void *data, size_t len, ts_deadline deadline, bool cancellable, struct ts_err *err);
 /* At most len bytes; returns the count, 0 at the end, -1 with err. */

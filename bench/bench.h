@@ -1,6 +1,7 @@
 /* `tranship bench`: an experiment with real moves, repeated, in turns, every sample kept. What is measured is what a user gets: each move is a run of `tranship move`.
  *
- * The containers are the experiment's own, named tranship-bench-…, labelled tranship.bench=yes; what is left of an earlier one is removed at the begin, by that label alone. */
+ * The containers are the experiment's own, named tranship-bench-…, labelled tranship.bench=yes; what is left of an earlier one is removed at the begin, by that label,
+ * volumes by that name, too. Two experiments with one engine would remove each other's: the second one is refused. */
 #ifndef TRANSHIP_BENCH_BENCH_H
 #define TRANSHIP_BENCH_BENCH_H
 

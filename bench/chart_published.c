@@ -24,7 +24,7 @@ static char *group_name(const struct ts_published *what, const struct ts_csv *cs
 
                 parts[i] = column < csv->columns ? csv->cells[row][column] : "?";
         }
-        return *parts[1] ? ts_fmt(what->x ? "%s to %s" : "%s on %s", parts[0], parts[1]) : ts_strdup0(parts[0]);
+        return *parts[1] ? ts_fmt("%s%s%s", parts[0], what->join, parts[1]) : ts_strdup0(parts[0]);
 }
 
 struct value {
@@ -94,12 +94,12 @@ static int add_point(struct ts_panel *p, const struct value *v, size_t n, struct
         return ts_panel_point(p, &(struct ts_point){ v->x, t.median, t.q1, t.q3, t.low, t.high, n }, err);
 }
 
-static int add_values(struct ts_panel *p, const struct values *all, const char *label, struct ts_err *err)
+static int add_values(struct ts_panel *p, const struct values *all, bool runs, const char *label, struct ts_err *err)
 {
         for (size_t i = 0, n; i < all->n; i += n) {
                 const struct value *v = &all->v[i];
 
-                for (n = 1; i + n < all->n && by_group_and_x(v, v + n) == 0;)
+                for (n = 1; runs && i + n < all->n && by_group_and_x(v, v + n) == 0;)
                         n++;
                 if ((i == 0 || strcmp(v->group, v[-1].group) != 0) && ts_panel_line(p, ts_fmt("published: %s", label ? label : v->group), err) < 0)
                         return -1;
@@ -124,7 +124,7 @@ static int theirs(const struct ts_published *what, struct ts_panel *p, struct ts
 
                 rc = !all ? ts_err_set(err, TS_ENOMEM, "out of memory") :
                      collect(what, csv, what->figures[i].column, p, all, err) < 0 ? -1 :
-                                                                                    add_values(p, all, what->figures[i].label, err);
+                                                                                    add_values(p, all, what->runs, what->figures[i].label, err);
                 values_free(all);
         }
         ts_csv_clear(csv);
@@ -245,10 +245,32 @@ static int draw(struct ts_chart *c, struct ts_panel *we, struct ts_panel *they, 
         return ts_str_adds(&c->script, "unset multiplot\n", err);
 }
 
-static int make(struct ts_charts *list, const struct ts_published *what, const struct ts_result *r, struct ts_panel *we, struct ts_panel *they, struct ts_err *err)
+/* The figure of ours that has the fewest measurements: no more is claimed. */
+static const struct ts_summary_row *fewest(const struct ts_published *what, const struct ts_summary *s, size_t *ret_n)
+{
+        const struct ts_summary_row *found = NULL;
+        size_t least = SIZE_MAX;
+
+        for (size_t f = 0; f < TS_PUBLISHED_FIGURES && what->figures[f].ours; f++) {
+                size_t n = 0;
+                const struct ts_summary_row *rows = ts_summary_figure(s, what->figures[f].ours, &n);
+
+                for (size_t i = 0; i < n; i++)
+                        if (rows[i].stats.n < least) {
+                                least = rows[i].stats.n;
+                                found = rows;
+                                *ret_n = n;
+                        }
+        }
+        return found;
+}
+
+static int make(struct ts_charts *list, const struct ts_published *what, const struct ts_result *r, const struct ts_summary *s, struct ts_panel *we, struct ts_panel *they, struct ts_err *err)
 {
         ts_auto_free char *x = ts_chart_axis_label(r->axis_label ? r->axis_label : ts_or(r->axis_name, ""), r->axis_unit);
         struct ts_chart *c = NULL;
+        size_t n = 0;
+        const struct ts_summary_row *rows = fewest(what, s, &n);
 
         if (!x)
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
@@ -258,9 +280,9 @@ static int make(struct ts_charts *list, const struct ts_published *what, const s
         if (draw(c, we, they, we->categories.n ? "" : x, ts_or(what->x_label, ""), what->y_label, err) < 0 ||
             ts_str_addf(&c->caption, err,
                         "Left: this measurement. Right, hollow marks and dashed lines: what others have published, as it stands in %s. Both panels have the same vertical axis, and that is all they have in common. "
-                        "Their set-up: %s Points: medians of what is printed, with its interval and quartiles where more than one value is.",
-                        what->source, what->set_up) < 0 ||
-            ts_chart_claim(c, r, NULL, 0, err) < 0)
+                        "Their set-up: %s Points: %s. Ours:",
+                        what->source, what->set_up, what->runs ? "medians of the runs as printed, with interval and quartiles" : "each value as it is printed") < 0 ||
+            ts_chart_claim(c, r, rows, n, err) < 0)
                 return -1;
         return add_table(c, what, we, they, err);
 }
@@ -275,7 +297,7 @@ int ts_chart_published(struct ts_charts *list, const struct ts_result *r, const 
                         continue;
                 rc = ours(what, r, s, &we, err);
                 if (rc == 0 && we.n > 0)
-                        rc = theirs(what, &they, err) < 0 ? -1 : make(list, what, r, &we, &they, err);
+                        rc = theirs(what, &they, err) < 0 ? -1 : make(list, what, r, s, &we, &they, err);
                 ts_panel_clear(&we);
                 ts_panel_clear(&they);
                 if (rc < 0)

@@ -217,7 +217,7 @@ int ts_chart_resources(struct ts_charts *list, const struct ts_result *r, const 
 
                         if (group)
                                 return make(list, p->report, name, ts_fmt("Resources of both hosts: %s", group),
-                                            "One move: the one whose downtime is nearest the median of its series.", err);
+                                            "One move: the one whose downtime is nearest the median of its series; those of all the others are in the file.", err);
                 }
         return 0;
 }

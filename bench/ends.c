@@ -1,15 +1,17 @@
 /* The two hosts of an experiment, and the engines' own command lines on them. Decides which program speaks to which engine; knows no scenario. */
 #include "bench/internal.h"
 
-#include "base/clock.h"
+#include "base/io.h"
+#include "base/log.h"
 #include "engine/reach.h"
 
 #include <arpa/inet.h>
 #include <string.h>
 
 #define CLI_TIMEOUT_MS 120000U
-#define RUN_TIMEOUT_MS 1800000U /* the first time the image is pulled */
+#define PULL_TIMEOUT_MS 3600000U
 #define REMOVE_TIMEOUT_MS 60000U
+#define LOCKED 75 /* the exit status that we ask flock(1) for */
 #define IN_REACH_WITHIN_MS 60000U
 
 int ts_list_words(struct ts_list *l, const char *words, struct ts_err *err)
@@ -55,8 +57,39 @@ int ts_bench_end_open(struct ts_bench *b, struct ts_bench_end *e, const char *le
         return e->socket ? set_program(b, e, err) : ts_err_set(err, TS_ENOMEM, "out of memory");
 }
 
+/* A lock on the host, by a command there that ends with our connection. Its name is that of the socket: the host may have several engines. */
+int ts_bench_end_hold(struct ts_bench_end *e, const char *directory, struct ts_err *err)
+{
+        ts_auto_free char *path = ts_fmt("%s/tranship-bench%s.lock", directory, e->socket);
+        const char *const argv[] = { "flock", "--close", "--nonblock", "--conflict-exit-code=75", path, "cat", NULL };
+        ts_deadline deadline = ts_deadline_in_ms(CLI_TIMEOUT_MS);
+        char byte = 'x';
+        int status = 0;
+
+        if (e->held && ts_fd_quiet(ts_proc_fd(e->held)))
+                return 0;
+        ts_proc_free(TS_TAKE(e->held));
+        if (!path)
+                return ts_err_set(err, TS_ENOMEM, "out of memory");
+        for (char *p = path + strlen(directory) + 1; *p; p++)
+                *p = (char)(*p == '/' ? '-' : *p);
+        if (ts_host_start(e->host, argv, &e->held, err) < 0)
+                return -1;
+        if (ts_write_all(ts_proc_fd(e->held), &byte, 1, deadline, true, NULL) == 0 && ts_read_exact(ts_proc_fd(e->held), &byte, 1, deadline, true, NULL) == 0)
+                return 0;
+        if (ts_stop_signal)
+                return ts_err_set(err, TS_ECANCELED, "stopped");
+        if (ts_proc_wait(e->held, deadline, &status, err) < 0)
+                return -1;
+        if (status != LOCKED)
+                return ts_err_set(err, TS_ECOMMAND, "flock on %s: %.200s", e->letter, ts_proc_stderr(e->held));
+        ts_err_set(err, TS_ECONFLICT, "another experiment is under way with the engine of %s", e->spec);
+        return ts_err_hint(err, "wait for its end: the two would remove each other's containers. If A and B are one engine, nothing can move");
+}
+
 void ts_bench_end_close(struct ts_bench_end *e)
 {
+        ts_proc_free(TS_TAKE(e->held));
         ts_list_clear(&e->program);
         ts_host_free(TS_TAKE(e->host));
         ts_endpoint_free(TS_TAKE(e->ep));
@@ -119,7 +152,44 @@ int ts_cli_run(struct ts_bench *b, struct ts_bench_end *e, const char *name, con
         for (size_t i = 0; args && i < args->n; i++)
                 if (ts_list_add(&l, args->v[i], err) < 0)
                         return -1;
-        return ts_cli_argv(e, &l, RUN_TIMEOUT_MS, NULL, err);
+        return ts_cli_argv(e, &l, CLI_TIMEOUT_MS, NULL, err);
+}
+
+/* To its end, however long; but not after Ctrl-C. */
+static int pull(struct ts_bench_end *e, const char *image, struct ts_err *err)
+{
+        ts_auto_list l = TS_LIST_INIT;
+        ts_auto(ts_proc) struct ts_proc *p = NULL;
+        ts_deadline deadline = ts_deadline_in_ms(PULL_TIMEOUT_MS);
+        char said[4096];
+        ssize_t n;
+
+        for (size_t i = 0; i < e->program.n; i++)
+                if (ts_list_add(&l, e->program.v[i], err) < 0)
+                        return -1;
+        if (ts_list_add(&l, "pull", err) < 0 || ts_list_add(&l, image, err) < 0 || ts_host_start(e->host, (const char *const *)l.v, &p, err) < 0)
+                return -1;
+        while ((n = ts_read_some(ts_proc_fd(p), said, sizeof(said), deadline, true, err)) > 0)
+                ;
+        return n < 0 ? -1 : ts_proc_finish(p, deadline, err);
+}
+
+int ts_bench_end_image(struct ts_bench *b, struct ts_bench_end *e, struct ts_err *err)
+{
+        const char *image = ts_param(b, "image");
+        ts_auto_free char *what = ts_fmt("%s is not on %s: it is pulled", image, e->letter);
+        ts_auto_err why = TS_ERR_INIT;
+
+        if (ts_cli(e, TS_WORDS("image", "inspect", image), NULL, NULL) == 0)
+                return 0;
+        if (b->o->say)
+                b->o->say(b->o->say_ctx, ts_or(what, image));
+        if (pull(e, image, &why) == 0)
+                return 0;
+        if (ts_stop_signal)
+                return ts_err_set(err, TS_ECANCELED, "stopped");
+        ts_log(TS_LOG_WARNING, "%s: it cannot be pulled on %s: %s", image, e->letter, ts_err_message(&why));
+        return 0;
 }
 
 int ts_client_ready(struct ts_bench *b, struct ts_err *err)

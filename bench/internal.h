@@ -12,6 +12,10 @@ struct ts_json *ts_params_json(const struct ts_bench *b);
 
 int ts_bench_end_open(struct ts_bench *b, struct ts_bench_end *e, const char *letter, const char *spec, struct ts_err *err);
 void ts_bench_end_close(struct ts_bench_end *e);
+/* Sees to it that the parameter image is there before time is measured. One that cannot be had is no error yet: a move may bring it. TS_ECANCELED. */
+int ts_bench_end_image(struct ts_bench *b, struct ts_bench_end *e, struct ts_err *err);
+/* For us alone, until it is closed or our connection ends; by a file in that directory of the host. Once more: held anew if it was lost meanwhile. TS_ECONFLICT: another experiment has it. */
+int ts_bench_end_hold(struct ts_bench_end *e, const char *directory, struct ts_err *err);
 
 /* Name, kernel, processor and memory of a host. */
 struct ts_json *ts_host_facts(const char *side, struct ts_host *h, struct ts_err *err);

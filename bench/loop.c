@@ -124,6 +124,14 @@ static struct ts_json *begin_sample(const struct ts_bench *b, const struct ts_wa
         return s;
 }
 
+static int hold(struct ts_bench *b, struct ts_err *err)
+{
+        for (size_t i = 0; i < TS_ARRAY_LEN(b->ends); i++)
+                if (ts_bench_end_hold(&b->ends[i], "/run", err) < 0)
+                        return -1;
+        return 0;
+}
+
 /* Its check comes before it is kept: what went wrong is no sample. */
 static int one(struct ts_bench *b, const struct ts_way *w, struct ts_err *err)
 {
@@ -132,6 +140,10 @@ static int one(struct ts_bench *b, const struct ts_way *w, struct ts_err *err)
 
         if (ts_stop_signal)
                 return ts_err_set(err, TS_ECANCELED, "stopped");
+        if (hold(b, err) < 0) {
+                b->must_look = true; /* what is there may be another's */
+                return -1;
+        }
         if (plan->fresh) {
                 b->at = (unsigned)(b->run + WARM_UPS) % 2;
                 if (plan->begin(b, w, err) < 0)
@@ -175,8 +187,8 @@ static void reverse(size_t order[], size_t n)
         }
 }
 
-/* The first warm-up has the plan's order: it is the one in which a report shows them. Each second run goes the way of the one before it backwards: so every way goes once in each direction, also where one starts
- * from the side that the one before it came to. */
+/* The first warm-up has the plan's order: it is the one in which a report shows them. Each second run goes the way of the one before it backwards: so every way that moves goes once in each direction, also where one
+ * starts from the side that the one before it came to. */
 static int all_runs(struct ts_bench *b, struct ts_err *err)
 {
         size_t order[TS_WAYS_MAX] = { 0 };
@@ -266,6 +278,11 @@ static int set_up(struct ts_bench *b, struct ts_err *err)
                 return -1;
         if (ts_bench_end_open(b, &b->ends[0], "a", b->o->from, err) < 0 || ts_bench_end_open(b, &b->ends[1], "b", b->o->to, err) < 0)
                 return -1;
+        if (hold(b, err) < 0)
+                return -1;
+        for (size_t i = 0; i < TS_ARRAY_LEN(b->ends); i++)
+                if (ts_bench_end_image(b, &b->ends[i], err) < 0)
+                        return -1;
         if (!mkdtemp(directory) || !(b->directory = ts_strdup0(directory)))
                 return ts_err_set(err, TS_EIO, "cannot make a directory in /tmp");
         return b->scenario->plan->ways(b, err) < 0 || begin_result(b, err) < 0 ? -1 : ts_remove_ours(b, err);

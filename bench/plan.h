@@ -26,6 +26,7 @@ struct ts_bench_end {
         enum ts_engine_kind kind;
         char *socket;
         struct ts_list program; /* its command line, which speaks to that engine */
+        struct ts_proc *held;   /* holds the engine for this experiment */
 };
 
 struct ts_way {

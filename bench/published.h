@@ -20,6 +20,8 @@ struct ts_published {
         const char *file;
         const char *x, *x_label;   /* the column that is a number; x NULL: a category, named by `groups` */
         const char *groups[2];     /* columns whose values together name a line (or a category); NULL-padded */
+        const char *join;          /* between the two */
+        bool runs;                 /* a row is one run, and their medians are drawn; otherwise it is a mean, and stands by itself */
         struct ts_published_figure figures[TS_PUBLISHED_FIGURES]; /* ended by column NULL */
         const char *y_label;
         double scale;      /* figure × scale is in the y label's unit */

@@ -30,27 +30,36 @@ static const char *on(const struct sheet *p, const char *colour)
 
 /* ---- what it was measured on ---- */
 
+static bool has(const char *text)
+{
+        return text && *text;
+}
+
+/* The client has no engine. */
 char *ts_bench_host_text(const struct ts_bench_host *h)
 {
         ts_auto_str s = TS_STR_INIT;
         char memory[16] = "";
-        int bad;
+        int bad = 0;
 
         if (h->memory_bytes)
                 ts_human_bytes(h->memory_bytes, memory);
-        bad = ts_str_addf(&s, NULL, "%s%s%s", ts_or(h->engine, "?"), h->version ? " " : "", ts_or(h->version, ""));
-        if (h->runtime)
-                bad |= ts_str_addf(&s, NULL, ", %s", h->runtime);
-        if (h->criu)
-                bad |= ts_str_addf(&s, NULL, ", CRIU %s", h->criu);
-        if (h->kernel)
-                bad |= ts_str_addf(&s, NULL, ", Linux %s", h->kernel);
+        if (has(h->engine))
+                bad |= ts_str_addf(&s, NULL, "%s%s%s, ", h->engine, has(h->version) ? " " : "", ts_or(h->version, ""));
+        if (has(h->runtime))
+                bad |= ts_str_addf(&s, NULL, "%s, ", h->runtime);
+        if (has(h->criu))
+                bad |= ts_str_addf(&s, NULL, "CRIU %s, ", h->criu);
+        if (has(h->kernel))
+                bad |= ts_str_addf(&s, NULL, "Linux %s, ", h->kernel);
         if (h->cpus)
-                bad |= ts_str_addf(&s, NULL, ", %llu x %s", (unsigned long long)h->cpus, ts_or(h->cpu, "CPU"));
-        else if (h->cpu)
-                bad |= ts_str_addf(&s, NULL, ", %s", h->cpu);
+                bad |= ts_str_addf(&s, NULL, "%llu x %s, ", (unsigned long long)h->cpus, has(h->cpu) ? h->cpu : "CPU");
+        else if (has(h->cpu))
+                bad |= ts_str_addf(&s, NULL, "%s, ", h->cpu);
         if (*memory)
-                bad |= ts_str_addf(&s, NULL, ", %s", memory);
+                bad |= ts_str_addf(&s, NULL, "%s, ", memory);
+        if (s.len)
+                s.buf[s.len -= 2] = '\0';
         return bad ? NULL : ts_str_take(&s);
 }
 
@@ -87,9 +96,15 @@ static int add_few(const struct ts_summary *s, struct ts_list *ret, struct ts_er
                               : ts_list_addf(ret, err, "n < %u, no claim: %s", TS_CLAIM_N, ts_str_cstr(&names));
 }
 
+static bool alike(const struct ts_bench_host *a, const struct ts_bench_host *b)
+{
+        return a->cpu && ts_streq0(a->cpu, b->cpu) && ts_streq0(a->kernel, b->kernel) && a->memory_bytes == b->memory_bytes;
+}
+
 int ts_result_caveats(const struct ts_result *r, const struct ts_summary *s, struct ts_list *ret, struct ts_err *err)
 {
-        size_t n = 0;
+        const struct ts_bench_host *h = r->hosts;
+        bool hosts = false, client = false;
 
         if (r->quick && ts_list_add(ret, "quick run: it shows that it works, the figures mean nothing", err) < 0)
                 return -1;
@@ -98,10 +113,11 @@ int ts_result_caveats(const struct ts_result *r, const struct ts_summary *s, str
         if (add_few(s, ret, err) < 0)
                 return -1;
         for (size_t i = 1; i < r->n_hosts; i++)
-                n += !ts_streq0(r->hosts[i].side, TS_RESULT_CLIENT) && r->hosts[i].cpu && ts_streq0(r->hosts[i].cpu, r->hosts[0].cpu) &&
-                     ts_streq0(r->hosts[i].kernel, r->hosts[0].kernel) && r->hosts[i].memory_bytes == r->hosts[0].memory_bytes;
-        if (n &&
-            ts_list_add(ret, "both hosts have the same processor, kernel and memory: they may share one machine, and disturb one another; memory, processors, load and disk writes are that one's then, shown for each", err) < 0)
+                *(ts_streq0(h[i].side, TS_RESULT_CLIENT) ? &client : &hosts) |= alike(&h[0], &h[i]) || (i > 1 && alike(&h[1], &h[i]));
+        if (hosts && ts_list_add(ret, "both hosts have the same processor, kernel and memory: they may share one machine, and disturb one another; memory, processors, load and disk writes are that one's then, "
+                                      "shown for each", err) < 0)
+                return -1;
+        if (client && ts_list_add(ret, "the client has the same processor, kernel and memory as a host: it may be the same machine, and what it does is in what is measured there", err) < 0)
                 return -1;
         return 0;
 }

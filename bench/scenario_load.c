@@ -217,7 +217,7 @@ static void host_figures(struct ts_sampler *sampler, uint64_t from_us, uint64_t 
 }
 
 /* The load has to be answered after the move: a line that has answers, and whose second lies behind it. */
-static int wait_answered(struct seen *s, uint64_t moved_us, struct ts_err *err)
+static int wait_answered(struct ts_bench *b, struct seen *s, const struct ts_beside *load, uint64_t moved_us, struct ts_err *err)
 {
         ts_deadline deadline = ts_deadline_in_ms(ANSWERED_WITHIN_MS);
 
@@ -231,6 +231,8 @@ static int wait_answered(struct seen *s, uint64_t moved_us, struct ts_err *err)
                         return 0;
                 if (ts_stop_signal)
                         return ts_err_set(err, TS_ECANCELED, "stopped");
+                if (!ts_beside_runs(load))
+                        return ts_err_set(err, TS_ECOMMAND, "the load ended by itself: '%.100s'", ts_param(b, "load"));
                 if (ts_deadline_passed(deadline))
                         return ts_err_set(err, TS_EIO, "the load was not answered any more after the move");
                 ts_sleep_ms(20);
@@ -238,7 +240,7 @@ static int wait_answered(struct seen *s, uint64_t moved_us, struct ts_err *err)
 }
 
 /* Load before, a move, load after; the hosts are looked at all the time. */
-static int sampled_move(struct ts_bench *b, struct seen *s, double seconds, struct ts_json *sample, struct ts_err *err)
+static int sampled_move(struct ts_bench *b, struct seen *s, const struct ts_beside *load, double seconds, struct ts_json *sample, struct ts_err *err)
 {
         ts_auto(ts_sampler) struct ts_sampler *sampler = NULL;
         uint64_t t0_us = ts_now_us(), from_us = 0, to_us = 0;
@@ -251,7 +253,7 @@ static int sampled_move(struct ts_bench *b, struct seen *s, double seconds, stru
         rc = ts_move_one(b, TS_DATABASE, NULL, sample, err);
         to_us = ts_now_us() - t0_us;
         if (rc == 0)
-                rc = pause_for(seconds, err) < 0 ? -1 : wait_answered(s, t0_us + to_us, err);
+                rc = pause_for(seconds, err) < 0 ? -1 : wait_answered(b, s, load, t0_us + to_us, err);
         (void)ts_sampler_end(sampler, TS_SIDE_SOURCE, NULL); /* fewer samples are no failure */
         (void)ts_sampler_end(sampler, TS_SIDE_TARGET, NULL);
         if (rc == 0)
@@ -286,9 +288,7 @@ static int under_load(struct ts_bench *b, struct seen *s, struct ts_json *sample
         if (rc == 0 && ping_argv.n)
                 rc = ts_beside_start(&ping, &ping_argv, ping_line, s, err);
         if (rc == 0)
-                rc = sampled_move(b, s, (double)seconds, sample, err);
-        if (rc == 0 && !ts_beside_runs(&load))
-                rc = ts_err_set(err, TS_ECOMMAND, "the load ended by itself: '%.100s'", load_argv.v[0]);
+                rc = sampled_move(b, s, &load, (double)seconds, sample, err);
         if (rc == 0 && ping_argv.n)
                 rc = end_pings(s, &ping, err);
         ts_beside_stop(&ping);

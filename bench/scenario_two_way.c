@@ -39,9 +39,9 @@ static double largest(double a, double b)
 static void merge(struct ts_json *sample, const struct ts_json *one)
 {
         static const char *const longest[] = { "migration_s", "total_s" };
-        static const char *const its[] = { "downtime_s", "checkpoint_s", "restore_s", "transfer_s", "precopy_s" };
-        static const char *const memory[] = { "a_before_bytes", "a_after_bytes", "b_before_bytes", "b_after_bytes",
-                                              "source_before_bytes", "source_after_bytes", "target_before_bytes", "target_after_bytes" };
+        static const char *const its[] = { "downtime_s", "checkpoint_s", "restore_s", "transfer_s", "precopy_s",
+                                           "source_before_bytes", "source_after_bytes", "target_before_bytes", "target_after_bytes" };
+        static const char *const memory[] = { "a_before_bytes", "a_after_bytes", "b_before_bytes", "b_after_bytes" };
 
         for (size_t i = 0; i < TS_ARRAY_LEN(longest); i++) {
                 double now = ts_get_figure(sample, longest[i]), v = ts_get_figure(one, longest[i]);

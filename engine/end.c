@@ -2,11 +2,11 @@
  *
  * Why a private service: a failed restore leaves published ports bound in the engine's service process until it ends (docs/internals/engines.md), and the proof that a restore
  * cannot go on is that the process serving it is gone. Both need a process that is ours to end. It also chooses its own temporary directory. */
+#include "base/io.h"
 #include "base/log.h"
 #include "engine/mig.h"
 #include "engine/reach.h"
 #include "transfer/packed.h"
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,13 +15,6 @@
 #define SERVICE_IDLE_S "86400"
 
 /* A spare that was closed or spoken to meanwhile is no use. */
-bool ts_fd_quiet(int fd)
-{
-        struct pollfd p = { .fd = fd, .events = POLLIN };
-
-        return poll(&p, 1, 0) == 0;
-}
-
 static int dial_end(void *ctx, int *ret_fd, struct ts_err *err)
 {
         struct ts_end *e = ctx;

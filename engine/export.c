@@ -1,5 +1,6 @@
 /* The connections that carry an archive: the one that the source's engine exports on, and the one that the target's imports from. Between hosts what they carry is packed: an engine asked by its API exports plain
  * tar, most of it zeros. Best effort: an archive travels unpacked where the agent does not run. */
+#include "base/io.h"
 #include "engine/mig.h"
 #include "transfer/packed.h"
 #include "transfer/ship.h"

@@ -148,7 +148,6 @@ int ts_ends_connect(struct ts_mig *m, struct ts_err *err);                      
 int ts_end_reconnect(struct ts_mig *m, struct ts_end *e, struct ts_err *err);   /* after a break: new host session and engine connection where the old ones are dead */
 int ts_end_ping(struct ts_end *e, struct ts_err *err);
 /* Dials the engine now for the next request that needs a connection: where SSH has to start the engine's own program as a tunnel that takes a tenth of a second. */
-bool ts_fd_quiet(int fd); /* a connection that was dialled ahead has neither ended nor been spoken to */
 int ts_end_predial(struct ts_end *e, struct ts_err *err);
 char *ts_end_uri(const struct ts_end *e); /* with the socket in use; caller frees */
 void ts_end_wire(const struct ts_end *e, uint64_t *ret_sent, uint64_t *ret_received); /* of all its connections so far */

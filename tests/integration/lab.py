@@ -364,7 +364,7 @@ class Tranship:
         if on is None:
             argv = [LAB, "sh", "lan", BINARY, *self.args]
             environ["TRANSHIP_STATE_DIR"] = self.state
-            if ssh_config and self.args and self.args[0] in ("move", "check", "recover"):
+            if ssh_config and self.args and self.args[0] in ("move", "check", "recover", "bench"):
                 argv += ["--ssh-config", STATE + "/ssh/config"]
         else:
             state_there = "/tmp/" + os.path.basename(self.state)  # each host has a /tmp of its own

@@ -1,11 +1,13 @@
 """Wrong words and containers that must not move: the documented exit status, a sentence, and nothing changed on either engine."""
 
+import os
 import pathlib
+import subprocess
 
 import lab
 from lab import case, check, same, until
 
-USAGE, REFUSED = 2, 3
+FAILED, USAGE, REFUSED = 1, 2, 3
 
 
 def unchanged(t, function):
@@ -140,3 +142,22 @@ def supervised(t):
         complains(r, REFUSED)
         check("supervisor" in r.codes, label, r.codes)
         t.src.remove("it-supervised")
+
+
+@case("podman")
+def two_experiments(t):
+    """A second one with an engine is refused, and removes nothing of the first one's; after that one's end, however it came, there may be another."""
+    pause(t, "it-of-the-first", "--label", "tranship.bench=yes")
+    lock = "/run/tranship-bench-run-podman-podman.sock.lock"
+    # begun on either side: the lock of the first one found is given back
+    for held in (t.hosts[0], t.hosts[1]):
+        first = subprocess.Popen(held.argv("flock", lock, "sh", "-c", "echo held; exec cat"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        try:
+            same("the first one", "held\n", first.stdout.readline())
+            words = ("bench", "counter-size", "--quick", "--set", "image=counter", "--from", t.src.uri, "--to", t.dst.uri, "--output", f"/tmp/it-bench-{os.getpid()}.json")
+            unchanged(t, lambda: complains(lab.Tranship(*words), FAILED, "another experiment"))
+        finally:
+            first.stdin.close()
+            first.wait(10)
+    for host in t.hosts[:2]:
+        until(lambda: host.sh(f"flock --nonblock {lock} echo free", check_status=False), 10, "the lock is free")

@@ -168,6 +168,35 @@ static void a_report_as_figures(void)
         UNIT_FAILS(ts_report_figures(unseen, false, sample, &err), TS_EIO); /* nobody saw it move */
 }
 
+/* Of whom it is goes by the direction; when, by the engine's calls. */
+static void memory_in_both_directions(void)
+{
+        static const struct { uint64_t t_us, used[2]; } looked[] = { { 0, { 10, 50 } }, { 3900000, { 11, 51 } }, { 5550000, { 12, 52 } }, { 6400000, { 13, 53 } } };
+        struct ts_report r;
+        ts_auto(ts_json) struct ts_json *report = NULL;
+
+        ts_report_init(&r);
+        r.outcome = TS_OUT_MOVED;
+        r.phases[r.n_phases++] = (struct ts_report_phase){ "checkpoint", 4000000, 1500000, 10, true };
+        r.phases[r.n_phases++] = (struct ts_report_phase){ "restore", 5600000, 700000, 0, true };
+        r.resources = calloc(2 * TS_ARRAY_LEN(looked), sizeof(*r.resources));
+        CU_ASSERT_PTR_NOT_NULL_FATAL(r.resources);
+        for (size_t i = 0; i < TS_ARRAY_LEN(looked); i++)
+                for (int target = 0; target < 2; target++)
+                        r.resources[r.n_resources++] = (struct ts_resource){ .t_us = looked[i].t_us, .target = target != 0, .mem_used_bytes = looked[i].used[target], .phase = "" };
+        report = ts_report_json(&r);
+        ts_report_clear(&r);
+        for (int from_b = 0; from_b < 2; from_b++) {
+                ts_auto(ts_json) struct ts_json *sample = ts_json_object();
+
+                UNIT_OK(ts_report_figures(report, from_b != 0, sample, &err));
+                CU_ASSERT_TRUE(is(sample, from_b ? "b_before_bytes" : "a_before_bytes", 10) && is(sample, from_b ? "b_after_bytes" : "a_after_bytes", 13));
+                CU_ASSERT_TRUE(is(sample, from_b ? "a_before_bytes" : "b_before_bytes", 50) && is(sample, from_b ? "a_after_bytes" : "b_after_bytes", 53));
+                CU_ASSERT_TRUE(is(sample, "source_before_bytes", 11) && is(sample, "source_after_bytes", 12));
+                CU_ASSERT_TRUE(is(sample, "target_before_bytes", 52) && is(sample, "target_after_bytes", 53));
+        }
+}
+
 static void known_figures(void)
 {
         for (const struct ts_figure_kind *k = ts_figure_kinds; k->name; k++) {
@@ -213,7 +242,48 @@ static void a_program_beside(void)
         ts_beside_stop(&s);
 }
 
+/* ---- an engine for one experiment ---- */
+
+static void held_by(struct ts_bench_end *e, const char *socket)
+{
+        UNIT_OK(ts_host_local(&e->host, &err));
+        e->socket = ts_strdup0(socket);
+}
+
+static void an_engine_is_held(void)
+{
+        struct ts_bench_end first = { .letter = "a", .spec = "first" }, second = { .letter = "b", .spec = "second" }, other = { .letter = "b", .spec = "other" };
+        char dir[] = "/tmp/tranship-bench-test-XXXXXX";
+
+        CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
+        held_by(&first, "/run/an.sock");
+        held_by(&second, "/run/an.sock");
+        held_by(&other, "/run/other.sock");
+        UNIT_OK(ts_bench_end_hold(&first, dir, &err));
+        UNIT_OK(ts_bench_end_hold(&first, dir, &err)); /* it has it */
+        CU_ASSERT_EQUAL(ts_bench_end_hold(&second, dir, &err), -1);
+        CU_ASSERT_EQUAL(err.code, TS_ECONFLICT);
+        UNIT_STR(ts_err_message(&err), "another experiment is under way with the engine of second");
+        ts_err_clear(&err);
+        UNIT_OK(ts_bench_end_hold(&other, dir, &err)); /* another engine of that host */
+        ts_bench_end_close(&first);
+        ts_bench_end_close(&second);
+        held_by(&second, "/run/an.sock");
+        UNIT_OK(ts_bench_end_hold(&second, dir, &err));
+        ts_bench_end_close(&second);
+        ts_bench_end_close(&other);
+        held_by(&first, "/run/an.sock");
+        UNIT_FAILS(ts_bench_end_hold(&first, "/does/not/exist", &err), TS_ECOMMAND);
+        ts_bench_end_close(&first);
+        for (size_t i = 0; i < 2; i++) {
+                ts_auto_free char *path = ts_fmt("%s/tranship-bench-run-%s.sock.lock", dir, i ? "other" : "an");
+
+                CU_ASSERT_EQUAL(unlink(path), 0);
+        }
+        CU_ASSERT_EQUAL(rmdir(dir), 0);
+}
+
 static CU_TestInfo tests[] = {
-        UNIT(parameters_and_their_defaults), UNIT(bad_parameters), UNIT(scenarios_are_well_formed), UNIT(a_report_as_figures), UNIT(known_figures), UNIT(a_program_beside), CU_TEST_INFO_NULL,
+        UNIT(parameters_and_their_defaults), UNIT(bad_parameters), UNIT(scenarios_are_well_formed), UNIT(a_report_as_figures), UNIT(memory_in_both_directions), UNIT(known_figures), UNIT(a_program_beside), UNIT(an_engine_is_held), CU_TEST_INFO_NULL,
 };
 UNIT_MAIN("bench", tests)
