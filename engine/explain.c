@@ -48,6 +48,7 @@ void ts_explain_failure(struct ts_mig *m, struct ts_err *err)
         struct ts_end *e = restore ? &m->dst : &m->src;
         ts_auto_free char *path = NULL, *log = NULL;
         ts_auto_criu_explanation from_log = { 0 };
+        ts_auto_str said = TS_STR_INIT;
 
         if (!err || m->strategy == TS_COLD || !m->phase || (!restore && strcmp(m->phase, "checkpoint") != 0 && strcmp(m->phase, "pre-copy") != 0) || err->code != TS_EENGINE)
                 return;
@@ -55,6 +56,10 @@ void ts_explain_failure(struct ts_mig *m, struct ts_err *err)
         log = log_tail(e, path);
         if (!log || !ts_criu_explain_err(log, err))
                 (void)ts_criu_explain_err(ts_err_message(err), err);
-        if (log && ts_criu_explain(log, &from_log, NULL) == 0 && from_log.lines && *from_log.lines)
-                ts_mig_warn(m, "%s says: %s", restore ? "restore.log" : "dump.log", from_log.lines);
+        if (!log || ts_criu_explain(log, &from_log, NULL) < 0)
+                return;
+        for (char *save = NULL, *line = from_log.lines ? strtok_r(from_log.lines, "\n", &save) : NULL; line; line = strtok_r(NULL, "\n", &save))
+                (void)ts_str_addf(&said, NULL, "%s%s", said.len ? "; " : "", line);
+        if (said.len) /* a warning is one line */
+                ts_mig_warn(m, "%s says: %s", restore ? "restore.log" : "dump.log", ts_str_cstr(&said));
 }

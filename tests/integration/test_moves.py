@@ -684,6 +684,30 @@ def archive_unpacked(t):
     count_on(t.src, name)
 
 
+@case(*ALL)
+def dump_refused(t):
+    """CRIU does not dump a large file that was removed while open: the container runs on, and the reason is told, with what to do about it. Once it is small, it moves."""
+    name = "it-refused"
+    t.src.start(name, "--volume", "it-v:/data", image="counter",
+                cmd=("sh", "-c", "exec 3>/srv/large; head -c 2000000 /dev/zero >&3; rm /srv/large; " + COUNTER, t.marker))
+    count_on(t.src, name)
+    pid = lab.process_of(t.marker)
+    with lab.Watcher(t.marker, [(t.src, name), (t.dst, name)]) as w:
+        r = t.move(name, expect=4)
+        same("outcome", "rolled-back", r.report["outcome"])
+        check("deleted file open" in r.stderr and "ghost-limit" in r.stderr, "the reason is missing:", r.stderr)
+        check("?(" not in r.stderr, "lines are run together:", r.stderr)
+        same("process", pid, lab.process_of(t.marker))
+        same("on the target", "absent", t.dst.state(name))
+        check("it-v" not in t.dst.snapshot()["volumes"], "the target still has the volume")
+        count_on(t.src, name)
+        t.src.exec(name, ": >/proc/1/fd/3")
+        t.move(name)
+    check_moved(t, name)
+    same("copies seen at most", 1, w.seen)
+    count_on(t.dst, name)
+
+
 @case(PODMAN, DOCKER)
 def keep_source(t):
     name = start_counter(t, "it-keep", "--restart", "always", "--volume", "it-v:/data")
