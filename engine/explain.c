@@ -42,6 +42,19 @@ bool ts_dump_may_pass_later(struct ts_mig *m, const struct ts_err *err)
         return log && strstr(log, "In-flight connection") && strstr(log, "Dumping FAILED");
 }
 
+/* What the engine says of a failed runtime is its command line; what CRIU says is why. */
+static void say_why(struct ts_mig *m, const struct ts_criu_explanation *why, bool restore, struct ts_err *err)
+{
+        ts_auto_err engine = TS_ERR_INIT;
+
+        ts_err_move(&engine, err);
+        ts_mig_warn(m, "%s", ts_err_message(&engine));
+        ts_err_set(err, engine.code, "criu cannot %s the container: %s", restore ? "restore" : "dump", why->explanation);
+        err->http_status = engine.http_status;
+        if (why->hint)
+                ts_err_hint(err, "%s", why->hint);
+}
+
 void ts_explain_failure(struct ts_mig *m, struct ts_err *err)
 {
         bool restore = m->phase && !strcmp(m->phase, "restore");
@@ -54,10 +67,10 @@ void ts_explain_failure(struct ts_mig *m, struct ts_err *err)
                 return;
         path = log_path(m, err, restore);
         log = log_tail(e, path);
-        if (!log || !ts_criu_explain_err(log, err))
+        if (log && ts_criu_explain(log, &from_log, NULL) == 0 && from_log.code && !err->hint)
+                say_why(m, &from_log, restore, err);
+        else
                 (void)ts_criu_explain_err(ts_err_message(err), err);
-        if (!log || ts_criu_explain(log, &from_log, NULL) < 0)
-                return;
         for (char *save = NULL, *line = from_log.lines ? strtok_r(from_log.lines, "\n", &save) : NULL; line; line = strtok_r(NULL, "\n", &save))
                 (void)ts_str_addf(&said, NULL, "%s%s", said.len ? "; " : "", line);
         if (said.len) /* a warning is one line */

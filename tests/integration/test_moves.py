@@ -695,7 +695,8 @@ def dump_refused(t):
     with lab.Watcher(t.marker, [(t.src, name), (t.dst, name)]) as w:
         r = t.move(name, expect=4)
         same("outcome", "rolled-back", r.report["outcome"])
-        check("deleted file open" in r.stderr and "ghost-limit" in r.stderr, "the reason is missing:", r.stderr)
+        same("the error", "criu cannot dump the container: a process keeps a deleted file open that is larger than criu's limit", r.report["error"]["message"])
+        check("ghost-limit" in r.report["error"]["hint"], "what to do is missing:", r.report["error"])
         check("?(" not in r.stderr, "lines are run together:", r.stderr)
         same("process", pid, lab.process_of(t.marker))
         same("on the target", "absent", t.dst.state(name))
