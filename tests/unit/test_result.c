@@ -15,7 +15,8 @@ static const char good[] =
         "\"commit\":\"6d5cc19\",\"quick\":true,\"parameters\":{\"rows\":\"100 500\",\"runs\":\"2\"},"
         "\"axis\":{\"name\":\"rows\",\"label\":\"Rows in the database\",\"unit\":\"\"},"
         "\"hosts\":[{\"side\":\"a\",\"name\":\"alpha\",\"engine\":\"Podman\",\"version\":\"5.4.2\",\"runtime\":\"runc 1.3\",\"criu\":\"4.2.1\",\"kernel\":\"6.18\","
-        "\"cpu\":\"Some CPU\",\"cpus\":2,\"memory_bytes\":2000000000},{\"side\":\"b\",\"cpu\":\"Other CPU\"}],"
+        "\"cpu\":\"Some CPU\",\"cpus\":2,\"memory_bytes\":2000000000},{\"side\":\"b\",\"cpu\":\"Other CPU\"},"
+        "{\"side\":\"client\",\"name\":\"here\",\"engine\":\"\",\"kernel\":\"6.18\",\"cpu\":\"Some CPU\",\"cpus\":2,\"memory_bytes\":2000000000}],"
         "\"environments\":[{\"name\":\"lan\",\"how\":\"as it is\",\"rtt_us\":200,\"bytes_per_s\":1e8}],"
         "\"samples\":["
         "{\"series\":\"tls\",\"environment\":\"lan\",\"direction\":\"a-b\",\"run\":-1,\"at_us\":1,\"x\":100,\"figures\":{\"downtime_s\":99}},"
@@ -53,7 +54,7 @@ static void reads_all(void)
         UNIT_STR(r.commit, "6d5cc19");
         CU_ASSERT_TRUE(r.quick && r.seconds == 81.5);
         UNIT_STR(r.axis_label, "Rows in the database");
-        CU_ASSERT_EQUAL_FATAL(r.n_hosts, 2);
+        CU_ASSERT_EQUAL_FATAL(r.n_hosts, 3);
         UNIT_STR(r.hosts[0].kernel, "6.18");
         CU_ASSERT_TRUE(r.hosts[0].cpus == 2 && r.hosts[0].memory_bytes == 2000000000 && !r.hosts[1].engine);
         CU_ASSERT_TRUE(r.n_environments == 1 && r.environments[0].rtt_us == 200 && r.environments[0].bytes_per_s == 1e8);
@@ -240,7 +241,7 @@ static void has(const char *text, const char *part)
 static void text_says_it(void)
 {
         ts_auto_result r = sample();
-        ts_auto_str text = TS_STR_INIT, narrow = TS_STR_INIT, colour = TS_STR_INIT;
+        ts_auto_str text = TS_STR_INIT, narrow = TS_STR_INIT, colour = TS_STR_INIT, alike = TS_STR_INIT;
 
         UNIT_OK(ts_result_text(&r, false, 120, &text, &err));
         has(ts_str_cstr(&text), "mysql-rows  2026-11-26T12:00:00Z  tranship 1.0.0, commit 6d5cc19\n");
@@ -248,6 +249,16 @@ static void text_says_it(void)
         has(ts_str_cstr(&text), "the figures mean nothing");
         has(ts_str_cstr(&text), "n < 10: no claim");
         has(ts_str_cstr(&text), "host a alpha: Podman 5.4.2, runc 1.3, CRIU 4.2.1, Linux 6.18, 2 x Some CPU, 2.0 GB\n");
+        has(ts_str_cstr(&text), "host client here: Linux 6.18, 2 x Some CPU, 2.0 GB\n");
+        has(ts_str_cstr(&text), "the client has the same processor, kernel and memory as a host");
+        CU_ASSERT_PTR_NULL(strstr(ts_str_cstr(&text), "both hosts have the same"));
+        free(r.hosts[1].cpu);
+        free(r.hosts[1].kernel);
+        r.hosts[1].cpu = ts_strdup0(r.hosts[0].cpu);
+        r.hosts[1].kernel = ts_strdup0(r.hosts[0].kernel);
+        r.hosts[1].memory_bytes = r.hosts[0].memory_bytes;
+        UNIT_OK(ts_result_text(&r, false, 120, &alike, &err));
+        has(ts_str_cstr(&alike), "both hosts have the same processor, kernel and memory");
         has(ts_str_cstr(&text), "environment lan: as it is; round trip 0.2 ms; 100 MB/s\n");
         has(ts_str_cstr(&text), "parameters: rows = 100 500, runs = 2\n");
         has(ts_str_cstr(&text), "Downtime [s]\n");
