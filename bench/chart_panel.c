@@ -8,6 +8,7 @@
 
 #define LOG_RATIO 40.0 /* from the least to the most: beyond it a linear axis hides the small ones */
 #define TICKS_MAX 12U
+#define LINE_OF_CATEGORIES 44U /* characters beside each other */
 
 void ts_panel_clear(struct ts_panel *p)
 {
@@ -145,12 +146,17 @@ static int add_ticks(const struct ts_panel *p, bool log, struct ts_str *s, struc
         return ts_str_adds(s, ")\n", err);
 }
 
+/* Where they have no room beside each other, every second one is a line lower. */
 static int add_categories(const struct ts_panel *p, struct ts_str *s, struct ts_err *err)
 {
+        size_t characters = 0;
+
         if (ts_str_addf(s, err, "unset logscale x\nset xrange [-0.5:%zu.5]\nset xtics (", p->categories.n - 1) < 0)
                 return -1;
         for (size_t i = 0; i < p->categories.n; i++)
-                if (ts_str_adds(s, i ? ", " : "", err) < 0 || ts_gnuplot_quote(s, p->categories.v[i], 20, err) < 0 || ts_str_addf(s, err, " %zu", i) < 0)
+                characters += strlen(p->categories.v[i]);
+        for (size_t i = 0; i < p->categories.n; i++)
+                if (ts_str_adds(s, i ? ", " : "", err) < 0 || ts_str_adds(s, characters > LINE_OF_CATEGORIES && i % 2 ? "\"\\n\"." : "", err) < 0 || ts_gnuplot_quote(s, p->categories.v[i], 20, err) < 0 || ts_str_addf(s, err, " %zu", i) < 0)
                         return -1;
         return ts_str_adds(s, ")\n", err);
 }
