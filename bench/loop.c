@@ -141,7 +141,7 @@ static int one(struct ts_bench *b, const struct ts_way *w, struct ts_err *err)
         if (ts_stop_signal)
                 return ts_err_set(err, TS_ECANCELED, "stopped");
         if (hold(b, err) < 0) {
-                b->must_look = true; /* what is there may be another's */
+                b->must_look |= err && err->code == TS_ECONFLICT; /* what is there may be another's */
                 return -1;
         }
         if (plan->fresh) {

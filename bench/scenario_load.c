@@ -227,12 +227,12 @@ static int wait_answered(struct ts_bench *b, struct seen *s, const struct ts_bes
                 (void)pthread_mutex_lock(&s->lock);
                 answered_us = s->answered_us;
                 (void)pthread_mutex_unlock(&s->lock);
+                if (!ts_beside_runs(load))
+                        return ts_err_set(err, TS_ECOMMAND, "the load ended by itself: '%.100s'", ts_param(b, "load"));
                 if (answered_us > moved_us + LINE_EVERY_US)
                         return 0;
                 if (ts_stop_signal)
                         return ts_err_set(err, TS_ECANCELED, "stopped");
-                if (!ts_beside_runs(load))
-                        return ts_err_set(err, TS_ECOMMAND, "the load ended by itself: '%.100s'", ts_param(b, "load"));
                 if (ts_deadline_passed(deadline))
                         return ts_err_set(err, TS_EIO, "the load was not answered any more after the move");
                 ts_sleep_ms(20);

@@ -146,7 +146,7 @@ def supervised(t):
 
 @case("podman")
 def two_experiments(t):
-    """A second one with an engine is refused, and removes nothing of the first one's; after that one's end, however it came, there may be another."""
+    """A second one with an engine is refused, and removes nothing of the first one's; after that one's end there may be another."""
     pause(t, "it-of-the-first", "--label", "tranship.bench=yes")
     lock = "/run/tranship-bench-run-podman-podman.sock.lock"
     # begun on either side: the lock of the first one found is given back
