@@ -362,6 +362,8 @@ class Tranship:
         self.status = self.report = self.seconds = self.peak_kib = None
         environ = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8",
                    "HOME": self.state, "NO_COLOR": "1", **(env or {})}
+        if OWN:
+            environ["TRANSHIP_LAB"] = OWN[1:]  # which lab's switch it runs on
         if on is None:
             argv = [LAB, "sh", "lan", BINARY, *self.args]
             environ["TRANSHIP_STATE_DIR"] = self.state
