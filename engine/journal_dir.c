@@ -107,6 +107,24 @@ int ts_journal_create(const char *dir, const struct ts_journal_head *head, struc
 
 /* ---- opening ---- */
 
+/* What a journal says is done as us: one that somebody else could have written is none of ours. */
+static int check_owner(const char *path, const struct stat *st, struct ts_err *err)
+{
+        if (st->st_uid != geteuid())
+                return ts_err_set(err, TS_EPROTO, "'%s' belongs to user %u, not to us: what it says is not followed", path, (unsigned)st->st_uid);
+        if (!(st->st_mode & (S_IWGRP | S_IWOTH)))
+                return 0;
+        ts_err_set(err, TS_EPROTO, "'%s' can be written by other users: what it says is not followed", path);
+        return ts_err_hint(err, "if nobody has: chmod go-w '%s'", path);
+}
+
+static int check_dir(const char *dir, struct ts_err *err)
+{
+        struct stat st;
+
+        return stat(dir, &st) < 0 ? 0 : check_owner(dir, &st, err);
+}
+
 static int open_file(const char *path, const char *id, int flags, int *ret_fd, struct ts_err *err)
 {
         ts_auto_fd int fd = open(path, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
@@ -118,6 +136,8 @@ static int open_file(const char *path, const char *id, int flags, int *ret_fd, s
                 return ts_err_errno(err, errno, "cannot open the journal '%s'", path);
         if (!S_ISREG(st.st_mode))
                 return ts_err_set(err, TS_EPROTO, "'%s' is not a file", path);
+        if (check_owner(path, &st, err) < 0)
+                return -1;
         *ret_fd = TS_TAKE_FD(fd);
         return 0;
 }
@@ -179,7 +199,7 @@ int ts_journal_open(const char *dir, const char *id, struct ts_journal **ret, st
                 return -1;
         if (!j || !(j->path = ts_journal_path(dir, id)))
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
-        if (open_file(j->path, id, O_RDWR, &j->fd, err) < 0 || lock_file(j->fd, id, err) < 0)
+        if (check_dir(dir, err) < 0 || open_file(j->path, id, O_RDWR, &j->fd, err) < 0 || lock_file(j->fd, id, err) < 0)
                 return -1;
         if (!still_named(j->fd, j->path))
                 return ts_err_set(err, TS_ECONFLICT, "the journal of '%s' was replaced by another process", id);
@@ -199,7 +219,7 @@ int ts_journal_read(const char *dir, const char *id, struct ts_journal **ret, st
                 return -1;
         if (!j || !(j->path = ts_journal_path(dir, id)))
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
-        if (open_file(j->path, id, O_RDONLY, &fd, err) < 0 || load(j, fd, id, &file_bytes, err) < 0)
+        if (check_dir(dir, err) < 0 || open_file(j->path, id, O_RDONLY, &fd, err) < 0 || load(j, fd, id, &file_bytes, err) < 0)
                 return -1;
         *ret = TS_TAKE(j);
         return 0;

@@ -44,6 +44,16 @@ static const struct head_field {
         { "container_pid", offsetof(struct ts_journal_head, container_pid), false },
 };
 
+/* Words of the head that decide what is done. Where there is none, an old version wrote it (recover.c). */
+static const struct head_word {
+        const char *key; /* in the head, or "options.KEY" */
+        const char *known[5];
+} head_words[] = {
+        { "strategy", { "archive", "in-place", "cold" } },
+        { "transfer", { "stream", "scp", "tls", "shared" } },
+        { "options.engine", { "podman", "docker" } },
+};
+
 static char **head_string(struct ts_journal_head *h, const struct head_field *f)
 {
         return (char **)(void *)((char *)h + f->offset);
@@ -72,10 +82,20 @@ const char *ts_journal_res_state_str(enum ts_res_state s)
 /* The index of name, or -1. */
 static int find_name(const char *const names[], size_t n, const char *name)
 {
-        for (size_t i = 0; name && i < n; i++)
+        for (size_t i = 0; name && i < n && names[i]; i++)
                 if (strcmp(names[i], name) == 0)
                         return (int)i;
         return -1;
+}
+
+/* A word of a later version is never taken for a default: what it stands for may be the opposite. */
+static int unknown(const struct ts_journal *j, const char *what, const char *word, enum ts_code code, struct ts_err *err)
+{
+        ts_auto_free char *shown = ts_printable(ts_or(word, ""), strlen(ts_or(word, "")), 80);
+        const char *version = j->head.tool_version;
+
+        ts_err_set(err, code, "its %s '%s' is not known to this version: a newer tranship began it, or it is damaged", what, ts_or(shown, "?"));
+        return ts_err_hint(err, "recover it with the version that began it%s%.40s", version ? ": tranship " : "", ts_or(version, ""));
 }
 
 void ts_journal_head_clear(struct ts_journal_head *h)
@@ -137,12 +157,26 @@ struct ts_json *ts_journal_head_record(const struct ts_journal_head *h)
         return bad ? NULL : TS_TAKE(j);
 }
 
-static int read_head(struct ts_journal_head *h, const struct ts_json *r, enum ts_code code, struct ts_err *err)
+static int check_words(const struct ts_journal *j, const struct ts_json *r, enum ts_code code, struct ts_err *err)
 {
+        for (size_t i = 0; i < TS_ARRAY_LEN(head_words); i++) {
+                const struct head_word *w = &head_words[i];
+                const struct ts_json *there = ts_json_get(r, w->key);
+                const char *dot = strchr(w->key, '.');
+
+                if (!ts_json_is_null(there) && find_name(w->known, TS_ARRAY_LEN(w->known), ts_json_str(there, "", "")) < 0)
+                        return unknown(j, dot ? dot + 1 : w->key, ts_json_str(there, "", NULL), code, err);
+        }
+        return 0;
+}
+
+static int read_head(struct ts_journal *j, const struct ts_json *r, enum ts_code code, struct ts_err *err)
+{
+        struct ts_journal_head *h = &j->head;
         const struct ts_json *options = ts_json_member(r, "options");
 
         if (!ts_streq0(ts_json_str(r, "schema", NULL), TS_JOURNAL_SCHEMA))
-                return ts_err_set(err, code, "the schema is not " TS_JOURNAL_SCHEMA);
+                return unknown(j, "schema", ts_json_str(r, "schema", NULL), code, err);
         for (size_t i = 0; i < TS_ARRAY_LEN(head_strings); i++) {
                 const struct head_field *f = &head_strings[i];
                 const char *s = ts_json_str(r, f->key, NULL);
@@ -160,7 +194,7 @@ static int read_head(struct ts_journal_head *h, const struct ts_json *r, enum ts
         h->options = options ? ts_json_copy(options) : ts_json_object();
         if (!h->options)
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
-        return check_head(h, code, err);
+        return check_head(h, code, err) < 0 ? -1 : check_words(j, r, code, err);
 }
 
 /* ---- the records after it ---- */
@@ -188,7 +222,7 @@ static int apply_stage(struct ts_journal *j, const struct ts_json *r, enum ts_co
         enum ts_stage s;
 
         if (ts_stage_parse(name, &s) < 0)
-                return ts_err_set(err, code, "'%s' is not a stage", ts_or(name, ""));
+                return unknown(j, "stage", name, code, err);
         if (!stage_may_follow(j->stage, s))
                 return ts_err_set(err, code, "the stage cannot go from '%s' to '%s'", ts_stage_str(j->stage), name);
         if (j->only_check)
@@ -269,8 +303,10 @@ static int apply_intent(struct ts_journal *j, const struct ts_json *r, enum ts_c
         const char *name = ts_json_str(r, "name", NULL), *id = ts_json_str(r, "id", NULL), *before = ts_json_str(r, "before", NULL);
         struct ts_res *more;
 
-        if (kind < 0 || side < 0 || ts_json_int(r, "n", -1) != (int64_t)j->n_res)
-                return ts_err_set(err, code, "an intent of no known kind, side or number");
+        if (kind < 0)
+                return unknown(j, "kind of resource", ts_json_str(r, "kind", NULL), code, err);
+        if (side < 0 || ts_json_int(r, "n", -1) != (int64_t)j->n_res)
+                return ts_err_set(err, code, "an intent of no known side or number");
         if (j->n_res >= TS_JOURNAL_MAX_RES)
                 return ts_err_set(err, TS_ELIMIT, "more than %d resources", TS_JOURNAL_MAX_RES);
         if (check_res((enum ts_res_kind)kind, name, id, before, code, err) < 0)
@@ -330,7 +366,7 @@ static int apply_res_state(struct ts_journal *j, const struct ts_json *r, enum t
         if (!res)
                 return -1;
         if (state < 0)
-                return ts_err_set(err, code, "a resource of no known state");
+                return unknown(j, "state of a resource", ts_json_str(r, "state", NULL), code, err);
         if (!j->only_check)
                 res->state = (enum ts_res_state)state;
         return 0;
@@ -344,7 +380,7 @@ static int apply_note(struct ts_journal *j, const struct ts_json *r, enum ts_cod
 
 static int apply_head(struct ts_journal *j, const struct ts_json *r, enum ts_code code, struct ts_err *err)
 {
-        return j->seq == 0 && !j->only_check ? read_head(&j->head, r, code, err) : ts_err_set(err, code, "a second head");
+        return j->seq == 0 && !j->only_check ? read_head(j, r, code, err) : ts_err_set(err, code, "a second head");
 }
 
 static const struct {
@@ -370,7 +406,7 @@ int ts_journal_apply(struct ts_journal *j, const struct ts_json *record, enum ts
                         j->seq += j->only_check ? 0 : 1;
                         return 0;
                 }
-        return ts_err_set(err, code, "'%s' is not a kind of record", type);
+        return unknown(j, "kind of record", type, code, err);
 }
 
 /* ---- the whole text ---- */

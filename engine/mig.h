@@ -257,6 +257,7 @@ int ts_undo_all(struct ts_mig *m);                             /* number of reso
 enum ts_outcome ts_settle(struct ts_mig *m, struct ts_err *ret_why);
 /* Back from a journal: endpoints, container facts. For recover. */
 int ts_mig_from_journal(struct ts_mig *m, const char *from, const char *to, struct ts_err *err); /* from, to: another way to the same engines, or NULL */
+void ts_journals_tidy(const char *state_dir); /* after a move or a recover: journals that are over, and old, go */
 struct ts_json *ts_mig_options_json(const struct ts_mig *m); /* what ts_mig_from_journal needs */
 
 /* Fetches CRIU's and the runtime's own words for a failed checkpoint or restore from the host and puts an explanation into err. Best effort. */

@@ -221,6 +221,8 @@ int ts_move(const struct ts_move_opts *o, struct ts_report *report, struct ts_fi
         bool again = false;
         int status = run(o, report, findings, o->dry_run, &again);
 
+        if (!again)
+                ts_journals_tidy(o->state_dir);
         if (!again || ts_stop_signal || ts_stop_held)
                 return status;
         ts_stop_hold = 0; /* of the way back from the first one */

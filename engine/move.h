@@ -70,6 +70,7 @@ struct ts_status {
         char *id, *container, *source, *target, *started_at, *stage;
         bool live;      /* its process runs */
         bool final;     /* nothing is left to do */
+        char *problem;     /* why the journal cannot be read; or NULL */
         const char *owner; /* "source", "target", "unknown": which side has the container by the journal; static */
 };
 struct ts_statuses { struct ts_status *v; size_t n; };

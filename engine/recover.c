@@ -16,6 +16,16 @@ static char *journal_dir(const char *state_dir)
         return ts_fmt("%s/journal", ts_or(state, "/var/lib/tranship"));
 }
 
+#define KEEP_DAYS 90 /* what is over, for people who ask what happened */
+
+void ts_journals_tidy(const char *state_dir)
+{
+        ts_auto_free char *dir = journal_dir(state_dir);
+
+        if (dir)
+                ts_journal_prune(dir, KEEP_DAYS);
+}
+
 struct ts_json *ts_mig_options_json(const struct ts_mig *m)
 {
         struct ts_json *o = ts_json_object();
@@ -54,13 +64,20 @@ static void take_resource(struct ts_mig *m, const struct ts_res *r)
         }
 }
 
-/* Journals from before in place was Podman's, too, have no "engine". */
-static void take_strategy(struct ts_mig *m, const struct ts_journal_head *head)
+/* The journal knows no other words than these (journal_record.c). Journals from before in place was Podman's, too, have no "engine". */
+static int take_strategy(struct ts_mig *m, const struct ts_journal_head *head, struct ts_err *err)
 {
+        static const enum ts_strategy strategies[] = { TS_ARCHIVE, TS_IN_PLACE, TS_COLD };
         const char *engine = ts_json_str(head->options, "engine", NULL);
+        size_t i = 0;
 
-        m->strategy = ts_streq0(head->strategy, "cold") ? TS_COLD : ts_streq0(head->strategy, "archive") ? TS_ARCHIVE : TS_IN_PLACE;
+        while (i < TS_ARRAY_LEN(strategies) && !ts_streq0(head->strategy, ts_strategy_str(strategies[i])))
+                i++;
+        if (i == TS_ARRAY_LEN(strategies))
+                return ts_err_set(err, TS_EPROTO, "the journal of %s does not say how the container was moved", head->id);
+        m->strategy = strategies[i];
         m->engine = engine ? (ts_streq0(engine, ts_engine_kind_str(TS_PODMAN)) ? TS_PODMAN : TS_DOCKER) : m->strategy == TS_ARCHIVE ? TS_PODMAN : TS_DOCKER;
+        return 0;
 }
 
 int ts_mig_from_journal(struct ts_mig *m, const char *from, const char *to, struct ts_err *err)
@@ -76,7 +93,8 @@ int ts_mig_from_journal(struct ts_mig *m, const char *from, const char *to, stru
         m->checkpoint = ts_strdup0(ts_json_str(o, "checkpoint", NULL));
         m->bundle = ts_strdup0(ts_json_str(o, "bundle", NULL));
         m->lock_path = ts_lock_path(head->container_id);
-        take_strategy(m, head);
+        if (take_strategy(m, head, err) < 0)
+                return -1;
         m->shared_writable = ts_json_bool(o, "shared_writable", false);
         m->committed = ts_journal_stage(m->j) >= TS_STAGE_COMMITTED;
         m->src.identity = ts_strdup0(ts_json_str(o, "source_identity", NULL));
@@ -296,6 +314,7 @@ int ts_recover(const struct ts_recover_opts *o, struct ts_report *report)
         report->end_us = ts_now_us();
         ts_mig_emit(&m, &(struct ts_event){ .kind = TS_EV_END, .text = ts_outcome_str(report->outcome), .ok = !ts_err_is_set(&report->error) });
         ts_mig_clear(&m);
+        ts_journals_tidy(o->move.state_dir);
         /* What recover brought to its good end is success, whichever side has the container. */
         if (report->outcome == TS_OUT_ROLLED_BACK && !ts_err_is_set(&report->error) && report->leftovers.n == 0)
                 return 0;
@@ -329,7 +348,7 @@ int ts_status(const char *state_dir, struct ts_statuses *ret, struct ts_err *err
 
                 if (ts_journal_read(dir, ids.v[i], &j, &damaged) < 0) { /* the others are worth seeing all the same */
                         *s = (struct ts_status){ .id = ts_strdup0(ids.v[i]), .container = ts_strdup0("?"), .source = ts_strdup0("?"), .target = ts_strdup0("?"),
-                                                 .started_at = ts_strdup0("?"), .stage = ts_strdup0("unreadable"), .owner = "unknown" };
+                                                 .started_at = ts_strdup0("?"), .stage = ts_strdup0("unreadable"), .owner = "unknown", .problem = ts_strdup0(ts_err_message(&damaged)) };
                         ret->n++;
                         continue;
                 }
@@ -357,6 +376,7 @@ void ts_statuses_clear(struct ts_statuses *s)
                 free(s->v[i].target);
                 free(s->v[i].started_at);
                 free(s->v[i].stage);
+                free(s->v[i].problem);
         }
         free(s->v);
         *s = (struct ts_statuses){ NULL, 0 };

@@ -81,19 +81,24 @@ static int table(const struct ts_statuses *all, bool utf8, struct ts_str *out, s
         for (size_t k = 0; k < all->n; k++)
                 if (add_row(&all->v[k], widths, utf8, out, err) < 0)
                         return -1;
+        for (size_t k = 0; k < all->n; k++)
+                if (all->v[k].problem && ts_str_addf(out, err, "%s: %s\n", text_id(&all->v[k]), all->v[k].problem) < 0)
+                        return -1;
         return 0;
 }
 
 /* One migration, a line a fact; what to do where something is to be done. */
 static int details(const struct ts_status *s, const struct ts_paper *p, struct ts_str *out, struct ts_err *err)
 {
-        ts_auto_free char *hint = s->final || s->live ? NULL : ts_fmt("tranship recover %s", ts_or(s->id, ""));
+        ts_auto_free char *hint = s->final || s->live || s->problem ? NULL : ts_fmt("tranship recover %s", ts_or(s->id, ""));
 
         for (size_t i = 0; i < N_COLUMNS; i++) {
                 if (ts_str_addf(out, err, "%-10s %s\n", columns[i].title, columns[i].text(s)) < 0)
                         return -1;
         }
         if (ts_str_addf(out, err, "%-10s %s\n", "STARTED", text_started(s)) < 0)
+                return -1;
+        if (s->problem && ts_str_addf(out, err, "%-10s %s\n", "PROBLEM", s->problem) < 0)
                 return -1;
         return ts_render_hint(hint, p, out, err);
 }
@@ -114,6 +119,8 @@ static struct ts_json *to_json(const struct ts_statuses *all)
                 (void)ts_json_set_str(o, "source", s->source);
                 (void)ts_json_set_str(o, "target", s->target);
                 (void)ts_json_set_str(o, "started_at", s->started_at);
+                if (s->problem)
+                        (void)ts_json_set_str(o, "problem", s->problem);
                 (void)ts_json_set_bool(o, "live", s->live);
                 (void)ts_json_set_bool(o, "final", s->final);
                 (void)ts_json_append(list, o);

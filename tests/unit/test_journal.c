@@ -346,12 +346,20 @@ static void strange_texts(void)
 #define HEAD                                                          \
         "{\"seq\":0,\"type\":\"head\",\"schema\":\"tranship.journal/" \
         "1\",\"id\":\"x1\",\"source\":\"a\",\"target\":\"b\",\"container_id\":\"c1\",\"container_name\":\"web\"}\n"
+#define HEAD_WITH(rest)                                               \
+        "{\"seq\":0,\"type\":\"head\",\"schema\":\"tranship.journal/" \
+        "1\",\"id\":\"x1\",\"source\":\"a\",\"target\":\"b\",\"container_id\":\"c1\",\"container_name\":\"web\"," rest "}\n"
 #define INTENT(n, rest) "{\"seq\":" #n ",\"type\":\"intent\",\"n\":0,\"side\":\"target\"," rest "}\n"
         static const struct {
                 const char *text;
                 enum ts_code code; /* TS_OK: accepted */
         } cases[] = {
                 { HEAD, TS_OK },
+                { HEAD_WITH("\"strategy\":\"in-place\",\"transfer\":\"tls\",\"options\":{\"engine\":\"docker\"}"), TS_OK },
+                { HEAD_WITH("\"strategy\":\"post-copy\""), TS_EPROTO }, /* words of a newer version stop us */
+                { HEAD_WITH("\"strategy\":5"), TS_EPROTO },
+                { HEAD_WITH("\"transfer\":\"pigeon\""), TS_EPROTO },
+                { HEAD_WITH("\"options\":{\"engine\":\"incus\"}"), TS_EPROTO },
                 { "", TS_EPROTO },
                 { "\n", TS_EPROTO },
                 { "{}\n", TS_EPROTO },
@@ -514,6 +522,30 @@ static void resources_are_checked(void)
 }
 
 /* ---- two at once ---- */
+
+/* What a journal says is done as us: not what somebody else could have written. */
+static void journals_of_others(void)
+{
+        AUTO_DIR dir = temp_dir();
+        ts_auto_free char *path = path_of(dir, ID);
+        ts_auto_err err = TS_ERR_INIT;
+        struct ts_journal *j = create(dir, ID);
+
+        ts_journal_free(j);
+        CU_ASSERT_EQUAL(chmod(path, 0620), 0);
+        UNIT_FAILS(ts_journal_open(dir, ID, &j, &err), TS_EPROTO);
+        CU_ASSERT_EQUAL(chmod(path, 0600), 0);
+        CU_ASSERT_EQUAL(chmod(dir, 0777), 0);
+        UNIT_FAILS(ts_journal_read(dir, ID, &j, &err), TS_EPROTO);
+        CU_ASSERT_EQUAL(chmod(dir, 0700), 0);
+        if (geteuid() == 0) {
+                CU_ASSERT_EQUAL(chown(path, 12345, 0), 0);
+                UNIT_FAILS(ts_journal_open(dir, ID, &j, &err), TS_EPROTO);
+                CU_ASSERT_EQUAL(chown(path, 0, 0), 0);
+        }
+        UNIT_OK(ts_journal_open(dir, ID, &j, &err));
+        ts_journal_free(j);
+}
 
 static void one_writer(void)
 {
@@ -900,6 +932,7 @@ static CU_TestInfo tests[] = { UNIT(round_trip),
                                UNIT(too_large),
                                UNIT(stages_only_forward),
                                UNIT(resources_are_checked),
+                               UNIT(journals_of_others),
                                UNIT(one_writer),
                                UNIT(a_killed_writer_lets_go),
                                UNIT(looking_does_not_disturb),
