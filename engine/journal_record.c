@@ -51,7 +51,7 @@ static const struct head_word {
 } head_words[] = {
         { "strategy", { "archive", "in-place", "cold" } },
         { "transfer", { "stream", "scp", "tls", "shared" } },
-        { "options.engine", { "podman", "docker" } },
+        { "options.engine", { "Podman", "Docker" } },
 };
 
 static char **head_string(struct ts_journal_head *h, const struct head_field *f)

@@ -355,7 +355,7 @@ static void strange_texts(void)
                 enum ts_code code; /* TS_OK: accepted */
         } cases[] = {
                 { HEAD, TS_OK },
-                { HEAD_WITH("\"strategy\":\"in-place\",\"transfer\":\"tls\",\"options\":{\"engine\":\"docker\"}"), TS_OK },
+                { HEAD_WITH("\"strategy\":\"in-place\",\"transfer\":\"tls\",\"options\":{\"engine\":\"Docker\"}"), TS_OK },
                 { HEAD_WITH("\"strategy\":\"post-copy\""), TS_EPROTO }, /* words of a newer version stop us */
                 { HEAD_WITH("\"strategy\":5"), TS_EPROTO },
                 { HEAD_WITH("\"transfer\":\"pigeon\""), TS_EPROTO },
