@@ -84,6 +84,9 @@ enum ts_state ts_state_parse(const char *text);
 int ts_brief_add(struct ts_briefs *b, struct ts_brief **ret, struct ts_err *err); /* *ret is a new, empty one */
 /* podman_create.c */
 int ts_podman_create_body(struct ts_api *a, const struct ts_create *c, struct ts_json **ret, struct ts_list *ret_warnings, struct ts_err *err);
+/* The container's ulimits as member r_limits of a body, which it does not get where there are none.
+ * -1: out of memory. */
+int ts_podman_add_limits(const struct ts_json *inspect, struct ts_json *body);
 /* docker_create.c: what a Docker with this API version (1.<minor>) has to be told. *ret_warnings may be NULL. */
 int ts_docker_create_body(const struct ts_create *c, int minor, struct ts_json **ret, struct ts_list *ret_warnings, struct ts_err *err);
 /* docker_network.c: the networks of an inspect answer. */

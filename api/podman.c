@@ -118,16 +118,46 @@ static int podman_complete(struct ts_api *a, struct ts_container *c, struct ts_e
         return 0;
 }
 
-/* The body is for limits, and must be there; empty it changes none. */
+static bool is_before(const struct ts_api *a, int major, int minor)
+{
+        return a->v[0] < major || (a->v[0] == major && a->v[1] < minor);
+}
+
+/* The body of an update that changes no limit, of which each line of versions has its own. Up to
+ * 5.3 an object replaces the limits of cgroups, even an empty one, and only null leaves them. Up to
+ * 5.7 an empty object does, where null would crash the request. Since then an object without ulimits
+ * empties those, so the ones that the container has are said again. */
+static char *body_without_change(struct ts_api *a, const char *id, struct ts_err *err)
+{
+        ts_auto(ts_json) struct ts_json *inspect = NULL;
+        ts_auto(ts_json) struct ts_json *body = ts_json_object();
+        struct ts_ask q = { .path = "/containers/%/json", .ref = id, .doing = "inspect container" };
+        char *text = NULL;
+        if (is_before(a, 5, 8))
+                text = strdup(is_before(a, 5, 4) ? "null" : "{}");
+        else if (ts_ask_json(a, &q, &inspect, err) < 0)
+                return NULL;
+        else if (body && ts_podman_add_limits(inspect, body) == 0)
+                text = ts_json_text(body, false);
+        if (!text)
+                (void)ts_err_set(err, TS_ENOMEM, "out of memory");
+        return text;
+}
+
 static int podman_set_policy(struct ts_api *a, const char *id, const char *policy, int64_t max_retries, struct ts_err *err)
 {
         char retries[24];
         bool count = strcmp(policy, "on-failure") == 0 && max_retries > 0;
         const char *query[] = { "restartPolicy", policy, "restartRetries", count ? retries : NULL, NULL };
-        struct ts_ask q = { .method = TS_POST, .path = "/containers/%/update", .ref = id, .query = query, .json = "{}",
+        ts_auto_free char *body = body_without_change(a, id, err);
+        struct ts_ask q = { .method = TS_POST,
+                            .path = "/containers/%/update",
+                            .ref = id,
+                            .query = query,
+                            .json = body,
                             .doing = "set the restart policy of container" };
         (void)snprintf(retries, sizeof(retries), "%lld", (long long)max_retries);
-        return ts_tell(a, &q, err);
+        return body ? ts_tell(a, &q, err) : -1;
 }
 
 static int podman_connect_networks(struct ts_api *a, const char *id, const struct ts_json *inspect, struct ts_err *err)

@@ -198,23 +198,27 @@ static struct ts_json *limit(int64_t n)
         return j;
 }
 
-static int make_limits(struct maker *m, struct ts_err *err)
+int ts_podman_add_limits(const struct ts_json *inspect, struct ts_json *body)
 {
-        const struct ts_json *all = ts_json_get(m->inspect, "HostConfig.Ulimits");
-        if (!ts_json_is_null(ts_json_member(m->spec, "r_limits")))
-                return 0;
+        const struct ts_json *all = ts_json_get(inspect, "HostConfig.Ulimits");
         for (size_t i = 0; i < ts_json_len(all); i++) {
                 const struct ts_json *one = ts_json_at(all, i);
                 const char *name = ts_json_str(one, "Name", "");
-                struct ts_json *to = ts_json_child_array(m->spec, "r_limits"), *l = ts_json_object();
+                struct ts_json *to = ts_json_child_array(body, "r_limits"), *l = ts_json_object();
                 name += ts_starts(name, "RLIMIT_") ? strlen("RLIMIT_") : 0; /* it is put there again */
-                if (!to || ts_json_append(to, l) < 0)
-                        return out_of_memory(err);
-                if (ts_json_set_str(l, "type", name) < 0 || ts_json_set(l, "soft", limit(ts_json_int(one, "Soft", -1))) < 0 ||
+                if (!to || ts_json_append(to, l) < 0 || ts_json_set_str(l, "type", name) < 0 ||
+                    ts_json_set(l, "soft", limit(ts_json_int(one, "Soft", -1))) < 0 ||
                     ts_json_set(l, "hard", limit(ts_json_int(one, "Hard", -1))) < 0)
-                        return out_of_memory(err);
+                        return -1;
         }
         return 0;
+}
+
+static int make_limits(struct maker *m, struct ts_err *err)
+{
+        if (!ts_json_is_null(ts_json_member(m->spec, "r_limits")))
+                return 0;
+        return ts_podman_add_limits(m->inspect, m->spec) < 0 ? out_of_memory(err) : 0;
 }
 
 static int make_security(struct maker *m, struct ts_err *err)

@@ -763,6 +763,58 @@ static void engines_are_recognised(void)
         }
 }
 
+/* What a Podman of that version is told when only the restart policy is to change. */
+struct updated {
+        const char *headers, *expected;
+        char body[512];
+};
+
+static void serve_update(struct server *s, int fd, int nth)
+{
+        struct updated *u = (struct updated *)(uintptr_t)s->ctx;
+        char head[4096];
+        (void)nth;
+        while (server_read_head(s, fd, head, sizeof(head)) > 0) {
+                size_t len = server_body_length(head);
+                if (strstr(head, "/update?restartPolicy=always ") && len < sizeof(u->body) &&
+                    recv(fd, u->body, len, MSG_WAITALL) != (ssize_t)len)
+                        u->body[0] = '\0';
+                if (strstr(head, "/_ping "))
+                        server_answer(fd, "200 OK", u->headers, "OK");
+                else
+                        server_answer(fd, "200 OK", "",
+                                      "{\"HostConfig\":{\"Ulimits\":[{\"Name\":\"RLIMIT_NOFILE\","
+                                      "\"Soft\":1234,\"Hard\":2345},"
+                                      "{\"Name\":\"RLIMIT_CORE\",\"Soft\":0,\"Hard\":-1}]}}");
+        }
+}
+
+static void a_policy_changes_nothing_else(void)
+{
+        static const char limits[] =
+                "{\"r_limits\":[{\"type\":\"NOFILE\",\"soft\":1234,\"hard\":2345},"
+                "{\"type\":\"CORE\",\"soft\":0,\"hard\":18446744073709551615}]}";
+        struct updated all[] = {
+                { "Libpod-Api-Version: 5.1.0\r\n", "null", "" },
+                { "Libpod-Api-Version: 5.3.2\r\n", "null", "" },
+                { "Libpod-Api-Version: 5.4.2\r\n", "{}", "" },
+                { "Libpod-Api-Version: 5.7.1\r\n", "{}", "" },
+                { "Libpod-Api-Version: 5.8.0\r\n", limits, "" },
+                { "Libpod-Api-Version: 5.8.6\r\n", limits, "" },
+                { "Libpod-Api-Version: 6.0.0-dev\r\n", limits, "" },
+        };
+        for (size_t i = 0; i < TS_ARRAY_LEN(all); i++) {
+                struct server s = { .serve = serve_update, .ctx = &all[i] };
+                struct ts_dial d = { server_dial, &s };
+                struct ts_api *a = NULL;
+                UNIT_OK(ts_api_open(&d, &a, &err));
+                UNIT_OK(ts_api_set_restart_policy(a, "good", "always", 0, &err));
+                ts_api_free(a);
+                server_join(&s);
+                UNIT_STR(all[i].body, all[i].expected);
+        }
+}
+
 static void hostile_names_stay_out_of_urls(void)
 {
         static const char *const names[] = { "", "..", "../x", "a/b", "a b", "-a", "a?b", "a%2fb", "a\nb", "\xc3\xa9" };
@@ -811,6 +863,7 @@ static CU_TestInfo tests[] = {
         UNIT(dial_fails_before_anything_is_sent),
         UNIT(silent_peer_is_asked_and_given_up),
         UNIT(engines_are_recognised),
+        UNIT(a_policy_changes_nothing_else),
         UNIT(hostile_names_stay_out_of_urls),
         CU_TEST_INFO_NULL,
 };
