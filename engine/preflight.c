@@ -78,6 +78,7 @@ const struct ts_check ts_checks[] = {
         { "volume-missing", FIRM, ALWAYS, NULL },
         { "volume-driver", SKIP, ALWAYS, NULL },
         { "volume-busy", INVARIANT, ALWAYS, NULL },
+        { "replace-busy", INVARIANT, ALWAYS, NULL },
         { "bind-undecided", INVARIANT, ALWAYS, ts_check_binds },
         { "bind-missing", SKIP, ALWAYS, NULL },
         { "bind-exists", INVARIANT, ALWAYS, NULL },

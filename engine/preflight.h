@@ -143,6 +143,8 @@ int ts_data_choice_parse(const char *spec, const char *option, struct ts_data_ch
 int ts_data_plan(struct ts_mig *m, struct ts_err *err);
 /* Whether --bind said something about this mount; a writable bind mount without a word is in m->data as shared, and a finding. */
 bool ts_data_decided(const struct ts_mig *m, const struct ts_data *d);
+/* The name of a container (not of the ID `but`) that uses a volume, or mounts a path or what is below it. volume, path, but may be NULL. NULL: nobody does. */
+const char *ts_data_user(const struct ts_briefs *all, const char *but, const char *volume, const char *path);
 /* After the look: only_user, dst_path of what is on the target, shared_writable. */
 void ts_data_settle(struct ts_preflight *p);
 /* A path or name that can be given to a shell on the host: not empty, no control characters. */

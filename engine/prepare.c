@@ -173,13 +173,13 @@ static int bring_networks(struct ts_mig *m, struct ts_err *err)
 }
 
 /* ---- volumes and bind mounts ---- */
-/* $1 data directory, $2 where its present content goes. */
-static const char set_aside_script[] = "[ -e \"$2\" ] && exit 3; mv -T -- \"$1\" \"$2\" && mkdir -m 0755 -- \"$1\" && chown --reference=\"$2\" -- \"$1\" && chmod --reference=\"$2\" -- \"$1\"";
+/* $1 data directory, $2 where its present content goes, $3 remembers when. */
+static const char set_aside_script[] = "[ -e \"$2\" ] && exit 3; mv -T -- \"$1\" \"$2\" && touch -- \"$3\" && mkdir -m 0755 -- \"$1\" && chown --reference=\"$2\" -- \"$1\" && chmod --reference=\"$2\" -- \"$1\"";
 
 static int replace_volume(struct ts_mig *m, struct ts_data *d, const struct ts_volume *there, struct ts_err *err)
 {
-        ts_auto_free char *backup = ts_fmt("%s.tranship-%s", there->mountpoint, m->id);
-        const char *const argv[] = { "/bin/sh", "-c", set_aside_script, "sh", there->mountpoint, backup, NULL };
+        ts_auto_free char *backup = ts_fmt("%s.tranship-%s", there->mountpoint, m->id), *stamp = ts_stamp_path(&m->dst);
+        const char *const argv[] = { "/bin/sh", "-c", set_aside_script, "sh", there->mountpoint, ts_or(backup, ""), ts_or(stamp, ""), NULL };
         unsigned n = 0;
 
         d->dst_path = ts_strdup0(there->mountpoint);
