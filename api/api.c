@@ -437,9 +437,12 @@ int ts_api_create(struct ts_api *a, const struct ts_create *c, char **ret_id, st
         return *ret_id ? 0 : ts_err_set(err, TS_ENOMEM, "out of memory");
 }
 
-int ts_api_connect_networks(struct ts_api *a, const char *id, const struct ts_json *inspect, struct ts_err *err)
+int ts_api_connect_networks(struct ts_api *a, const char *id, const struct ts_json *inspect,
+                            const struct ts_list *free_networks, struct ts_err *err)
 {
-        return ts_check_ref(id, "container", err) < 0 ? -1 : a->ops->connect_networks(a, id, inspect, err);
+        return ts_check_ref(id, "container", err) < 0
+                       ? -1
+                       : a->ops->connect_networks(a, id, inspect, free_networks, err);
 }
 
 /* ---- long calls ---- */

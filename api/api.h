@@ -133,10 +133,13 @@ struct ts_create {
         const struct ts_json *spec;     /* Podman: SpecGenerator JSON */
         const char *extra_label;        /* or NULL */
         bool free_addresses;            /* Docker: only addresses the user had asked for; else those it runs with are kept on networks of the user's own */
+        const struct ts_list *free_networks; /* the same for these networks alone, or NULL */
 };
 int ts_api_create(struct ts_api *a, const struct ts_create *c, char **ret_id, struct ts_list *ret_warnings, struct ts_err *err);
-/* Puts the container on its further networks (Docker takes one at create): those of inspect beyond the first. */
-int ts_api_connect_networks(struct ts_api *a, const char *id, const struct ts_json *inspect, struct ts_err *err);
+/* Puts the container on its further networks (Docker takes one at create): those of inspect beyond
+ * the first. free_networks: as in struct ts_create. */
+int ts_api_connect_networks(struct ts_api *a, const char *id, const struct ts_json *inspect,
+                            const struct ts_list *free_networks, struct ts_err *err);
 
 /* ---- long calls ---- */
 /* A request in a thread of its own. The order of use: start; write the body (restore) or wait for the answer and read the body (checkpoint); finish. Freeing one that is under way breaks

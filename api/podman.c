@@ -160,9 +160,11 @@ static int podman_set_policy(struct ts_api *a, const char *id, const char *polic
         return body ? ts_tell(a, &q, err) : -1;
 }
 
-static int podman_connect_networks(struct ts_api *a, const char *id, const struct ts_json *inspect, struct ts_err *err)
+static int podman_connect_networks(struct ts_api *a, const char *id, const struct ts_json *inspect,
+                                   const struct ts_list *free_networks, struct ts_err *err)
 {
         (void)a;
+        (void)free_networks;
         (void)id;
         (void)inspect;
         (void)err;

@@ -327,23 +327,3 @@ int ts_end_stop_service(struct ts_end *e, const char *service_id, struct ts_err 
         const char *const argv[] = { "/bin/sh", "-c", stop_script, "sh", pid, start, NULL };
         return ts_host_check(e->host, argv, NULL, NULL, err);
 }
-
-/* Nobody learnt its process: tranship was killed while it was started. $1: the directory that only this migration has. What starts it has that among its arguments, what was started its socket; the script that
- * starts it ends first, and then nothing comes any more. Only root's, and only on the host itself. */
-static const char stop_unknown_script[] = "ours() { [ -n \"$1\" ] && [ \"$1\" != $$ ] && [ \"$(stat -c %u -- \"/proc/$1\" 2>/dev/null)\" = 0 ] && "
-                                          "[ \"$(readlink -- \"/proc/$1/ns/pid\")\" = \"$(readlink /proc/$$/ns/pid)\" ] && "
-                                          "tr '\\0' '\\n' <\"/proc/$1/cmdline\" 2>/dev/null | grep -qxF -e \"$2\" -e \"unix://$2/podman.sock\"; }; n=0; "
-                                          "while :; do "
-                                          "left=; for f in $(grep -lsaF -- \"$1\" /proc/[0-9]*/cmdline); do p=${f#/proc/}; p=${p%/cmdline}; "
-                                          "ours \"$p\" \"$1\" && ! grep -q '^State:.Z' \"/proc/$p/status\" && left=\"$left $p\"; done; "
-                                          "[ -z \"$left\" ] && exit 0; "
-                                          "n=$((n+1)); [ $n -gt 100 ] && { echo \"still alive:$left\" >&2; exit 1; }; "
-                                          "[ $n -gt 50 ] && kill -9 $left 2>/dev/null || kill $left 2>/dev/null; sleep 0.1; "
-                                          "done";
-
-int ts_end_stop_unknown(struct ts_end *e, const char *dir, struct ts_err *err)
-{
-        const char *const argv[] = { "/bin/sh", "-c", stop_unknown_script, "sh", dir, NULL };
-
-        return ts_host_check(e->host, argv, NULL, NULL, err) < 0 ? ts_err_prefix(err, "private Podman service below '%s'", dir) : 0;
-}

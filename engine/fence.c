@@ -148,8 +148,6 @@ int ts_fence_target(struct ts_mig *m, struct ts_err *err)
                 return 0; /* nothing was ever created there, and without it nothing can start */
         if (restore_in_flight(m) && end_server(m, id, err) < 0)
                 return -1;
-        if (m->engine == TS_DOCKER && m->strategy != TS_COLD)
-                ts_sweep_containerd(m, &m->dst); /* by the images that go with the container */
         if (remove_and_observe(m, id, err) < 0)
                 return -1;
         /* The engine forgets what it no longer waits for: a Podman that gave up (after 240 s, or because its monitor died) leaves runtime and CRIU at work, and a Docker daemon may have died between

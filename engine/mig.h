@@ -70,6 +70,10 @@ struct ts_mig {
         struct ts_container *c;       /* the source container as found by preflight */
         struct ts_image *image;       /* of it, on the source */
         bool image_on_target;
+        struct ts_list others; /* pairs: ID on the source, name, of the containers that it shares
+                                  namespaces with */
+        struct ts_list
+                free_networks; /* Docker: there it gets another address, which its engine chooses */
         struct ts_data *data;
         size_t n_data;
         bool shared_writable;         /* some writable directory is used by both hosts */
@@ -94,7 +98,6 @@ struct ts_mig {
         bool dump_forbidden;          /* Docker: a directory of the dump's name keeps one that was asked for from coming late */
         bool target_hangs;            /* at the last look the target's engine answered, but not about the container */
         bool restore_overdue;         /* the engine did not answer the restore within --restore-timeout */
-        size_t n_kept;                /* leftovers that are somebody's data, and stay for good */
         bool both_may_run;            /* somebody started the source after the commit */
 
         uint64_t memory_bytes;        /* of the container, as preflight saw it */
@@ -109,6 +112,9 @@ struct ts_mig {
 
         unsigned dump_resource;       /* in the journal, of the last dump */
         struct ts_proc *door_opener;  /* under way */
+        char *announcer; /* the program on the target that tells neighbours where the container is,
+                            or NULL: nobody to tell */
+        struct ts_proc *announcing;   /* under way */
         struct ts_call *dump;         /* checkpoint with export under way: its body is the archive */
         struct ts_call *import;       /* restore with import under way */
         uint64_t archive_bytes;       /* sent into the import so far */
@@ -155,7 +161,6 @@ void ts_end_wire(const struct ts_end *e, uint64_t *ret_sent, uint64_t *ret_recei
 void ts_end_close(struct ts_end *e);
 int ts_end_start_service(struct ts_mig *m, struct ts_end *e, struct ts_err *err); /* Podman: a private service, journalled; the api of e is opened anew on it */
 int ts_end_stop_service(struct ts_end *e, const char *service_id, struct ts_err *err); /* by pid and start time; waits until it is gone */
-int ts_end_stop_unknown(struct ts_end *e, const char *dir, struct ts_err *err); /* one whose process nobody learnt, by its directory */
 static inline struct ts_end *ts_mig_end(struct ts_mig *m, enum ts_side s) { return s == TS_SIDE_SOURCE ? &m->src : &m->dst; }
 
 /* ---- the phases: each 0 or -1 with err ---- */
@@ -218,16 +223,6 @@ struct ts_restore ts_restore_options(const struct ts_mig *m); /* from the engine
 int ts_write_out(struct ts_mig *m, struct ts_end *e, unsigned timeout_ms, struct ts_err *err);
 void ts_unburden(struct ts_mig *m); /* the source, so that the freeze waits for less */
 
-/* ---- other people's things (users.c) ---- */
-int ts_users_look_again(struct ts_mig *m, struct ts_err *err); /* TS_ECONFLICT: somebody has begun to use what travels, or what it replaces */
-char *ts_volume_user(struct ts_end *e, const char *volume, const char *but, struct ts_err *err); /* name of a container, not of the ID `but`; caller frees; NULL: nobody, or err is set */
-char *ts_stamp_path(const struct ts_end *e); /* a file in the staging directory; on the target its time is when a volume's content was set aside; caller frees */
-/* When the stopped source wrote for the last time: remembered in its staging directory, before the container goes. */
-int ts_source_stamp(struct ts_mig *m, const struct ts_container *now, struct ts_err *err);
-/* *ret: why it is not to be removed, or NULL; caller frees. */
-int ts_source_volume_in_use(struct ts_mig *m, const char *volume, char **ret, struct ts_err *err);
-int ts_aside_in_use(struct ts_mig *m, const char *aside, char **ret, struct ts_err *err); /* what a replaced volume held */
-
 /* ---- preflight ---- */
 /* Adds a finding; flags of the code come from the one table of checks. */
 void ts_find(struct ts_mig *m, const char *code, const char *hint, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
@@ -286,6 +281,14 @@ void ts_door_open(struct ts_mig *m, struct ts_end *e);
 void ts_door_begin_open(struct ts_mig *m, struct ts_end *e);
 void ts_door_end_open(struct ts_mig *m, struct ts_end *e);
 int ts_door_remove(struct ts_end *e, const char *table, struct ts_err *err); /* absent is success */
+
+/* ---- the container's new place, told to the neighbours of its addresses (announce.c); best effort
+ * ---- */
+void ts_announce_plan(struct ts_mig *m, const struct ts_container *c); /* before the freeze */
+void ts_announce_begin(struct ts_mig *m,
+                       const struct ts_container *there); /* it runs there; at once */
+void ts_announce_end(struct ts_mig *m);
+void ts_forget_connections(struct ts_mig *m); /* forget.c: the source's container has gone */
 
 void ts_sysctls_put_back(struct ts_mig *m); /* net.* of the container on the target; best effort */
 

@@ -127,14 +127,48 @@ void ts_check_dependents(struct ts_preflight *p)
                         p->src.dependents.n == 1 ? "s" : "", p->m->c->name);
 }
 
+static const struct ts_brief *brief_of(const struct ts_briefs *all, const char *ref)
+{
+        for (size_t i = 0; i < all->n; i++)
+                if (ts_streq0(all->v[i].id, ref) || ts_streq0(all->v[i].name, ref))
+                        return &all->v[i];
+        return NULL;
+}
+
+/* Engines name it by its ID on the source; on the target it is the running container of the same
+ * name. wanting: those that are not there, by name. */
+static void look_for_other(struct ts_preflight *p, const char *ref, struct ts_list *wanting)
+{
+        const struct ts_brief *here = brief_of(&p->src.containers, ref);
+        const char *name = here && here->name ? here->name : ref;
+        const struct ts_brief *there = brief_of(&p->dst.containers, name);
+
+        if (ts_list_add(&p->m->others, ref, NULL) == 0)
+                (void)ts_list_add(&p->m->others, name, NULL);
+        if (ts_keeps_id(p->m) || !there || there->state != TS_STATE_RUNNING)
+                (void)ts_list_add(wanting, name, NULL);
+}
+
 void ts_check_dependency(struct ts_preflight *p)
 {
-        ts_auto_free char *names = joined(&p->m->c->dependencies);
+        const struct ts_list *all = &p->m->c->dependencies;
+        ts_auto_list wanting = TS_LIST_INIT;
+        ts_auto_free char *names = NULL;
 
-        if (p->m->c->dependencies.n)
+        ts_list_clear(&p->m->others);
+        for (size_t i = 0; i < all->n; i++)
+                look_for_other(p, all->v[i], &wanting);
+        names = joined(&wanting);
+        if (wanting.n && ts_keeps_id(p->m))
                 ts_find(p->m, "dependency",
-                        "move or make what it needs on the target first, under the same name; Podman cannot export such a container at all",
-                        "'%s' needs another container: %s", p->m->c->name, ts_or(names, "?"));
+                        "move with --cold, while a container of that name runs on the target",
+                        "'%s' needs another container, %s: Podman dumps no container that does",
+                        p->m->c->name, ts_or(names, "?"));
+        else if (wanting.n)
+                ts_find(p->m, "dependency",
+                        "run a container of that name on the target first: this one joins it there",
+                        "'%s' needs another container, which does not run on the target: %s",
+                        p->m->c->name, ts_or(names, "?"));
 }
 
 void ts_check_pod(struct ts_preflight *p)

@@ -207,45 +207,19 @@ static bool writable(const struct ts_mig *m, const struct ts_data *d)
         return false;
 }
 
-/* "/srv/www" holds "/srv/www" and "/srv/www/a". */
-static bool holds_path(const char *outer, const char *inner)
-{
-        size_t n = strlen(ts_or(outer, ""));
-
-        while (n > 1 && outer[n - 1] == '/')
-                n--;
-        return n > 1 && inner && !strncmp(outer, inner, n) && (inner[n] == '/' || inner[n] == '\0');
-}
-
-const char *ts_data_user(const struct ts_briefs *all, const char *but, const char *volume, const char *path)
-{
-        for (size_t i = 0; i < all->n; i++) {
-                const struct ts_brief *b = &all->v[i];
-
-                if (but && ts_streq0(b->id, but))
-                        continue;
-                for (size_t k = 0; k < b->volumes.n; k++)
-                        if (volume && b->volumes.v[k][0] != '/' ? !strcmp(b->volumes.v[k], volume) : holds_path(path, b->volumes.v[k]))
-                                return ts_or(b->name, "?");
-        }
-        return NULL;
-}
-
 /* Another container of the source that uses it: its name, or NULL. */
 static const char *other_user(const struct ts_preflight *p, const struct ts_data *d)
 {
-        return ts_data_user(&p->src.containers, p->m->c->id, d->is_volume ? d->mount->name : NULL, d->src_path);
-}
+        for (size_t i = 0; i < p->src.containers.n; i++) {
+                const struct ts_brief *b = &p->src.containers.v[i];
 
-/* Nothing is replaced under a container of the target, running or not: what it writes would be gone with what was set aside. */
-static void check_user_there(struct ts_preflight *p, const struct ts_data *d, const char *path)
-{
-        const char *user = ts_data_user(&p->dst.containers, NULL, d->is_volume ? d->mount->name : NULL, path);
-
-        if (user)
-                ts_find(p->m, "replace-busy", "remove that container there first, or move it away",
-                        "%s '%s' is used by container '%s' on the target: its files there cannot be replaced", d->is_volume ? "volume" : "bind mount",
-                        d->is_volume ? d->mount->name : d->src_path, user);
+                if (ts_streq0(b->id, p->m->c->id))
+                        continue;
+                for (size_t k = 0; k < b->volumes.n; k++)
+                        if (d->is_volume ? ts_streq0(b->volumes.v[k], d->mount->name) : same_path(b->volumes.v[k], d->src_path))
+                                return ts_or(b->name, "?");
+        }
+        return NULL;
 }
 
 void ts_data_settle(struct ts_preflight *p)
@@ -317,8 +291,6 @@ static void check_volume(struct ts_preflight *p, const struct ts_data *d, const 
                         "say --volume NAME=replace (its content there is replaced) or NAME=shared (both hosts see the same data), or "
                         "remove it there",
                         "the target has a volume '%s'", d->mount->name);
-        if (there && d->mode == TS_DATA_REPLACE)
-                check_user_there(p, d, there->mountpoint);
         if (!there && d->mode == TS_DATA_SHARED)
                 ts_find(p->m, "volume-missing", "create it there on the same data, or leave --volume away to have it copied",
                         "volume '%s' is said to be shared, but the target has none", d->mount->name);
@@ -352,7 +324,6 @@ static void check_copy(struct ts_preflight *p, const struct ts_data *d)
         if (user)
                 ts_find(p->m, "bind-busy", "make sure the other container no longer writes there",
                         "'%s' is also mounted by container '%s' on the source", d->src_path, user);
-        check_user_there(p, d, d->src_path);
 }
 
 static void check_bind(struct ts_preflight *p, const struct ts_data *d)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define CRIU_CONF "/etc/criu/runc.conf"
+#define DOCKER_NETWORKS "network/files/local-kv.db" /* below Docker's root */
 
 static int absent_is_fine(int rc, struct ts_err *why, struct ts_err *err)
 {
@@ -160,6 +161,19 @@ static int fetch_facts(struct ts_preflight *p, struct ts_view *v, struct ts_err 
         return ts_facts_fetch(&v->facts, v->e->host, &o, err);
 }
 
+/* Docker does not tell whether a network was made with a subnet of its user's, and takes a
+ * container's address only there; its own records say it. */
+static int ask_plain(struct ts_preflight *p, struct ts_view *v, struct ts_err *err)
+{
+        for (size_t i = 0; v == &p->dst && v->e->info->kind == TS_DOCKER && i < v->n_used; i++) {
+                ts_auto_free char *value = v->used[i] ? ts_plain_question(v, v->used[i]) : NULL;
+
+                if (value && ts_facts_ask(&v->facts, "plain", value, err) < 0)
+                        return -1;
+        }
+        return 0;
+}
+
 /* ---- both at once ---- */
 struct looker {
         struct ts_preflight *p;
@@ -175,6 +189,8 @@ static void *look_thread(void *arg)
         struct looker *l = arg;
 
         l->rc = look_engine(l->p, l->v, &l->err);
+        if (l->rc == 0)
+                l->rc = ask_plain(l->p, l->v, &l->err);
         if (l->rc == 0)
                 l->rc = fetch_facts(l->p, l->v, &l->err);
         if (l->rc < 0)
@@ -203,8 +219,16 @@ static int look_both(struct ts_preflight *p, struct ts_err *err)
         return rc;
 }
 
+char *ts_plain_question(const struct ts_view *v, const struct ts_network *n)
+{
+        return n->id && v->e->info->graph_root
+                       ? ts_fmt("%s/" DOCKER_NETWORKS ":%s", v->e->info->graph_root, n->id)
+                       : NULL;
+}
+
 int ts_preflight_look(struct ts_preflight *p, struct ts_err *err)
 {
+        p->criu_conf = criu_conf(p->m->c);
         if (look_networks(p, &p->src, err) < 0) /* the target is asked about them */
                 return -1;
         for (size_t i = 0; i < 2; i++) {

@@ -173,13 +173,13 @@ static int bring_networks(struct ts_mig *m, struct ts_err *err)
 }
 
 /* ---- volumes and bind mounts ---- */
-/* $1 data directory, $2 where its present content goes, $3 remembers when. */
-static const char set_aside_script[] = "[ -e \"$2\" ] && exit 3; mv -T -- \"$1\" \"$2\" && touch -- \"$3\" && mkdir -m 0755 -- \"$1\" && chown --reference=\"$2\" -- \"$1\" && chmod --reference=\"$2\" -- \"$1\"";
+/* $1 data directory, $2 where its present content goes. */
+static const char set_aside_script[] = "[ -e \"$2\" ] && exit 3; mv -T -- \"$1\" \"$2\" && mkdir -m 0755 -- \"$1\" && chown --reference=\"$2\" -- \"$1\" && chmod --reference=\"$2\" -- \"$1\"";
 
 static int replace_volume(struct ts_mig *m, struct ts_data *d, const struct ts_volume *there, struct ts_err *err)
 {
-        ts_auto_free char *backup = ts_fmt("%s.tranship-%s", there->mountpoint, m->id), *stamp = ts_stamp_path(&m->dst);
-        const char *const argv[] = { "/bin/sh", "-c", set_aside_script, "sh", there->mountpoint, ts_or(backup, ""), ts_or(stamp, ""), NULL };
+        ts_auto_free char *backup = ts_fmt("%s.tranship-%s", there->mountpoint, m->id);
+        const char *const argv[] = { "/bin/sh", "-c", set_aside_script, "sh", there->mountpoint, backup, NULL };
         unsigned n = 0;
 
         d->dst_path = ts_strdup0(there->mountpoint);
@@ -267,11 +267,47 @@ static int podman_spec(struct ts_mig *m, struct ts_json **ret, struct ts_err *er
         return ts_json_parse(ts_or(text, ""), strlen(ts_or(text, "")), 0, ret, err);
 }
 
+/* "container:ID": the container that it shares a namespace with has another ID on the target, but
+ * the same name. */
+static int name_other(const struct ts_mig *m, struct ts_json *host_config, const char *key)
+{
+        const char *mode = ts_json_str(host_config, key, ""),
+                   *id = ts_starts(mode, "container:") ? mode + strlen("container:") : NULL;
+
+        for (size_t i = 0; id && i + 1 < m->others.n; i += 2) {
+                ts_auto_free char *named = !strcmp(m->others.v[i], id)
+                                                   ? ts_fmt("container:%s", m->others.v[i + 1])
+                                                   : NULL;
+
+                if (named)
+                        return ts_json_set_str(host_config, key, named);
+        }
+        return 0;
+}
+
+static int name_others(const struct ts_mig *m, struct ts_json **ret, struct ts_err *err)
+{
+        static const char *const modes[] = { "NetworkMode", "IpcMode", "PidMode" };
+        ts_auto(ts_json) struct ts_json *copy = ts_json_copy(m->c->json);
+        struct ts_json *host_config = copy ? ts_json_member(copy, "HostConfig") : NULL;
+
+        for (size_t i = 0; host_config && i < TS_ARRAY_LEN(modes); i++)
+                if (name_other(m, host_config, modes[i]) < 0)
+                        return ts_err_set(err, TS_ENOMEM, "out of memory");
+        *ret = TS_TAKE(copy);
+        return *ret ? 0 : ts_err_set(err, TS_ENOMEM, "out of memory");
+}
+
 static int make_container(struct ts_mig *m, struct ts_err *err)
 {
         ts_auto(ts_json) struct ts_json *spec = NULL;
+        ts_auto(ts_json) struct ts_json *like = NULL;
         ts_auto_list warnings = TS_LIST_INIT;
-        struct ts_create create = { .name = m->c->name, .image_ref = m->image->id, .inspect = m->c->json, .image_inspect = m->image->json, .extra_label = m->label };
+        struct ts_create create = { .name = m->c->name,
+                                    .image_ref = m->image->id,
+                                    .image_inspect = m->image->json,
+                                    .extra_label = m->label,
+                                    .free_networks = &m->free_networks };
         unsigned n = 0;
 
         if (m->strategy == TS_ARCHIVE)
@@ -280,6 +316,9 @@ static int make_container(struct ts_mig *m, struct ts_err *err)
                 return ts_make_stub(m, err);
         if (ts_api_kind(m->src.api) == TS_PODMAN && podman_spec(m, &spec, err) < 0)
                 return -1;
+        if (name_others(m, &like, err) < 0)
+                return -1;
+        create.inspect = like;
         create.spec = spec;
         if (ts_journal_intent(m->j, TS_RES_CONTAINER, TS_SIDE_TARGET, m->c->name, NULL, "absent", &n, err) < 0)
                 return -1;
@@ -289,7 +328,8 @@ static int make_container(struct ts_mig *m, struct ts_err *err)
                 return -1;
         for (size_t i = 0; i < warnings.n; i++)
                 ts_mig_warn(m, "target engine: %s", warnings.v[i]);
-        if (ts_api_kind(m->src.api) == TS_DOCKER && ts_api_connect_networks(m->dst.api, m->dst_id, m->c->json, err) < 0)
+        if (ts_api_kind(m->src.api) == TS_DOCKER &&
+            ts_api_connect_networks(m->dst.api, m->dst_id, m->c->json, &m->free_networks, err) < 0)
                 return ts_err_prefix(err, "networks of '%s' on the target", m->c->name);
         return 0;
 }

@@ -11,20 +11,8 @@ const struct ts_run_opts ts_slow_run = { .timeout_ms = 600000 };
 /* $1: a checkpoint directory of ours. containerd unpacks every checkpoint it restores into a temporary directory and never removes it: whole memory images. Those of ours have our dump's inventory. */
 static const char sweep_script[] = "for d in \"${TMPDIR:-/tmp}\"/ctrd-checkpoint* /run/user/0/ctrd-checkpoint*; do [ -d \"$d\" ] && cmp -s -- \"$d/inventory.img\" \"$1/inventory.img\" && rm -rf -- \"$d\"; done; exit 0";
 
-/* recover has not made the container on the target, and asks where it is. */
-static void find_target_bundle(struct ts_mig *m)
-{
-        ts_auto(ts_container) struct ts_container *there = NULL;
-
-        if (!m->target_bundle && m->dst_id && m->dst.api && ts_api_inspect(m->dst.api, m->dst_id, &there, NULL) == 0)
-                m->target_bundle = ts_strdup0(there->bundle_dir);
-}
-
 void ts_sweep_containerd(struct ts_mig *m, struct ts_end *e)
 {
-        if (e->side == TS_SIDE_TARGET)
-                find_target_bundle(m);
-
         const char *base = e->side == TS_SIDE_SOURCE ? m->bundle : m->target_bundle;
         ts_auto_free char *dir = ts_fmt("%s/checkpoints/%s", ts_or(base, ""), ts_or(m->checkpoint, ""));
         const char *const argv[] = { "/bin/sh", "-c", sweep_script, "sh", ts_or(dir, ""), NULL };
@@ -53,22 +41,6 @@ static int undo_staging(struct ts_mig *m, struct ts_end *e, const struct ts_res 
         return remove_tree(m, e, r->name, err);
 }
 
-/* Podman's restore reads `checkpoint` of the container's directory, which is a link into ours for as long as that is there: with it the link goes, or the engine's next checkpoint has nowhere to write to.
- * $1 link, $2 where it leads. */
-static const char drop_link_script[] = "[ -L \"$1\" ] && [ \"$(readlink -- \"$1\")\" = \"$2\" ] || exit 0; rm -f -- \"$1\"";
-
-static int undo_dump_dir(struct ts_mig *m, struct ts_end *e, const struct ts_res *r, struct ts_err *err)
-{
-        ts_auto_free char *link = ts_fmt("%s/checkpoint", ts_or(m->bundle, "")), *to = ts_fmt("%s/checkpoint", r->name);
-        const char *const argv[] = { "/bin/sh", "-c", drop_link_script, "sh", ts_or(link, ""), ts_or(to, ""), NULL };
-
-        if (!link || !to)
-                return ts_err_set(err, TS_ENOMEM, "out of memory");
-        if (ts_keeps_id(m) && ts_host_check(e->host, argv, NULL, NULL, err) < 0)
-                return -1;
-        return remove_tree(m, e, r->name, err);
-}
-
 static int undo_service(struct ts_mig *m, struct ts_end *e, const struct ts_res *r, struct ts_err *err)
 {
         ts_auto_free char *dir = ts_strdup0(r->name);
@@ -79,13 +51,12 @@ static int undo_service(struct ts_mig *m, struct ts_end *e, const struct ts_res 
                 ts_api_free(TS_TAKE(e->api));
                 e->info = NULL;
         }
-        if (slash)
-                *slash = '\0';
-        if (r->id ? ts_end_stop_service(e, r->id, err) < 0 : slash && ts_end_stop_unknown(e, dir, err) < 0)
+        if ((r->id && ts_end_stop_service(e, r->id, err) < 0) || ts_end_reconnect(m, e, err) < 0)
                 return -1;
-        if (ts_end_reconnect(m, e, err) < 0)
-                return -1;
-        return slash ? remove_tree(m, e, dir, err) : 0;
+        if (!slash)
+                return 0;
+        *slash = '\0';
+        return remove_tree(m, e, dir, err);
 }
 
 /* By each of its names: an engine does not remove one with several names by its ID. One that somebody uses by now stays. */
@@ -158,19 +129,12 @@ static const char put_back_script[] = "[ -e \"$2\" ] || exit 0; rm -rf --one-fil
 
 static int undo_volume(struct ts_mig *m, struct ts_end *e, const struct ts_res *r, struct ts_err *err)
 {
-        ts_auto_free char *user = NULL;
-
         if (!r->before || !strcmp(r->before, "absent"))
                 return remove_volume(m, e, r, err);
 
         const char *const argv[] = { "/bin/sh", "-c", put_back_script, "sh", ts_or(r->id, ""), r->before, NULL };
         if (!r->id || !strstr(r->before, m->id))
                 return ts_err_set(err, TS_EPROTO, "volume '%s': the journal does not say where its content was", r->name);
-        user = ts_volume_user(e, r->name, m->dst_id, err);
-        if (user)
-                return ts_err_set(err, TS_ECONFLICT, "container '%s' uses it now; what it held is in '%s'", user, r->before);
-        if (err && ts_err_is_set(err))
-                return -1;
         return ts_host_check(e->host, argv, &ts_slow_run, NULL, err);
 }
 
@@ -312,7 +276,7 @@ static const struct {
         [TS_RES_RENAME] = { undo_rename, true, true },
         [TS_RES_PATH] = { undo_path, true, false },
         [TS_RES_RECORD] = { undo_record, false, false },
-        [TS_RES_DUMP_DIR] = { undo_dump_dir, false, false },
+        [TS_RES_DUMP_DIR] = { undo_staging, false, false },
         [TS_RES_LINK] = { ts_unlink_checkpoints, false, false },
         [TS_RES_DOOR] = { undo_door, false, false },
 };

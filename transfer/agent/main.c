@@ -1,6 +1,8 @@
 /* The agent as a program: copied to a host by tranship and started over SSH, it talks on its standard input and output, and ends when nobody talks to it any more. */
 #include "base/mem.h"
+#include "transfer/agent/announce.h"
 #include "transfer/agent/dial.h"
+#include "transfer/agent/forget.h"
 #include "transfer/agent/join.h"
 #include "transfer/agent/link.h"
 #include "transfer/agent/sample.h"
@@ -75,6 +77,10 @@ int main(int argc, char **argv)
                 return ts_join_main(argv[2]);
         if (argc == 3 && !strcmp(argv[1], "sample"))
                 return ts_sample_main(argv[2]);
+        if (argc == 3 && !strcmp(argv[1], "announce"))
+                return ts_announce_main(argv[2]);
+        if (argc >= 3 && !strcmp(argv[1], "forget"))
+                return ts_forget_main(argv + 2);
         if (argc == 2 && !strcmp(argv[1], "unpack"))
                 return ts_unpack_main();
         if (argc == 4 && !strcmp(argv[1], "dial"))
