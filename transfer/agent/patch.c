@@ -150,8 +150,6 @@ static int spill_pages(struct ts_patch *p, uint64_t first, size_t n, struct ts_e
 {
         struct file *f = p->f;
 
-        if (p->spill_fd < 0)
-                return 0;
         if (ts_read_at(f->fd, p->aside, n * TS_PAGE, first * TS_PAGE, err) < 0)
                 return -1;
         if (ts_is_zero(p->aside, n * TS_PAGE))
@@ -174,6 +172,8 @@ static int spill(struct ts_patch *p, uint64_t first, uint64_t end, struct ts_err
 {
         uint64_t pages = p->f->held / TS_PAGE;
 
+        if (p->spill_fd < 0)
+                return 0;
         if (end > pages)
                 end = pages;
         for (size_t n; first < end; first += n) {
