@@ -11,6 +11,7 @@
 #include "engine/probe.h"
 #include "transfer/archive.h"
 #include "transfer/host.h"
+#include "transfer/own_dir.h"
 #include "transfer/rate.h"
 #include <pthread.h>
 #include <stdatomic.h>
@@ -34,6 +35,7 @@ struct ts_end {
         struct ts_packed *packed;    /* the archive's connection (export.c); or NULL */
         int packed_fd;               /* 1 + that one, until it is used; 0: none */
         char *agent;                 /* the program on the host, which packs and unpacks an archive; NULL: it is not packed */
+        struct ts_proc *agent_held;  /* keeps it there until then */
         struct ts_dial archive_dial;
         const struct ts_dial *archive; /* how to make such a connection; NULL: like any other */
         uint64_t wire_sent, wire_received; /* bytes of host connections that are closed already */
@@ -161,6 +163,8 @@ void ts_end_wire(const struct ts_end *e, uint64_t *ret_sent, uint64_t *ret_recei
 void ts_end_close(struct ts_end *e);
 int ts_end_start_service(struct ts_mig *m, struct ts_end *e, struct ts_err *err); /* Podman: a private service, journalled; the api of e is opened anew on it */
 int ts_end_stop_service(struct ts_end *e, const char *service_id, struct ts_err *err); /* by pid and start time; waits until it is gone */
+/* Where directories for what is under way are made, on both hosts. */
+static inline const char *ts_mig_staging(const struct ts_mig *m) { return m->o->staging && *m->o->staging ? m->o->staging : TS_STAGING_DIR; }
 static inline struct ts_end *ts_mig_end(struct ts_mig *m, enum ts_side s) { return s == TS_SIDE_SOURCE ? &m->src : &m->dst; }
 
 /* ---- the phases: each 0 or -1 with err ---- */

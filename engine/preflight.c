@@ -47,6 +47,7 @@ const struct ts_check ts_checks[] = {
         { "paused", FIRM, ALWAYS, NULL },
         { "lock-held", INVARIANT, ALWAYS, ts_check_lock },
         { "journal-space", INVARIANT, ALWAYS, ts_check_journal },
+        { "unsafe-directory", INVARIANT, ALWAYS, ts_check_own_dirs },
         { "auto-remove", INVARIANT, ALWAYS, ts_check_auto_remove },
         { "restart-policy", INVARIANT, ALWAYS, ts_check_restart_policy },
         { "supervisor", SKIP, ALWAYS, ts_check_supervisor },

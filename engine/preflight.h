@@ -18,7 +18,8 @@ const char *ts_fact(const struct ts_facts *f, const char *key, size_t n);
 uint64_t ts_fact_u64(const struct ts_facts *f, const char *key, uint64_t fallback);
 bool ts_fact_is(const struct ts_facts *f, const char *key, const char *value);
 /* Adds a question about a value to the next ts_facts_fetch; asking twice is asking once. Kinds: fs,
- * path, du, ino, link, lock, unit, secret, pid, hostpid, plain. */
+ * path, du, ino, link, lock, unit, secret, pid, hostpid, plain, own and sticky
+ * (own_dir.h). */
 int ts_facts_ask(struct ts_facts *f, const char *kind, const char *value, struct ts_err *err);
 /* What was answered to ts_facts_ask(kind, value), or NULL. */
 const char *ts_facts_answer(const struct ts_facts *f, const char *kind, const char *value);
@@ -105,6 +106,7 @@ void ts_check_cpu(struct ts_preflight *p);
 void ts_check_kernel(struct ts_preflight *p);
 void ts_check_lock(struct ts_preflight *p);
 void ts_check_journal(struct ts_preflight *p);
+void ts_check_own_dirs(struct ts_preflight *p);
 /* preflight_container.c: the container and what depends on it */
 void ts_check_state(struct ts_preflight *p);
 void ts_check_auto_remove(struct ts_preflight *p);
@@ -144,6 +146,13 @@ uint64_t ts_memory_bytes(const struct ts_preflight *p); /* of the container's pr
 void ts_check_space(struct ts_preflight *p);
 /* Questions to the hosts that only this check has. */
 int ts_space_ask(struct ts_preflight *p, struct ts_err *err);
+
+/* Directories on both hosts that only root may be able to change. */
+#define TS_OWN_DIRS 3
+static inline const char *ts_own_dir_at(const struct ts_mig *m, size_t i)
+{
+        return i == 0 ? TS_OWN_TOP : i == 1 ? "/run/tranship" : ts_mig_staging(m);
+}
 
 /* ---- the plan for volumes and bind mounts ---- */
 /* "NAME=HOW" with HOW one of words[0..1] (→ modes[0..1]); the last '=' counts. TS_EUSAGE. */

@@ -98,6 +98,7 @@ static const char script_processes[] =
         "} 2>/dev/null\n";
 
 static const char script_answers[] =
+        TS_UNSAFE_SH "\n"
         "kind_of() {\n"
         "  if [ -d \"$1\" ]; then\n"
         "    if [ -n \"$(find -H \"$1\" -mindepth 1 -maxdepth 1 -print -quit)\" ]; then echo dir; "
@@ -115,6 +116,7 @@ static const char script_answers[] =
         "  path) kind_of \"$2\" ;;\n"
         "  ino) stat -L -c '%d:%i' -- \"$2\" ;;\n"
         "  link) [ -e \"/sys/class/net/$2\" ] && echo yes ;;\n"
+        "  own|sticky) unsafe \"$2\" \"$1\" || echo safe ;;\n"
         "  lock) [ -e \"$2\" ] && echo \"held $(first \"$2\")\" ;;\n"
         "  unit) echo \"$(systemctl is-active -- \"$2\")\" \"$(systemctl is-enabled -- \"$2\")\" "
         ";;\n"

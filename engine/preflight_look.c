@@ -174,6 +174,17 @@ static int ask_plain(struct ts_preflight *p, struct ts_view *v, struct ts_err *e
         return 0;
 }
 
+/* Where root's files of ours will be, on both hosts. */
+static int ask_own(struct ts_preflight *p, struct ts_view *v, struct ts_err *err)
+{
+        const struct ts_move_opts *o = p->m->o;
+
+        for (size_t i = 0; i < TS_OWN_DIRS; i++)
+                if (ts_facts_ask(&v->facts, "own", ts_own_dir_at(p->m, i), err) < 0)
+                        return -1;
+        return o->shared_dir ? ts_facts_ask(&v->facts, "sticky", o->shared_dir, err) : 0;
+}
+
 /* ---- both at once ---- */
 struct looker {
         struct ts_preflight *p;
@@ -235,6 +246,8 @@ int ts_preflight_look(struct ts_preflight *p, struct ts_err *err)
                 struct ts_view *v = i ? &p->dst : &p->src;
 
                 if (v->e->info->graph_root && ts_facts_ask(&v->facts, "ino", v->e->info->graph_root, err) < 0)
+                        return -1;
+                if (ask_own(p, v, err) < 0)
                         return -1;
         }
         if (ask_source(p, err) < 0 || ask_target(p, err) < 0 || ts_space_ask(p, err) < 0 || look_both(p, err) < 0)

@@ -6,13 +6,13 @@
 #include "engine/lock.h"
 #include "engine/mig.h"
 #include "engine/self.h"
+#include "transfer/own_dir.h"
 #include "transfer/relay.h"
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define DEFAULT_STAGING "/var/tmp/tranship"
 #define STALL_MS 120000
 #define WARM_SESSIONS 4
 
@@ -62,7 +62,7 @@ int ts_mig_lock(struct ts_mig *m, struct ts_err *err)
                 m->lock_path = ts_lock_path(ts_journal_head(m->j)->container_id);
         if (!m->lock_path)
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
-        if (ts_journal_intent(m->j, TS_RES_LOCK, TS_SIDE_SOURCE, m->lock_path, m->id, NULL, &n, err) < 0 ||
+        if (ts_journal_intent(m->j, TS_RES_LOCK, TS_SIDE_SOURCE, m->lock_path, m->id, NULL, &n, err) < 0 || ts_own_dir(m->src.host, TS_LOCK_DIR, err) < 0 ||
             ts_lock_take(m->src.host, m->lock_path, ts_journal_head(m->j), err) < 0)
                 return -1;
         m->locked = true;
@@ -71,17 +71,14 @@ int ts_mig_lock(struct ts_mig *m, struct ts_err *err)
 
 static int make_staging(struct ts_mig *m, struct ts_end *e, struct ts_err *err)
 {
-        const char *base = m->o->staging && *m->o->staging ? m->o->staging : DEFAULT_STAGING;
         unsigned n = 0;
 
-        e->staging = ts_fmt("%s/%s-%s", base, m->id, ts_side_str(e->side));
+        e->staging = ts_fmt("%s/%s-%s", ts_mig_staging(m), m->id, ts_side_str(e->side));
         if (!e->staging)
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
         if (ts_journal_intent(m->j, TS_RES_STAGING, e->side, e->staging, NULL, NULL, &n, err) < 0)
                 return -1;
-
-        const char *const argv[] = { "mkdir", "-p", "-m", "0700", "--", base, e->staging, NULL };
-        if (ts_host_check(e->host, argv, NULL, NULL, err) < 0)
+        if (ts_own_dir(e->host, e->staging, err) < 0)
                 return ts_err_prefix(err, "staging directory on '%s'", e->ep->label);
         return ts_journal_res_state(m->j, n, TS_RES_MADE, err);
 }

@@ -8,12 +8,16 @@
 #include "transfer/agent/sample.h"
 #include "transfer/agent/serve.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define PATIENCE_MS 90000U /* without a connection; longer than tranship tries to make one anew */
 #define LAST_WORDS_MS 5000U
@@ -64,6 +68,49 @@ static int serve(struct ts_err *err)
         return rc;
 }
 
+/* Each one that runs holds a lock of the program's file for as long as it does: its connections are made anew by that file, and it is removed only when nobody does. */
+static int lock_self(int how)
+{
+        int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+
+        if (fd >= 0 && flock(fd, how | LOCK_NB) == 0)
+                return 0;
+        if (fd >= 0)
+                (void)close(fd);
+        return -1;
+}
+
+/* For who will start it by its path later. */
+static int hold_self(void)
+{
+        char buf[64];
+        ssize_t n;
+
+        do
+                n = read(STDIN_FILENO, buf, sizeof(buf));
+        while (n > 0 || (n < 0 && errno == EINTR));
+        return 0;
+}
+
+static int remove_self(void)
+{
+        char path[4096];
+        ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
+        char *slash;
+
+        if (lock_self(LOCK_EX) < 0)
+                return TS_AGENT_IN_USE;
+        path[n < 0 ? 0 : n] = '\0';
+        if (n <= 0 || unlink(path) < 0)
+                return 1;
+        slash = strrchr(path, '/');
+        if (slash && slash != path) {
+                *slash = '\0';
+                (void)rmdir(path); /* not while there are those of other versions */
+        }
+        return 0;
+}
+
 int main(int argc, char **argv)
 {
         ts_auto_err err = TS_ERR_INIT;
@@ -73,6 +120,12 @@ int main(int argc, char **argv)
                 (void)puts("tranship-agent " TS_VERSION);
                 return 0;
         }
+        if (argc == 2 && !strcmp(argv[1], "remove"))
+                return remove_self();
+        if (argc != 3 || strcmp(argv[1], "sample") != 0) /* it is not missed */
+                (void)lock_self(LOCK_SH);
+        if (argc == 2 && !strcmp(argv[1], "hold"))
+                return hold_self();
         if (argc == 3 && !strcmp(argv[1], "join"))
                 return ts_join_main(argv[2]);
         if (argc == 3 && !strcmp(argv[1], "sample"))
