@@ -17,7 +17,6 @@ struct ts_api_ops {
         int (*info)(struct ts_api *a, struct ts_engine_info *ret, struct ts_err *err);
         int (*list)(struct ts_api *a, struct ts_briefs *ret, struct ts_err *err);
         int (*complete)(struct ts_api *a, struct ts_container *c, struct ts_err *err); /* what the common table cannot say */
-        const char *stop_seconds;          /* name of the query */
         const char *remove_volumes;        /* likewise */
         const char *const *changes_query;
         int (*set_policy)(struct ts_api *a, const char *id, const char *policy, int64_t max_retries, struct ts_err *err);

@@ -105,6 +105,29 @@ static int fill_brief(const struct ts_json *j, struct ts_brief *b, struct ts_err
         return 0;
 }
 
+/* One whose entry cannot be used must not keep all others from moving: its ID and its name are enough. */
+static int add_brief(const struct ts_json *j, struct ts_briefs *ret, struct ts_err *err)
+{
+        const char *name = own_name(ts_json_member(j, "Names")), *id = ts_form_check(TS_HEX_ID, ts_json_str(j, "Id", ""), 64);
+        struct ts_brief *b = NULL;
+        ts_auto_err why = TS_ERR_INIT;
+
+        if (ts_brief_add(ret, &b, err) < 0)
+                return -1;
+        if (fill_brief(j, b, &why) == 0)
+                return 0;
+        if (!id || (why.code != TS_EPROTO && why.code != TS_ELIMIT)) {
+                ts_err_move(err, &why);
+                return -1;
+        }
+        free(b->id);
+        free(b->name);
+        b->id = strdup(id);
+        b->name = strdup(name ? name : id);
+        b->unreadable = strdup(ts_err_message(&why));
+        return b->id && b->name && b->unreadable ? 0 : ts_err_set(err, TS_ENOMEM, "out of memory");
+}
+
 static int docker_list(struct ts_api *a, struct ts_briefs *ret, struct ts_err *err)
 {
         ts_auto(ts_json) struct ts_json *j = NULL;
@@ -113,11 +136,9 @@ static int docker_list(struct ts_api *a, struct ts_briefs *ret, struct ts_err *e
                 return -1;
         if (ts_json_len(j) > TS_DECODE_MAX_ITEMS)
                 return ts_err_set(err, TS_ELIMIT, "Docker has more than %d containers", TS_DECODE_MAX_ITEMS);
-        for (size_t i = 0; i < ts_json_len(j); i++) {
-                struct ts_brief *b = NULL;
-                if (ts_brief_add(ret, &b, err) < 0 || fill_brief(ts_json_at(j, i), b, err) < 0)
+        for (size_t i = 0; i < ts_json_len(j); i++)
+                if (add_brief(ts_json_at(j, i), ret, err) < 0)
                         return -1;
-        }
         return 0;
 }
 
@@ -327,7 +348,6 @@ const struct ts_api_ops ts_docker_ops = {
         .info = docker_info,
         .list = docker_list,
         .complete = docker_complete,
-        .stop_seconds = "t",
         .remove_volumes = "v",
         .set_policy = docker_set_policy,
         .create_body = docker_create,

@@ -124,6 +124,14 @@ void ts_check_log_driver(struct ts_preflight *p);
 void ts_check_secrets(struct ts_preflight *p);
 void ts_check_names(struct ts_preflight *p);
 void ts_check_image(struct ts_preflight *p);
+/* preflight_options.c: options of the container, and the storage */
+void ts_check_unreadable(struct ts_preflight *p);
+void ts_check_storage(struct ts_preflight *p);
+void ts_check_rootfs(struct ts_preflight *p);
+void ts_check_docker_init(struct ts_preflight *p);
+void ts_check_traced(struct ts_preflight *p);
+void ts_check_exec_sessions(struct ts_preflight *p);
+void ts_check_metacopy(struct ts_preflight *p);
 /* preflight_net.c: networks, addresses, ports */
 void ts_check_networks(struct ts_preflight *p);
 void ts_check_addresses(struct ts_preflight *p);

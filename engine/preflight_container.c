@@ -1,7 +1,6 @@
 /* Preflight, the container itself: its state, who would start it again, who depends on it, what its processes hold that a dump cannot take along, and whether its name, ID and
  * image are free and at hand on the target. */
 #include "engine/preflight.h"
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -208,35 +207,9 @@ void ts_check_shm(struct ts_preflight *p)
 {
         const char *ipc = ts_or(p->m->c->ipc_mode, "");
 
-        if ((!strcmp(ipc, "shareable") || !strcmp(ipc, "host") || ts_starts(ipc, "container:")) && ts_fact_is(&p->src.facts, "shm", "yes"))
+        if ((!strcmp(ipc, "shareable") || ts_starts(ipc, "container:")) && ts_fact_is(&p->src.facts, "shm", "yes"))
                 ts_find(p->m, "ipc-shareable", "create it with --ipc private",
                         "'%s' has files in /dev/shm, and with --ipc %s Docker's checkpoint leaves them out", p->m->c->name, ipc);
-}
-
-/* Docker with user remapping has its data under ROOT/UID.GID. */
-static const char *remap(const struct ts_engine_info *i)
-{
-        const char *slash = strrchr(ts_or(i->graph_root, ""), '/');
-        size_t digits = slash ? strspn(slash + 1, "0123456789") : 0;
-
-        return i->kind == TS_DOCKER && digits && slash[1 + digits] == '.' && isdigit((unsigned char)slash[2 + digits]) ? slash + 1 : "";
-}
-
-void ts_check_namespaces(struct ts_preflight *p)
-{
-        const struct ts_container *c = p->m->c;
-        const char *userns = ts_or(c->userns_mode, ""), *s = remap(p->src.e->info), *d = remap(p->dst.e->info);
-
-        if (c->pid_mode && !strcmp(c->pid_mode, "host"))
-                ts_find(p->m, "pid-host", "create it without --pid host, or move with --cold",
-                        "'%s' shares the host's process IDs: they would have to be free on the target", c->name);
-        if (strcmp(s, d) != 0)
-                ts_find(p->m, "userns", "set userns-remap alike on both", "user IDs are remapped to %s on the source and %s on the target",
-                        *s ? s : "nothing", *d ? d : "nothing");
-        else if (*userns && strcmp(userns, "host") != 0 && strcmp(userns, "private") != 0)
-                ts_find(p->m, "userns", "make sure /etc/subuid and /etc/subgid are alike on both, then say --skip userns",
-                        "'%s' has a user namespace of its own (%s): the files' owners and the restore depend on the same mapping", c->name,
-                        userns);
 }
 
 void ts_check_devices(struct ts_preflight *p)
@@ -297,7 +270,7 @@ void ts_check_image(struct ts_preflight *p)
         const struct ts_mig *m = p->m;
         const struct ts_image *named = p->dst.by_name;
 
-        if (!m->image)
+        if (!m->image && m->c->image_id)
                 ts_find(p->m, "image-unavailable",
                         "tag or pull the very same image on the source again (docker commit would make another one)",
                         "the source no longer has the image of '%s' (%s)", m->c->name, ts_or(m->c->image_name, ts_or(m->c->image_id, "?")));

@@ -71,9 +71,13 @@ static int look_dependents(struct ts_preflight *p, struct ts_view *v, struct ts_
                 ts_auto(ts_container) struct ts_container *other = NULL;
                 ts_auto_err why = TS_ERR_INIT;
 
-                if (ts_streq0(v->containers.v[i].id, c->id))
+                if (ts_streq0(v->containers.v[i].id, c->id) || v->containers.v[i].unreadable)
                         continue;
-                if (absent_is_fine(ts_api_inspect(v->e->api, v->containers.v[i].id, &other, &why), &why, err) < 0)
+                if (ts_api_inspect(v->e->api, v->containers.v[i].id, &other, &why) < 0 && (why.code == TS_EPROTO || why.code == TS_ELIMIT)) {
+                        v->containers.v[i].unreadable = ts_strdup0(ts_err_message(&why));
+                        continue;
+                }
+                if (absent_is_fine(other ? 0 : -1, &why, err) < 0)
                         return ts_err_prefix(err, "container '%s'", ts_or(v->containers.v[i].name, ""));
                 if (other && add_dependent(v, other, c, err) < 0)
                         return -1;
