@@ -65,6 +65,16 @@ void ts_sleep_ms(unsigned ms)
         (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &ts, NULL); /* EINTR is the point: whoever sleeps looks at the world again */
 }
 
+/* "+02:00", "-03:30"; anything else is UTC. */
+static time_t offset_s(const char *zone)
+{
+        int hours = 0, minutes = 0;
+
+        if ((*zone != '+' && *zone != '-') || sscanf(zone + 1, "%2d:%2d", &hours, &minutes) != 2) /* NOLINT(cert-err34-c): two digits */
+                return 0;
+        return (*zone == '-' ? -1 : 1) * ((time_t)hours * 3600 + (time_t)minutes * 60);
+}
+
 uint64_t ts_utc_us(const char *text)
 {
         struct tm tm = { 0 };
@@ -77,5 +87,8 @@ uint64_t ts_utc_us(const char *text)
         if (*rest == '.')
                 for (uint64_t unit = 100000; unit && *++rest >= '0' && *rest <= '9'; unit /= 10)
                         us += unit * (uint64_t)(*rest - '0');
-        return (uint64_t)t * 1000000 + us;
+        while (*rest == '.' || (*rest >= '0' && *rest <= '9'))
+                rest++;
+        t -= offset_s(rest);
+        return t <= 0 ? 0 : (uint64_t)t * 1000000 + us;
 }

@@ -15,7 +15,7 @@ int ts_deadline_poll_ms(ts_deadline d, int cap_ms);
 bool ts_deadline_passed(ts_deadline d);
 /* "2026-08-21T09:15:02.123456Z", caller's buffer. */
 void ts_utc_now(char buf[32]);
-/* Such a text as microseconds since 1970; 0: it is none, or older. NULL is fine. */
+/* Such a text, also with another offset from UTC, as microseconds since 1970; 0: it is none, or older. NULL is fine. */
 uint64_t ts_utc_us(const char *text);
 /* Blocks without busy waiting; woken early by a signal. */
 void ts_sleep_ms(unsigned ms);

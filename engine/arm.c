@@ -48,14 +48,13 @@ static int policy_off(struct ts_mig *m, struct ts_err *err)
 
 int ts_phase_arm(struct ts_mig *m, struct ts_err *err)
 {
-        if (ts_lock_check(m->src.host, m->lock_path, m->id, err) < 0 || ts_same_generation(m, err) < 0 || ts_journal_set_stage(m->j, TS_STAGE_ARMED, NULL, err) < 0)
+        if (ts_mig_decides(m, err) < 0 || ts_same_generation(m, err) < 0 || ts_users_look_again(m, err) < 0 || ts_journal_set_stage(m->j, TS_STAGE_ARMED, NULL, err) < 0)
                 return -1;
         if (!m->unburdened) /* by the last rehearsal */
                 ts_unburden(m);
         ts_predump_look_again(m); /* the log it goes by is cleared now */
         if (ts_images_clear(m, err) < 0 || policy_off(m, err) < 0)
                 return -1;
-        ts_announce_plan(m, m->c);
         if (m->strategy != TS_COLD)
                 ts_door_shut(m, &m->dst);
         if (m->strategy == TS_ARCHIVE)

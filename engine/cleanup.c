@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "engine/lock.h"
 #include "engine/mig.h"
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,7 @@ static int source_is_ours(struct ts_mig *m, bool *ret_gone, struct ts_err *err)
 {
         const struct ts_journal_head *head = ts_journal_head(m->j);
         ts_auto(ts_container) struct ts_container *now = NULL;
+        ts_auto_err stamp = TS_ERR_INIT;
         ts_auto_err look = TS_ERR_INIT;
 
         *ret_gone = false;
@@ -36,6 +38,8 @@ static int source_is_ours(struct ts_mig *m, bool *ret_gone, struct ts_err *err)
         m->both_may_run = now->state == TS_STATE_RUNNING || now->state == TS_STATE_PAUSED;
         if (m->both_may_run || ts_ran_since(m, now))
                 return ts_err_set(err, TS_ECONFLICT, "somebody started it again");
+        if (!m->o->keep_source && ts_source_stamp(m, now, &stamp) < 0)
+                ts_debug("source: %s", ts_err_message(&stamp)); /* its volumes are kept then */
         return 0;
 }
 
@@ -63,15 +67,34 @@ static void keep_source(struct ts_mig *m)
                 ts_mig_note(m, "the source's container is kept as '%s', stopped, restart policy 'no'", name);
 }
 
+/* A leftover that is somebody's data: no later recover would decide otherwise. */
+static void keep_for_good(struct ts_mig *m, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void keep_for_good(struct ts_mig *m, const char *fmt, ...)
+{
+        char *text = NULL;
+        va_list ap;
+
+        va_start(ap, fmt);
+        if (vasprintf(&text, fmt, ap) < 0)
+                text = NULL;
+        va_end(ap);
+        ts_mig_leftover(m, "%s", ts_or(text, "something"));
+        free(text);
+        m->n_kept++;
+}
+
 static void remove_volumes(struct ts_mig *m)
 {
         const struct ts_json *names = ts_json_get(ts_journal_head(m->j)->options, "source_volumes");
 
         for (size_t i = 0; i < ts_json_len(names); i++) {
                 const char *name = ts_json_str(ts_json_at(names, i), "", "");
+                ts_auto_free char *use = NULL;
                 ts_auto_err err = TS_ERR_INIT;
 
-                if (ts_api_volume_remove(m->src.api, name, &err) < 0)
+                if (ts_source_volume_in_use(m, name, &use, &err) == 0 && use)
+                        keep_for_good(m, "volume '%s' on the source is kept: %s", name, use);
+                else if (ts_err_is_set(&err) || ts_api_volume_remove(m->src.api, name, &err) < 0)
                         ts_mig_leftover(m, "volume '%s' on the source: %s", name, ts_err_message(&err));
         }
 }
@@ -82,7 +105,7 @@ static void source_away(struct ts_mig *m)
         ts_auto_err err = TS_ERR_INIT;
         bool gone = false;
 
-        if (ts_end_reconnect(m, &m->src, &err) < 0 || source_is_ours(m, &gone, &err) < 0) {
+        if (ts_end_reconnect(m, &m->src, &err) < 0 || ts_mig_decides(m, &err) < 0 || source_is_ours(m, &gone, &err) < 0) {
                 ts_mig_leftover(m, "container '%s' on the source is left as it is: %s", head->container_name, ts_err_message(&err));
                 return;
         }
@@ -94,14 +117,12 @@ static void source_away(struct ts_mig *m)
         ts_drop_source_images(m);
         if (m->o->keep_source) {
                 keep_source(m);
-                ts_forget_connections(m);
                 return;
         }
         if (ts_api_remove(m->src.api, head->container_id, false, false, &err) < 0)
                 ts_mig_leftover(m, "container '%s' on the source: %s", head->container_name, ts_err_message(&err));
         else
                 remove_volumes(m);
-        ts_forget_connections(m);
 }
 
 /* Podman keeps what it was given to restore from, the container's memory, in its directory (SAFETY rule 21). */
@@ -134,11 +155,14 @@ static void drop_backups(struct ts_mig *m)
         for (size_t i = 0; i < ts_journal_res_count(m->j); i++) {
                 const struct ts_res *r = ts_journal_res(m->j, i);
                 const char *const argv[] = { "rm", "-rf", "--one-file-system", "--", ts_or(r->before, ""), NULL };
+                ts_auto_free char *use = NULL;
                 ts_auto_err err = TS_ERR_INIT;
 
                 if (r->kind != TS_RES_VOLUME || r->state == TS_RES_KEPT || !r->before || !strcmp(r->before, "absent") || !strstr(r->before, m->id))
                         continue;
-                if (ts_host_check(m->dst.host, argv, &ts_slow_run, NULL, &err) < 0)
+                if (ts_aside_in_use(m, r->before, &use, &err) == 0 && use)
+                        keep_for_good(m, "former content of volume '%s' is kept in '%s': %s", r->name, r->before, use);
+                else if (ts_err_is_set(&err) || ts_host_check(m->dst.host, argv, &ts_slow_run, NULL, &err) < 0)
                         ts_mig_leftover(m, "former content of volume '%s' in '%s': %s", r->name, r->before, ts_err_message(&err));
         }
 }
@@ -178,13 +202,14 @@ int ts_phase_cleanup(struct ts_mig *m, struct ts_err *err)
 {
         ts_auto_err reach = TS_ERR_INIT;
 
+        if (ts_mig_decides(m, NULL) < 0 && m->deposed)
+                return ts_err_set(err, TS_ECONFLICT, "another process has taken migration %s over", m->id);
         if (ts_end_reconnect(m, &m->dst, &reach) < 0) {
                 /* Nothing of the source goes before the target was seen to have it, and its policy (SAFETY rules 12, 18). */
                 ts_mig_leftover(m, "the target does not answer any more: %s; tranship recover %s finishes the move", ts_err_message(&reach), m->id);
                 return 0;
         }
         policy_on_target(m);
-        ts_announce_end(m);
         ts_sysctls_put_back(m);
         drop_target_images(m);
         if (ts_write_out(m, &m->dst, WRITE_OUT_MS, &reach) < 0) {
@@ -194,10 +219,12 @@ int ts_phase_cleanup(struct ts_mig *m, struct ts_err *err)
                 drop_backups(m);
                 source_away(m);
         }
-        if (ts_undo_all(m) == 0 && m->r->leftovers.n == 0) {
+        if (!m->deposed && ts_undo_all(m) == 0 && m->r->leftovers.n == m->n_kept) {
                 (void)ts_journal_set_stage(m->j, TS_STAGE_DONE, NULL, NULL);
                 ts_mirrors_remove(m);
         }
-        /* The only failure here: a person has to choose one of the two (SAFETY rule 6). */
+        if (m->deposed)
+                return ts_err_set(err, TS_ECONFLICT, "another process has taken migration %s over", m->id);
+        /* The only other failure here: a person has to choose one of the two (SAFETY rule 6). */
         return m->both_may_run ? ts_err_set(err, TS_ECONFLICT, "somebody started '%s' on the source again after the move was committed", ts_journal_head(m->j)->container_name) : 0;
 }

@@ -31,7 +31,7 @@ enum ts_source_seen {
         TS_SOURCE_MOVED_ON,           /* running with another generation: somebody started it, or our own rollback did */
         TS_SOURCE_STOPPED_COMPLETE,   /* stopped; the final dump's images are complete (cold: stopped is enough) */
         TS_SOURCE_STOPPED_INCOMPLETE, /* killed by a dump whose images are not complete */
-        TS_SOURCE_STOPPED_ITSELF,     /* ended or was stopped by somebody, without a dump */
+        TS_SOURCE_STOPPED_ITSELF,     /* ended or was stopped by somebody, without our dump, or ran again since: newer than any images */
         TS_SOURCE_GONE,               /* removed by somebody */
         TS_SOURCE_MAX
 };
@@ -39,8 +39,10 @@ enum ts_target_seen {
         TS_TARGET_UNREACHABLE,
         TS_TARGET_ABSENT,  /* no such container: proves nothing while a restore may be under way */
         TS_TARGET_CREATED, /* there, never started */
-        TS_TARGET_RUNNING, /* or paused */
-        TS_TARGET_STOPPED, /* there, not running */
+        TS_TARGET_RUNNING, /* or paused; for no longer than the move that had it restored takes to verify it, and still looked at by that move */
+        TS_TARGET_STOPPED, /* there, not running; it never ran, or no longer than that */
+        TS_TARGET_SERVING, /* runs, and may have for any time: it may hold what nobody else has */
+        TS_TARGET_SERVED,  /* the same, stopped since */
         TS_TARGET_MAX
 };
 const char *ts_source_seen_str(enum ts_source_seen s);
@@ -53,6 +55,7 @@ struct ts_case {
         bool shared_writable;      /* both hosts write one directory: no way back once the target may have run */
         bool keep_on_verify_failure;
         bool cold;                 /* stop/start instead of checkpoint/restore: a stopped source is always complete */
+        bool denied;               /* this process asked the target whether it is alive, and the answer was no */
 };
 
 enum ts_action {

@@ -274,7 +274,7 @@ int ts_end_reconnect(struct ts_mig *m, struct ts_end *e, struct ts_err *err)
 
 /* $1 directory, $2 program, $3 temporary directory, $4 idle seconds. Prints "PID STARTTIME" once the socket is there. It ends by itself when nobody has asked for a while: that is
  * what removes it if tranship dies, while a restore under way still comes to its end. */
-static const char service_script[] = "umask 077; rm -f -- \"$1/podman.sock\" || exit 1; "
+static const char service_script[] = "umask 077; mkdir -p \"$1\" && rm -f -- \"$1/podman.sock\" || exit 1; "
                                      "TMPDIR=$3 setsid \"$2\" system service --time=\"$4\" \"unix://$1/podman.sock\" </dev/null >\"$1/service.log\" 2>&1 & "
                                      "p=$!; n=0; "
                                      "while ! [ -S \"$1/podman.sock\" ]; do "
@@ -294,7 +294,7 @@ int ts_end_start_service(struct ts_mig *m, struct ts_end *e, struct ts_err *err)
                 return -1;
         free(TS_TAKE(e->service_id));
         free(TS_TAKE(e->service));
-        if (ts_own_dir(e->host, dir, err) < 0 || ts_host_check(e->host, argv, NULL, &e->service_id, err) < 0)
+        if (ts_host_check(e->host, argv, NULL, &e->service_id, err) < 0)
                 return ts_err_prefix(err, "private Podman service on '%s'", e->ep->label);
         if (ts_journal_res_id(m->j, n, e->service_id, err) < 0 || ts_journal_res_state(m->j, n, TS_RES_MADE, err) < 0)
                 return -1;
@@ -326,4 +326,24 @@ int ts_end_stop_service(struct ts_end *e, const char *service_id, struct ts_err 
 
         const char *const argv[] = { "/bin/sh", "-c", stop_script, "sh", pid, start, NULL };
         return ts_host_check(e->host, argv, NULL, NULL, err);
+}
+
+/* Nobody learnt its process: tranship was killed while it was started. $1: the directory that only this migration has. What starts it has that among its arguments, what was started its socket; the script that
+ * starts it ends first, and then nothing comes any more. Only root's, and only on the host itself. */
+static const char stop_unknown_script[] = "ours() { [ -n \"$1\" ] && [ \"$1\" != $$ ] && [ \"$(stat -c %u -- \"/proc/$1\" 2>/dev/null)\" = 0 ] && "
+                                          "[ \"$(readlink -- \"/proc/$1/ns/pid\")\" = \"$(readlink /proc/$$/ns/pid)\" ] && "
+                                          "tr '\\0' '\\n' <\"/proc/$1/cmdline\" 2>/dev/null | grep -qxF -e \"$2\" -e \"unix://$2/podman.sock\"; }; n=0; "
+                                          "while :; do "
+                                          "left=; for f in $(grep -lsaF -- \"$1\" /proc/[0-9]*/cmdline); do p=${f#/proc/}; p=${p%/cmdline}; "
+                                          "ours \"$p\" \"$1\" && ! grep -q '^State:.Z' \"/proc/$p/status\" && left=\"$left $p\"; done; "
+                                          "[ -z \"$left\" ] && exit 0; "
+                                          "n=$((n+1)); [ $n -gt 100 ] && { echo \"still alive:$left\" >&2; exit 1; }; "
+                                          "[ $n -gt 50 ] && kill -9 $left 2>/dev/null || kill $left 2>/dev/null; sleep 0.1; "
+                                          "done";
+
+int ts_end_stop_unknown(struct ts_end *e, const char *dir, struct ts_err *err)
+{
+        const char *const argv[] = { "/bin/sh", "-c", stop_unknown_script, "sh", dir, NULL };
+
+        return ts_host_check(e->host, argv, NULL, NULL, err) < 0 ? ts_err_prefix(err, "private Podman service below '%s'", dir) : 0;
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define FENCE_SCRIPT_TIMEOUT_MS 60000
+#define STOP_GRACE_S 10
 
 /* $1 container ID, $2 runtime, $3 the runtime's state directory ("": its default). Ends whatever works for the container or is it, until nothing of it is left:
  *   - the monitor, the runtime and CRIU that have its ID among their arguments, and all their descendants (`criu swrk` has no such argument);
@@ -104,6 +105,8 @@ static int remove_and_observe(struct ts_mig *m, const char *id, struct ts_err *e
         ts_auto(ts_container) struct ts_container *still = NULL;
         ts_auto_err look = TS_ERR_INIT;
 
+        if (ts_mig_decides(m, err) < 0) /* after the last wait */
+                return -1;
         if (ts_api_remove(m->dst.api, id, true, false, err) < 0)
                 return ts_err_prefix(err, "removing the container on the target");
         if (ts_api_inspect(m->dst.api, id, &still, &look) == 0)
@@ -132,8 +135,10 @@ int ts_fence_target(struct ts_mig *m, struct ts_err *err)
         const char *id = m->dst_id ? m->dst_id : m->strategy == TS_ARCHIVE ? ts_journal_head(m->j)->container_id : NULL;
 
         ts_call_free(TS_TAKE(m->import)); /* breaks a body that was not complete */
-        if (ts_end_reconnect(m, &m->dst, err) < 0)
+        if (ts_end_reconnect(m, &m->dst, err) < 0 || ts_mig_decides(m, err) < 0)
                 return -1;
+        if (ts_mirrors_taken(m))
+                return ts_err_set(err, TS_ECONFLICT, "another process has taken migration %s over", m->id);
         if (!id) { /* created with its answer lost: observe_target adopts it by label */
                 enum ts_target_seen seen;
 
@@ -147,6 +152,8 @@ int ts_fence_target(struct ts_mig *m, struct ts_err *err)
                 return 0; /* nothing was ever created there, and without it nothing can start */
         if (restore_in_flight(m) && end_server(m, id, err) < 0)
                 return -1;
+        if (m->engine == TS_DOCKER && m->strategy != TS_COLD)
+                ts_sweep_containerd(m, &m->dst); /* by the images that go with the container */
         if (remove_and_observe(m, id, err) < 0)
                 return -1;
         /* The engine forgets what it no longer waits for: a Podman that gave up (after 240 s, or because its monitor died) leaves runtime and CRIU at work, and a Docker daemon may have died between
@@ -233,7 +240,7 @@ int ts_quiesce_source(struct ts_mig *m, struct ts_err *err)
         if (ts_end_reconnect(m, &m->src, err) < 0)
                 return -1;
         if (m->strategy == TS_COLD) /* a stop that may still come: done now, so that the start comes after it */
-                return ts_api_stop(m->src.api, id, err);
+                return ts_api_stop(m->src.api, id, STOP_GRACE_S, err);
         if (!service)
                 return ts_keeps_id(m) ? 0 : forbid_dump(m, err);
         return end_service(m, &m->src, service, err) < 0 ? -1 : ts_host_check(m->src.host, await_argv, &opts, NULL, err);

@@ -26,6 +26,7 @@ static const struct {
         size_t offset;
 } texts[] = {
         { "migration", offsetof(struct ts_lock_info, migration) },
+        { "token", offsetof(struct ts_lock_info, token) },
         { "host", offsetof(struct ts_lock_info, host) },
         { "boot_id", offsetof(struct ts_lock_info, boot_id) },
         { "machine", offsetof(struct ts_lock_info, machine) },
@@ -88,13 +89,14 @@ static void pid_namespace(char buf[64])
         buf[n > 0 ? n : 0] = '\0';
 }
 
-/* One line, for the migration of head. NULL out of memory. */
-static char *content_for(const struct ts_journal_head *head)
+/* One line, for the migration of head and the process of token. NULL out of memory. */
+static char *content_for(const struct ts_journal_head *head, const char *token)
 {
         ts_auto(ts_json) struct ts_json *j = ts_json_object();
         ts_auto_free char *text = NULL;
         char machine[32], now[32], ns[64];
         struct ts_lock_info i = { .migration = head->id,
+                                  .token = (char *)(uintptr_t)token,
                                   .host = head->host,
                                   .boot_id = head->boot_id,
                                   .machine = machine,
@@ -224,21 +226,32 @@ static int link_name(struct ts_host *h, const char *from, const char *to, char *
         return 0;
 }
 
-static int link_or_conflict(struct ts_host *h, const char *tmp, const char *path, const char *migration, struct ts_err *err)
+static bool is_of(const struct ts_lock_info *i, const char *migration, const char *token)
+{
+        return ts_streq0(i->migration, migration) && ts_streq0(i->token, token);
+}
+
+static int link_or_conflict(struct ts_host *h, const char *tmp, const char *path, const char *migration, const char *token, struct ts_err *err)
 {
         ts_auto_free char *why = NULL;
 
         for (int tries = 0; tries < 3; tries++) { /* whoever had it may release it between our two looks */
                 struct ts_lock_info now = { 0 };
+                ts_auto_free char *content = NULL;
                 ts_auto_err look = TS_ERR_INIT;
                 int rc = link_name(h, tmp, path, &why, err);
 
                 if (rc != 0)
                         return rc < 0 ? -1 : 0;
-                if (ts_lock_read(h, path, &now, NULL, &look) == 0) {
-                        rc = ts_streq0(now.migration, migration) ? 0 : taken(&now, err);
+                if (ts_lock_read(h, path, &now, &content, &look) == 0) {
+                        bool other_process = ts_streq0(now.migration, migration) && !ts_streq0(now.token, token);
+
+                        rc = is_of(&now, migration, token) ? 0 : other_process ? 1 : taken(&now, err);
                         ts_lock_info_clear(&now);
-                        return rc;
+                        if (rc <= 0)
+                                return rc;
+                        if (ts_lock_break(h, path, content, &look) == 0)
+                                continue;
                 }
                 if (look.code != TS_ENOTFOUND) {
                         ts_err_set(err, look.code, "%s", ts_err_message(&look));
@@ -256,28 +269,28 @@ static void remove_file(struct ts_host *h, const char *path)
         (void)ts_host_run(h, argv, NULL, &r, NULL);
 }
 
-int ts_lock_take(struct ts_host *h, const char *path, const struct ts_journal_head *head, struct ts_err *err)
+int ts_lock_take(struct ts_host *h, const char *path, const struct ts_journal_head *head, const char *token, struct ts_err *err)
 {
-        ts_auto_free char *content = content_for(head), *tmp = ts_fmt("%s.new-%s", path, head->id);
+        ts_auto_free char *content = content_for(head, token), *tmp = ts_fmt("%s.new-%s-%s", path, head->id, token);
         int rc;
 
         if (!content || !tmp)
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
         if (write_new(h, path, tmp, content, err) < 0)
                 return -1;
-        rc = link_or_conflict(h, tmp, path, head->id, err);
+        rc = link_or_conflict(h, tmp, path, head->id, token, err);
         remove_file(h, tmp);
         return rc;
 }
 
-int ts_lock_check(struct ts_host *h, const char *path, const char *migration, struct ts_err *err)
+int ts_lock_check(struct ts_host *h, const char *path, const char *migration, const char *token, struct ts_err *err)
 {
         struct ts_lock_info i = { 0 };
         int rc;
 
         if (ts_lock_read(h, path, &i, NULL, err) < 0)
                 return -1;
-        rc = ts_streq0(i.migration, migration) ? 0 : taken(&i, err);
+        rc = is_of(&i, migration, token) ? 0 : taken(&i, err);
         ts_lock_info_clear(&i);
         return rc;
 }
@@ -331,7 +344,7 @@ int ts_lock_break(struct ts_host *h, const char *path, const char *expected, str
         return 0;
 }
 
-int ts_lock_release(struct ts_host *h, const char *path, const char *migration, struct ts_err *err)
+int ts_lock_release(struct ts_host *h, const char *path, const char *migration, const char *token, struct ts_err *err)
 {
         ts_auto_free char *content = NULL;
         struct ts_lock_info i = { 0 };
@@ -344,7 +357,7 @@ int ts_lock_release(struct ts_host *h, const char *path, const char *migration, 
                 ts_err_set(err, why.code, "%s", ts_err_message(&why));
                 return -1;
         }
-        ours = ts_streq0(i.migration, migration);
+        ours = is_of(&i, migration, token);
         ts_lock_info_clear(&i);
         if (!ours || ts_lock_break(h, path, content, &why) == 0 || why.code == TS_ENOTFOUND || why.code == TS_ECONFLICT)
                 return 0;

@@ -11,7 +11,6 @@
 #include "engine/probe.h"
 #include "transfer/archive.h"
 #include "transfer/host.h"
-#include "transfer/own_dir.h"
 #include "transfer/rate.h"
 #include <pthread.h>
 #include <stdatomic.h>
@@ -35,7 +34,6 @@ struct ts_end {
         struct ts_packed *packed;    /* the archive's connection (export.c); or NULL */
         int packed_fd;               /* 1 + that one, until it is used; 0: none */
         char *agent;                 /* the program on the host, which packs and unpacks an archive; NULL: it is not packed */
-        struct ts_proc *agent_held;  /* keeps it there until then */
         struct ts_dial archive_dial;
         const struct ts_dial *archive; /* how to make such a connection; NULL: like any other */
         uint64_t wire_sent, wire_received; /* bytes of host connections that are closed already */
@@ -60,6 +58,8 @@ enum ts_strategy {
 };
 const char *ts_strategy_str(enum ts_strategy s); /* "archive", "in-place", "cold" */
 
+#define TS_TOKEN_SIZE 33
+
 struct ts_mig {
         const struct ts_move_opts *o; /* borrowed */
         struct ts_report *r;          /* borrowed */
@@ -72,10 +72,6 @@ struct ts_mig {
         struct ts_container *c;       /* the source container as found by preflight */
         struct ts_image *image;       /* of it, on the source */
         bool image_on_target;
-        struct ts_list others; /* pairs: ID on the source, name, of the containers that it shares
-                                  namespaces with */
-        struct ts_list
-                free_networks; /* Docker: there it gets another address, which its engine chooses */
         struct ts_data *data;
         size_t n_data;
         bool shared_writable;         /* some writable directory is used by both hosts */
@@ -83,6 +79,7 @@ struct ts_mig {
         enum ts_engine_kind engine;   /* of both sides */
         struct ts_journal *j;         /* NULL until prepare */
         char *lock_path;
+        char lock_token[TS_TOKEN_SIZE]; /* of this process: "" until it takes the lock */
         char *label;                  /* "tranship.migration=ID" */
         char *dst_id;                 /* container on the target: known before restore */
         char *checkpoint;             /* Docker: name of the final dump */
@@ -100,6 +97,11 @@ struct ts_mig {
         bool dump_forbidden;          /* Docker: a directory of the dump's name keeps one that was asked for from coming late */
         bool target_hangs;            /* at the last look the target's engine answered, but not about the container */
         bool restore_overdue;         /* the engine did not answer the restore within --restore-timeout */
+        size_t n_kept;                /* leftovers that are somebody's data, and stay for good */
+        bool deposed;                 /* another process has taken the migration over */
+        bool marked;                  /* an archive of this migration has a file of its own in it, by which its import is known */
+        bool target_left;             /* the container on the target was not taken back: neither is what it uses */
+        bool denied;                  /* this process asked the target whether it is alive, and the answer was no */
         bool both_may_run;            /* somebody started the source after the commit */
 
         uint64_t memory_bytes;        /* of the container, as preflight saw it */
@@ -114,9 +116,6 @@ struct ts_mig {
 
         unsigned dump_resource;       /* in the journal, of the last dump */
         struct ts_proc *door_opener;  /* under way */
-        char *announcer; /* the program on the target that tells neighbours where the container is,
-                            or NULL: nobody to tell */
-        struct ts_proc *announcing;   /* under way */
         struct ts_call *dump;         /* checkpoint with export under way: its body is the archive */
         struct ts_call *import;       /* restore with import under way */
         uint64_t archive_bytes;       /* sent into the import so far */
@@ -163,8 +162,7 @@ void ts_end_wire(const struct ts_end *e, uint64_t *ret_sent, uint64_t *ret_recei
 void ts_end_close(struct ts_end *e);
 int ts_end_start_service(struct ts_mig *m, struct ts_end *e, struct ts_err *err); /* Podman: a private service, journalled; the api of e is opened anew on it */
 int ts_end_stop_service(struct ts_end *e, const char *service_id, struct ts_err *err); /* by pid and start time; waits until it is gone */
-/* Where directories for what is under way are made, on both hosts. */
-static inline const char *ts_mig_staging(const struct ts_mig *m) { return m->o->staging && *m->o->staging ? m->o->staging : TS_STAGING_DIR; }
+int ts_end_stop_unknown(struct ts_end *e, const char *dir, struct ts_err *err); /* one whose process nobody learnt, by its directory */
 static inline struct ts_end *ts_mig_end(struct ts_mig *m, enum ts_side s) { return s == TS_SIDE_SOURCE ? &m->src : &m->dst; }
 
 /* ---- the phases: each 0 or -1 with err ---- */
@@ -227,6 +225,16 @@ struct ts_restore ts_restore_options(const struct ts_mig *m); /* from the engine
 int ts_write_out(struct ts_mig *m, struct ts_end *e, unsigned timeout_ms, struct ts_err *err);
 void ts_unburden(struct ts_mig *m); /* the source, so that the freeze waits for less */
 
+/* ---- other people's things (users.c) ---- */
+int ts_users_look_again(struct ts_mig *m, struct ts_err *err); /* TS_ECONFLICT: somebody has begun to use what travels, or what it replaces */
+char *ts_volume_user(struct ts_end *e, const char *volume, const char *but, struct ts_err *err); /* name of a container, not of the ID `but`; caller frees; NULL: nobody, or err is set */
+char *ts_stamp_path(const struct ts_end *e); /* a file in the staging directory; on the target its time is when a volume's content was set aside; caller frees */
+/* When the stopped source wrote for the last time: remembered in its staging directory, before the container goes. */
+int ts_source_stamp(struct ts_mig *m, const struct ts_container *now, struct ts_err *err);
+/* *ret: why it is not to be removed, or NULL; caller frees. */
+int ts_source_volume_in_use(struct ts_mig *m, const char *volume, char **ret, struct ts_err *err);
+int ts_aside_in_use(struct ts_mig *m, const char *aside, char **ret, struct ts_err *err); /* what a replaced volume held */
+
 /* ---- preflight ---- */
 /* Adds a finding; flags of the code come from the one table of checks. */
 void ts_find(struct ts_mig *m, const char *code, const char *hint, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
@@ -237,7 +245,10 @@ int ts_set_policy(struct ts_api *api, const char *id, const char *policy, struct
 
 /* ---- ways back and forward ---- */
 void ts_drop_source_images(struct ts_mig *m); /* Podman's, when nothing will be restored from them any more */
-int ts_mig_lock(struct ts_mig *m, struct ts_err *err); /* journalled; TS_ECONFLICT: another migration has the container */
+int ts_mig_lock(struct ts_mig *m, struct ts_err *err); /* journalled; TS_ECONFLICT: another migration has the container. One that another process of this migration has is taken over */
+/* After the last wait before each act that cannot be taken back (SAFETY rule 25): is it still for this process to act? TS_ECONFLICT, and m->deposed: another one has taken the migration over, nothing more is
+ * done here. Otherwise: it cannot be told, since the source does not answer. A process that never had the lock has nothing but its own things. */
+int ts_mig_decides(struct ts_mig *m, struct ts_err *err);
 bool ts_refused(const struct ts_err *err); /* the engine's final answer was no */
 /* Is it still the running container that preflight saw? TS_ECONFLICT. */
 int ts_same_generation(struct ts_mig *m, struct ts_err *err);
@@ -247,6 +258,7 @@ int ts_observe_source(struct ts_mig *m, enum ts_source_seen *ret, struct ts_err 
 /* The last look before the target may run, and before the commit: still stopped, still the generation that was dumped. TS_ECONFLICT. */
 int ts_source_still_stopped(struct ts_mig *m, struct ts_err *err);
 bool ts_ran_since(const struct ts_mig *m, const struct ts_container *now); /* the source, stopped, but not by our dump: it ran again after it */
+bool ts_target_worked(const struct ts_mig *m, const struct ts_container *now); /* it runs there, or did */
 int ts_observe_target(struct ts_mig *m, enum ts_target_seen *ret, struct ts_err *err);
 int ts_fence_target(struct ts_mig *m, struct ts_err *err);     /* 0: observed: it cannot run */
 int ts_break_restore(struct ts_mig *m, struct ts_err *err);    /* ends what works at a restore that hangs; the engine can be asked about the container again then */
@@ -256,7 +268,10 @@ int ts_end_requests(struct ts_mig *m, enum ts_side side, struct ts_err *err);
 int ts_quiesce_rehearsal(struct ts_mig *m, const char *name, bool *ret_forbidden, struct ts_err *err); /* *ret_forbidden: a directory keeps Docker from making it, and has to stay */
 void ts_drop_source_service(struct ts_mig *m);                  /* ends the source's private service and goes on with the engine's own socket */
 int ts_restore_source(struct ts_mig *m, struct ts_err *err);   /* 0: observed: it runs */
-int ts_verify_target(struct ts_mig *m, struct ts_err *err);    /* 0: verified and committed; journals VERIFY_FAILED */
+#define TS_VERIFY_MS 5000
+#define TS_VERIFY_SLACK_MS 10000 /* for looking and acting: what the move may still take back of the target's work besides the time for verifying it */
+/* 0: verified and committed; journals VERIFY_FAILED. TS_EUSAGE when recovering: the probe could not be run, which says nothing. */
+int ts_verify_target(struct ts_mig *m, struct ts_err *err);
 int ts_commit(struct ts_mig *m, struct ts_err *err);
 int ts_inventory(struct ts_mig *m, char **ret, struct ts_err *err); /* identifies the final dump's images on the source host: size, time, inode of inventory.img */
 extern const struct ts_run_opts ts_slow_run; /* for commands that remove or move much */
@@ -286,14 +301,6 @@ void ts_door_begin_open(struct ts_mig *m, struct ts_end *e);
 void ts_door_end_open(struct ts_mig *m, struct ts_end *e);
 int ts_door_remove(struct ts_end *e, const char *table, struct ts_err *err); /* absent is success */
 
-/* ---- the container's new place, told to the neighbours of its addresses (announce.c); best effort
- * ---- */
-void ts_announce_plan(struct ts_mig *m, const struct ts_container *c); /* before the freeze */
-void ts_announce_begin(struct ts_mig *m,
-                       const struct ts_container *there); /* it runs there; at once */
-void ts_announce_end(struct ts_mig *m);
-void ts_forget_connections(struct ts_mig *m); /* forget.c: the source's container has gone */
-
 void ts_sysctls_put_back(struct ts_mig *m); /* net.* of the container on the target; best effort */
 
 /* ---- copies of the journal on both hosts ---- */
@@ -303,6 +310,11 @@ void ts_mirror_begin(struct ts_mig *m, struct ts_end *e);        /* one of them,
 void ts_mirror_end(struct ts_mig *m, enum ts_side side);          /* its connection is about to go */
 /* A stage that has to be in every copy: one whose connection broke is written anew, unless another machine has taken the migration over. TS_ECOMMAND, TS_ECONNECT and what ts_journal_set_stage says. */
 int ts_stage_everywhere(struct ts_mig *m, enum ts_stage stage, struct ts_err *err);
+/* Whether another machine has taken the copy on the target away, to recover from it: then m->deposed. That guards what is done there also while the source, where the lock is, cannot be reached from one of
+ * the two. A copy whose connection broke is written anew. */
+bool ts_mirrors_taken(struct ts_mig *m);
+/* Once both hosts were seen to answer, before a stage that allows an act: whoever recovers from any copy is to know of it. What cannot be written now is only less known. */
+void ts_mirrors_renew(struct ts_mig *m);
 void ts_mirrors_remove(struct ts_mig *m); /* the migration is over */
 void ts_mirrors_free(struct ts_mirrors *x);
 

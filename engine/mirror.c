@@ -22,7 +22,7 @@
  * too late finds nothing, the other machine until the new copy is whole, this one for good. What it took may be the other machine's own by then: then what that one took first is still there. */
 static const char script[] =
         "umask 077; f=$1; d=${f%/*}; c=$f.new; "
-        "taken() { echo 'another machine has taken the migration over' >&2; exit 3; }; "
+        "taken() { echo '" TS_MIRROR_TAKEN "' >&2; exit 3; }; "
         "if [ \"$2\" != first ]; then mv -- \"$f\" \"$f" AGAIN "\" 2>/dev/null || taken; "
         "[ ! -e \"$f" TAKEN "\" ] || { mv -f -- \"$f" AGAIN "\" \"$f\"; taken; }; fi; "
         "mkdir -p \"$d\" && exec 3>\"$c\" || exit 1; echo ready; "

@@ -13,6 +13,7 @@
 #include "engine/journal.h"
 #include "transfer/host.h"
 
+#define TS_MIRROR_TAKEN "another machine has taken the migration over" /* what is said of a copy that was */
 #define TS_MIRROR_DIR "/var/lib/tranship/journal"
 #define TS_MIRROR_TIMEOUT_MS 5000 /* for the answer to each record */
 

@@ -1,8 +1,10 @@
 /* The journal's copies on both hosts (mirror.h does one; this is what a migration has of them). A copy lives on a host's connection: when that goes, the copy ends, and one is begun anew with the next
  * connection. */
+#include "base/log.h"
 #include "engine/mig.h"
 #include "engine/mirror.h"
 #include <stdlib.h>
+#include <string.h>
 
 struct slot {
         struct ts_mirror *mirror; /* NULL: not begun, or ended */
@@ -55,6 +57,38 @@ int ts_stage_everywhere(struct ts_mig *m, enum ts_stage stage, struct ts_err *er
                         return ts_err_prefix(err, "the stage '%s' is not in every copy of the journal", ts_stage_str(stage));
         }
         return ts_journal_set_stage(m->j, stage, NULL, err);
+}
+
+static bool says_taken(const char *error)
+{
+        return error && strstr(error, TS_MIRROR_TAKEN);
+}
+
+bool ts_mirrors_taken(struct ts_mig *m)
+{
+        struct slot *s = m->mirrors ? &m->mirrors->slots[TS_SIDE_TARGET] : NULL;
+        ts_auto_err err = TS_ERR_INIT;
+
+        if (!m->j || !s || !s->known)
+                return false;
+        (void)ts_journal_note(m->j, "looked who decides", NULL);
+        if (s->mirror && !ts_mirror_error(s->mirror))
+                return false;
+        m->deposed |= says_taken(ts_mirror_error(s->mirror)) || (m->dst.host && begin(m, &m->dst, &err) < 0 && says_taken(ts_err_message(&err)));
+        return m->deposed;
+}
+
+void ts_mirrors_renew(struct ts_mig *m)
+{
+        struct ts_end *ends[] = { &m->src, &m->dst };
+
+        for (size_t i = 0; m->mirrors && i < TS_ARRAY_LEN(ends); i++) {
+                const struct slot *s = &m->mirrors->slots[ends[i]->side];
+                ts_auto_err err = TS_ERR_INIT;
+
+                if (s->known && (!s->mirror || ts_mirror_error(s->mirror)) && ends[i]->host && begin(m, ends[i], &err) < 0)
+                        ts_debug("%s", ts_err_message(&err));
+        }
 }
 
 void ts_mirror_begin(struct ts_mig *m, struct ts_end *e)

@@ -1,4 +1,5 @@
 /* What is there now? Looks at both sides and translates into the words of decide.h. An HTTP 404 is only "absent" here; what that proves is decided elsewhere. */
+#include "base/clock.h"
 #include "base/log.h"
 #include "engine/mig.h"
 #include <stdio.h>
@@ -65,12 +66,13 @@ static enum images look_at_images(struct ts_mig *m, const struct ts_container *n
         return ts_keeps_id(m) ? podman_images(m, now, there) : docker_images(m, now);
 }
 
-/* Stopped, but not by our dump: it ran again after it. Podman's StartedAt does not change in a restore, but the mark "checkpointed" goes. */
+/* Stopped, but not by our dump: it ran again after it. Podman's StartedAt does not change in a restore: but the time of that is told, until the next checkpoint, and the mark "checkpointed" goes. */
 bool ts_ran_since(const struct ts_mig *m, const struct ts_container *now)
 {
         const struct ts_json *dumped = ts_journal_detail(m->j, TS_STAGE_CHECKPOINTED);
+        const char *restored = ts_json_str(ts_journal_head(m->j)->options, "restored_at", NULL);
 
-        if (!ts_streq0(now->started_at, ts_journal_head(m->j)->container_started_at))
+        if (!ts_streq0(now->started_at, ts_journal_head(m->j)->container_started_at) || (restored && ts_utc_us(now->restored_at) && !ts_streq0(restored, now->restored_at)))
                 return true;
         return ts_json_bool(dumped, "checkpointed", false) && !now->checkpointed;
 }
@@ -176,6 +178,53 @@ static int find_target(struct ts_mig *m, struct ts_container **ret, struct ts_er
         return 0;
 }
 
+/* ---- for how long the target has run ---- */
+
+#define STUB_MS 1000 /* Podman's import says "started" when it makes its record; a start by somebody comes later */
+
+/* By the host's own clock, which the engine's times are from. 0: not known. */
+static uint64_t host_now_us(struct ts_mig *m)
+{
+        const char *const argv[] = { "date", "-u", "+%Y-%m-%dT%H:%M:%SZ", NULL };
+        ts_auto_free char *text = NULL;
+
+        return m->dst.host && ts_host_check(m->dst.host, argv, NULL, &text, NULL) == 0 ? ts_utc_us(text) : 0;
+}
+
+/* When it began to run there. 0: it never did, as far as the engine tells. */
+static uint64_t ran_from(const struct ts_mig *m, const struct ts_container *now)
+{
+        uint64_t restored = ts_utc_us(now->restored_at), started = ts_utc_us(now->started_at), created = ts_utc_us(now->created_at);
+
+        if (restored || now->state == TS_STATE_CREATED)
+                return restored;
+        return ts_keeps_id(m) && now->restored_at && started < created + STUB_MS * 1000ULL ? 0 : started;
+}
+
+bool ts_target_worked(const struct ts_mig *m, const struct ts_container *now)
+{
+        return now->state == TS_STATE_RUNNING || now->state == TS_STATE_PAUSED || ran_from(m, now);
+}
+
+/* The move that had it restored takes back what ran for as long as it takes to verify it, since that is what it was told to do. Whoever comes later, or sees it run for longer, does not: what was
+ * written there may be nowhere else (SAFETY rule 24). Whatever cannot be told counts as long. */
+static bool is_held(struct ts_mig *m, const struct ts_container *now, bool runs)
+{
+        uint64_t from = ran_from(m, now), ended = ts_utc_us(now->finished_at), until;
+        unsigned window_ms = (m->o->verify_timeout_ms ? m->o->verify_timeout_ms : TS_VERIFY_MS) + TS_VERIFY_SLACK_MS;
+
+        if (ts_journal_stage(m->j) < TS_STAGE_RESTORE_SENT)
+                return false;
+        if (m->recovering)
+                return runs || from;
+        if (!from)
+                return false;
+        if (runs && ended) /* stopped and started again */
+                return true;
+        until = runs ? host_now_us(m) : ended;
+        return !until || until + 1000000 < from || until > from + window_ms * 1000ULL;
+}
+
 int ts_observe_target(struct ts_mig *m, enum ts_target_seen *ret, struct ts_err *err)
 {
         ts_auto(ts_container) struct ts_container *now = NULL;
@@ -193,11 +242,11 @@ int ts_observe_target(struct ts_mig *m, enum ts_target_seen *ret, struct ts_err 
                         return -1;
                 }
         } else if (now->state == TS_STATE_RUNNING || now->state == TS_STATE_PAUSED) {
-                *ret = TS_TARGET_RUNNING;
+                *ret = is_held(m, now, true) ? TS_TARGET_SERVING : TS_TARGET_RUNNING;
         } else if (now->state == TS_STATE_OTHER) {
                 *ret = TS_TARGET_UNREACHABLE; /* between two states: look again */
         } else {
-                *ret = now->state == TS_STATE_CREATED ? TS_TARGET_CREATED : TS_TARGET_STOPPED;
+                *ret = is_held(m, now, false) ? TS_TARGET_SERVED : now->state == TS_STATE_CREATED ? TS_TARGET_CREATED : TS_TARGET_STOPPED;
         }
         ts_debug("target: %s", ts_target_seen_str(*ret));
         return 0;

@@ -207,19 +207,45 @@ static bool writable(const struct ts_mig *m, const struct ts_data *d)
         return false;
 }
 
-/* Another container of the source that uses it: its name, or NULL. */
-static const char *other_user(const struct ts_preflight *p, const struct ts_data *d)
+/* "/srv/www" holds "/srv/www" and "/srv/www/a". */
+static bool holds_path(const char *outer, const char *inner)
 {
-        for (size_t i = 0; i < p->src.containers.n; i++) {
-                const struct ts_brief *b = &p->src.containers.v[i];
+        size_t n = strlen(ts_or(outer, ""));
 
-                if (ts_streq0(b->id, p->m->c->id))
+        while (n > 1 && outer[n - 1] == '/')
+                n--;
+        return n > 1 && inner && !strncmp(outer, inner, n) && (inner[n] == '/' || inner[n] == '\0');
+}
+
+const char *ts_data_user(const struct ts_briefs *all, const char *but, const char *volume, const char *path)
+{
+        for (size_t i = 0; i < all->n; i++) {
+                const struct ts_brief *b = &all->v[i];
+
+                if (but && ts_streq0(b->id, but))
                         continue;
                 for (size_t k = 0; k < b->volumes.n; k++)
-                        if (d->is_volume ? ts_streq0(b->volumes.v[k], d->mount->name) : same_path(b->volumes.v[k], d->src_path))
+                        if (volume && b->volumes.v[k][0] != '/' ? !strcmp(b->volumes.v[k], volume) : holds_path(path, b->volumes.v[k]))
                                 return ts_or(b->name, "?");
         }
         return NULL;
+}
+
+/* Another container of the source that uses it: its name, or NULL. */
+static const char *other_user(const struct ts_preflight *p, const struct ts_data *d)
+{
+        return ts_data_user(&p->src.containers, p->m->c->id, d->is_volume ? d->mount->name : NULL, d->src_path);
+}
+
+/* Nothing is replaced under a container of the target, running or not: what it writes would be gone with what was set aside. */
+static void check_user_there(struct ts_preflight *p, const struct ts_data *d, const char *path)
+{
+        const char *user = ts_data_user(&p->dst.containers, NULL, d->is_volume ? d->mount->name : NULL, path);
+
+        if (user)
+                ts_find(p->m, "replace-busy", "remove that container there first, or move it away",
+                        "%s '%s' is used by container '%s' on the target: its files there cannot be replaced", d->is_volume ? "volume" : "bind mount",
+                        d->is_volume ? d->mount->name : d->src_path, user);
 }
 
 void ts_data_settle(struct ts_preflight *p)
@@ -238,36 +264,6 @@ void ts_data_settle(struct ts_preflight *p)
 }
 
 /* ---- the checks ---- */
-static void unsupported(struct ts_preflight *p, const struct ts_mount *mount)
-{
-        static const struct {
-                const char *type, *what, *hint;
-        } kinds[] = {
-                { "overlay", "an overlay (:O), whose changes the engine throws away when the container stops", "create the container without :O, on a volume with a copy of the files" },
-                { "subpath", "a part of a volume (subpath), which the engine does not find again at a restore", "create the container with a volume of its own for it" },
-                { "image", "the content of another image, which the engine mounts anew at every start", "create the container without it, or with a volume that holds a copy" },
-        };
-        const struct ts_container *c = p->m->c;
-
-        for (size_t i = 0; i < TS_ARRAY_LEN(kinds); i++)
-                if (!strcmp(kinds[i].type, mount->type)) {
-                        ts_find(p->m, "mount-unsupported", kinds[i].hint, "'%s' in '%s' is %s%s%s%s", ts_or(mount->destination, "?"), c->name, kinds[i].what,
-                                mount->name ? " (volume '" : "", ts_or(mount->name, ""), mount->name ? "')" : "");
-                        return;
-                }
-        ts_find(p->m, "mount-unsupported", "create the container without it", "'%s' in '%s' is a mount of type '%s', which does not come along",
-                ts_or(mount->destination, "?"), c->name, mount->type);
-}
-
-/* Podman lists an image that is mounted twice: as such, and as the overlay over it. */
-static bool listed_before(const struct ts_container *c, size_t at)
-{
-        for (size_t i = 0; i < at; i++)
-                if (ts_streq0(c->mounts[i].destination, c->mounts[at].destination))
-                        return true;
-        return false;
-}
-
 void ts_check_mounts(struct ts_preflight *p)
 {
         static const char *const known[] = { "volume", "bind", "tmpfs", "devpts", "proc", "sysfs", "mqueue", "" };
@@ -279,8 +275,10 @@ void ts_check_mounts(struct ts_preflight *p)
 
                 for (size_t k = 0; k < TS_ARRAY_LEN(known); k++)
                         is_known = is_known || !strcmp(ts_or(mount->type, ""), known[k]);
-                if (!is_known && !listed_before(c, i))
-                        unsupported(p, mount);
+                if (!is_known)
+                        ts_find(p->m, "mount-unsupported", "create the container without it",
+                                "'%s' in '%s' is a mount of type '%s', which does not come along", ts_or(mount->destination, "?"), c->name,
+                                mount->type);
                 else if (data && !ts_data_sayable(mount->source))
                         ts_find(p->m, "mount-unsupported", "rename it", "the path behind '%s' in '%s' is empty or holds control characters",
                                 ts_or(mount->destination, "?"), c->name);
@@ -319,6 +317,8 @@ static void check_volume(struct ts_preflight *p, const struct ts_data *d, const 
                         "say --volume NAME=replace (its content there is replaced) or NAME=shared (both hosts see the same data), or "
                         "remove it there",
                         "the target has a volume '%s'", d->mount->name);
+        if (there && d->mode == TS_DATA_REPLACE)
+                check_user_there(p, d, there->mountpoint);
         if (!there && d->mode == TS_DATA_SHARED)
                 ts_find(p->m, "volume-missing", "create it there on the same data, or leave --volume away to have it copied",
                         "volume '%s' is said to be shared, but the target has none", d->mount->name);
@@ -352,6 +352,7 @@ static void check_copy(struct ts_preflight *p, const struct ts_data *d)
         if (user)
                 ts_find(p->m, "bind-busy", "make sure the other container no longer writes there",
                         "'%s' is also mounted by container '%s' on the source", d->src_path, user);
+        check_user_there(p, d, d->src_path);
 }
 
 static void check_bind(struct ts_preflight *p, const struct ts_data *d)

@@ -6,13 +6,15 @@
 #include "engine/lock.h"
 #include "engine/mig.h"
 #include "engine/self.h"
-#include "transfer/own_dir.h"
 #include "transfer/relay.h"
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
 
+#define DEFAULT_STAGING "/var/tmp/tranship"
 #define STALL_MS 120000
 #define WARM_SESSIONS 4
 
@@ -54,31 +56,76 @@ static int make_journal(struct ts_mig *m, struct ts_err *err)
         return rc;
 }
 
+/* "3fa9c1…": who acts is told from whoever acted before for the same migration. */
+static int new_token(char buf[TS_TOKEN_SIZE])
+{
+        unsigned char rnd[(TS_TOKEN_SIZE - 1) / 2];
+
+        if (getrandom(rnd, sizeof(rnd), 0) != sizeof(rnd))
+                return -1;
+        for (size_t i = 0; i < sizeof(rnd); i++)
+                (void)snprintf(buf + 2 * i, 3, "%02x", rnd[i]);
+        return 0;
+}
+
 int ts_mig_lock(struct ts_mig *m, struct ts_err *err)
 {
+        struct ts_journal_head mine = *ts_journal_head(m->j); /* but for the process: the one that acts now */
+        char host[256] = "?", boot[64];
         unsigned n = 0;
 
+        (void)gethostname(host, sizeof(host) - 1);
+        ts_self_boot_id(boot, sizeof(boot));
+        mine.host = host;
+        mine.boot_id = boot;
+        mine.pid = getpid();
+        mine.pid_start = ts_self_start_time();
+        if (!*m->lock_token && new_token(m->lock_token) < 0)
+                return ts_err_set(err, TS_EINTERNAL, "no random numbers");
         if (!m->lock_path)
                 m->lock_path = ts_lock_path(ts_journal_head(m->j)->container_id);
         if (!m->lock_path)
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
-        if (ts_journal_intent(m->j, TS_RES_LOCK, TS_SIDE_SOURCE, m->lock_path, m->id, NULL, &n, err) < 0 || ts_own_dir(m->src.host, TS_LOCK_DIR, err) < 0 ||
-            ts_lock_take(m->src.host, m->lock_path, ts_journal_head(m->j), err) < 0)
+        if (ts_journal_intent(m->j, TS_RES_LOCK, TS_SIDE_SOURCE, m->lock_path, m->id, NULL, &n, err) < 0 ||
+            ts_lock_take(m->src.host, m->lock_path, &mine, m->lock_token, err) < 0)
                 return -1;
         m->locked = true;
         return ts_journal_res_state(m->j, n, TS_RES_MADE, err);
 }
 
+int ts_mig_decides(struct ts_mig *m, struct ts_err *err)
+{
+        ts_auto_err why = TS_ERR_INIT;
+
+        if (!m->deposed && !m->locked)
+                return m->recovering ? ts_err_set(err, TS_ECONNECT, "the source does not answer, and the container's lock is there") : 0;
+        if (!m->deposed && ts_lock_check(m->src.host, m->lock_path, m->id, m->lock_token, &why) == 0)
+                return 0;
+        if (why.code == TS_ECONNECT && ts_end_reconnect(m, &m->src, NULL) == 0) {
+                ts_err_clear(&why);
+                if (ts_lock_check(m->src.host, m->lock_path, m->id, m->lock_token, &why) == 0)
+                        return 0;
+        }
+        m->deposed |= why.code == TS_ECONFLICT || why.code == TS_ENOTFOUND;
+        if (m->deposed)
+                return ts_err_set(err, TS_ECONFLICT, "another process has taken migration %s over", m->id);
+        ts_err_move(err, &why);
+        return -1;
+}
+
 static int make_staging(struct ts_mig *m, struct ts_end *e, struct ts_err *err)
 {
+        const char *base = m->o->staging && *m->o->staging ? m->o->staging : DEFAULT_STAGING;
         unsigned n = 0;
 
-        e->staging = ts_fmt("%s/%s-%s", ts_mig_staging(m), m->id, ts_side_str(e->side));
+        e->staging = ts_fmt("%s/%s-%s", base, m->id, ts_side_str(e->side));
         if (!e->staging)
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
         if (ts_journal_intent(m->j, TS_RES_STAGING, e->side, e->staging, NULL, NULL, &n, err) < 0)
                 return -1;
-        if (ts_own_dir(e->host, e->staging, err) < 0)
+
+        const char *const argv[] = { "mkdir", "-p", "-m", "0700", "--", base, e->staging, NULL };
+        if (ts_host_check(e->host, argv, NULL, NULL, err) < 0)
                 return ts_err_prefix(err, "staging directory on '%s'", e->ep->label);
         return ts_journal_res_state(m->j, n, TS_RES_MADE, err);
 }
@@ -170,13 +217,13 @@ static int bring_networks(struct ts_mig *m, struct ts_err *err)
 }
 
 /* ---- volumes and bind mounts ---- */
-/* $1 data directory, $2 where its present content goes. */
-static const char set_aside_script[] = "[ -e \"$2\" ] && exit 3; mv -T -- \"$1\" \"$2\" && mkdir -m 0755 -- \"$1\" && chown --reference=\"$2\" -- \"$1\" && chmod --reference=\"$2\" -- \"$1\"";
+/* $1 data directory, $2 where its present content goes, $3 remembers when. */
+static const char set_aside_script[] = "[ -e \"$2\" ] && exit 3; mv -T -- \"$1\" \"$2\" && touch -- \"$3\" && mkdir -m 0755 -- \"$1\" && chown --reference=\"$2\" -- \"$1\" && chmod --reference=\"$2\" -- \"$1\"";
 
 static int replace_volume(struct ts_mig *m, struct ts_data *d, const struct ts_volume *there, struct ts_err *err)
 {
-        ts_auto_free char *backup = ts_fmt("%s.tranship-%s", there->mountpoint, m->id);
-        const char *const argv[] = { "/bin/sh", "-c", set_aside_script, "sh", there->mountpoint, backup, NULL };
+        ts_auto_free char *backup = ts_fmt("%s.tranship-%s", there->mountpoint, m->id), *stamp = ts_stamp_path(&m->dst);
+        const char *const argv[] = { "/bin/sh", "-c", set_aside_script, "sh", there->mountpoint, ts_or(backup, ""), ts_or(stamp, ""), NULL };
         unsigned n = 0;
 
         d->dst_path = ts_strdup0(there->mountpoint);
@@ -264,47 +311,11 @@ static int podman_spec(struct ts_mig *m, struct ts_json **ret, struct ts_err *er
         return ts_json_parse(ts_or(text, ""), strlen(ts_or(text, "")), 0, ret, err);
 }
 
-/* "container:ID": the container that it shares a namespace with has another ID on the target, but
- * the same name. */
-static int name_other(const struct ts_mig *m, struct ts_json *host_config, const char *key)
-{
-        const char *mode = ts_json_str(host_config, key, ""),
-                   *id = ts_starts(mode, "container:") ? mode + strlen("container:") : NULL;
-
-        for (size_t i = 0; id && i + 1 < m->others.n; i += 2) {
-                ts_auto_free char *named = !strcmp(m->others.v[i], id)
-                                                   ? ts_fmt("container:%s", m->others.v[i + 1])
-                                                   : NULL;
-
-                if (named)
-                        return ts_json_set_str(host_config, key, named);
-        }
-        return 0;
-}
-
-static int name_others(const struct ts_mig *m, struct ts_json **ret, struct ts_err *err)
-{
-        static const char *const modes[] = { "NetworkMode", "IpcMode", "PidMode" };
-        ts_auto(ts_json) struct ts_json *copy = ts_json_copy(m->c->json);
-        struct ts_json *host_config = copy ? ts_json_member(copy, "HostConfig") : NULL;
-
-        for (size_t i = 0; host_config && i < TS_ARRAY_LEN(modes); i++)
-                if (name_other(m, host_config, modes[i]) < 0)
-                        return ts_err_set(err, TS_ENOMEM, "out of memory");
-        *ret = TS_TAKE(copy);
-        return *ret ? 0 : ts_err_set(err, TS_ENOMEM, "out of memory");
-}
-
 static int make_container(struct ts_mig *m, struct ts_err *err)
 {
         ts_auto(ts_json) struct ts_json *spec = NULL;
-        ts_auto(ts_json) struct ts_json *like = NULL;
         ts_auto_list warnings = TS_LIST_INIT;
-        struct ts_create create = { .name = m->c->name,
-                                    .image_ref = m->image->id,
-                                    .image_inspect = m->image->json,
-                                    .extra_label = m->label,
-                                    .free_networks = &m->free_networks };
+        struct ts_create create = { .name = m->c->name, .image_ref = m->image->id, .inspect = m->c->json, .image_inspect = m->image->json, .extra_label = m->label };
         unsigned n = 0;
 
         if (m->strategy == TS_ARCHIVE)
@@ -313,9 +324,6 @@ static int make_container(struct ts_mig *m, struct ts_err *err)
                 return ts_make_stub(m, err);
         if (ts_api_kind(m->src.api) == TS_PODMAN && podman_spec(m, &spec, err) < 0)
                 return -1;
-        if (name_others(m, &like, err) < 0)
-                return -1;
-        create.inspect = like;
         create.spec = spec;
         if (ts_journal_intent(m->j, TS_RES_CONTAINER, TS_SIDE_TARGET, m->c->name, NULL, "absent", &n, err) < 0)
                 return -1;
@@ -325,8 +333,7 @@ static int make_container(struct ts_mig *m, struct ts_err *err)
                 return -1;
         for (size_t i = 0; i < warnings.n; i++)
                 ts_mig_warn(m, "target engine: %s", warnings.v[i]);
-        if (ts_api_kind(m->src.api) == TS_DOCKER &&
-            ts_api_connect_networks(m->dst.api, m->dst_id, m->c->json, &m->free_networks, err) < 0)
+        if (ts_api_kind(m->src.api) == TS_DOCKER && ts_api_connect_networks(m->dst.api, m->dst_id, m->c->json, err) < 0)
                 return ts_err_prefix(err, "networks of '%s' on the target", m->c->name);
         return 0;
 }
@@ -334,7 +341,7 @@ static int make_container(struct ts_mig *m, struct ts_err *err)
 /* Nothing else was made yet: what is wrong here is a refusal, not a failure (exit 3). */
 static int refuse(struct ts_mig *m)
 {
-        if (m->locked && ts_lock_release(m->src.host, m->lock_path, m->id, NULL) < 0)
+        if (m->locked && ts_lock_release(m->src.host, m->lock_path, m->id, m->lock_token, NULL) < 0)
                 return -1;
         m->locked = false;
         if (ts_journal_res_state(m->j, 0, TS_RES_UNDONE, NULL) < 0 || ts_journal_set_stage(m->j, TS_STAGE_ROLLED_BACK, NULL, NULL) < 0)

@@ -178,7 +178,8 @@ void ts_probe_free(struct ts_probe *p)
         free(p);
 }
 
-/* ---- trying ---- */
+/* ---- trying ----
+ * TS_ENOTFOUND of a try: there was nothing to ask with (a program, an address). That may be so for a moment only, and is told apart from "no" in the end. */
 
 int ts_probe_try(const struct ts_probe *p, const char *host, const struct ts_try *t, struct ts_err *err)
 {
@@ -212,6 +213,8 @@ int ts_probe_until(const struct ts_probe *p, const char *host, ts_deadline deadl
                         ts_err_set(err, why.code, "%s", ts_err_message(&why));
                         return -1;
                 }
+                if (ts_deadline_passed(deadline) && why.code == TS_ENOTFOUND)
+                        return ts_err_set(err, TS_EUSAGE, "it could not be run: %s", ts_err_message(&why));
                 if (ts_deadline_passed(deadline))
                         return ts_err_set(err, TS_ETIMEOUT, "no answer in time: %s", ts_err_message(&why));
                 ts_sleep_ms(PAUSE_MS);

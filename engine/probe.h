@@ -15,9 +15,12 @@ struct ts_probe;
 int ts_probe_parse(const char *spec, struct ts_probe **ret, struct ts_err *err); /* TS_EUSAGE */
 void ts_probe_free(struct ts_probe *p);
 TS_DEFINE_AUTO(ts_probe, ts_probe_free);
+/* exec: whether its program is there and can be run, by its path or as PATH finds it: TS_ENOTFOUND. The others: always. */
+int ts_probe_check(const struct ts_probe *p, struct ts_err *err);
 /* One try. host replaces {host}. 0, or -1 with the reason. */
 int ts_probe_once(const struct ts_probe *p, const char *host, ts_deadline deadline, struct ts_err *err);
-/* Tries every 20 ms until it answers or the deadline passes (TS_ETIMEOUT with the last reason) or a signal comes (TS_ECANCELED). */
+/* Tries every 20 ms until it answers or the deadline passes (TS_ETIMEOUT with the last reason) or a signal comes (TS_ECANCELED). TS_EUSAGE: it could not be run at all (no such program, a name that cannot
+ * be looked up), which says nothing about what it asks for. */
 int ts_probe_until(const struct ts_probe *p, const char *host, ts_deadline deadline, struct ts_err *err);
 
 struct ts_probe_stats {

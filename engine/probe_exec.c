@@ -6,7 +6,9 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -63,7 +65,9 @@ static int spawn(char *const argv[], pid_t *ret, struct ts_err *err)
         e = e ? e : posix_spawnp(ret, argv[0], &files, &attr, argv, environ);
         (void)posix_spawnattr_destroy(&attr);
         (void)posix_spawn_file_actions_destroy(&files);
-        return e ? ts_err_errno(err, e, "cannot run '%s'", argv[0]) : 0;
+        if (e == ENOMEM || e == EAGAIN)
+                return ts_err_errno(err, e, "cannot run '%s'", argv[0]);
+        return e ? ts_err_set(err, TS_EUSAGE, "it could not be run: '%s': %s", argv[0], strerror(e)) : 0;
 }
 
 /* Waits for the end of the process without taking its status. Kernels before 5.3 have no pidfd: looked at again and again there. */
@@ -82,6 +86,35 @@ static bool wait_for_end(pid_t pid, const struct ts_try *t)
                         return false;
                 (void)poll(&p, 1, ts_deadline_poll_ms(t->deadline, slice_ms));
         }
+}
+
+static bool can_run(const char *path)
+{
+        struct stat st;
+
+        return stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, X_OK) == 0;
+}
+
+static bool is_in_path(const char *name)
+{
+        for (const char *p = ts_or(getenv("PATH"), "/usr/bin:/bin"); p;) {
+                size_t len = strcspn(p, ":");
+                ts_auto_free char *path = len ? ts_fmt("%.*s/%s", (int)len, p, name) : ts_fmt("./%s", name);
+
+                if (path && can_run(path))
+                        return true;
+                p = p[len] ? p + len + 1 : NULL;
+        }
+        return false;
+}
+
+int ts_probe_check(const struct ts_probe *p, struct ts_err *err)
+{
+        const char *name = p->kind == TS_PROBE_EXEC ? p->argv.v[0] : NULL;
+
+        if (!name || strstr(name, "{host}") || (strchr(name, '/') ? can_run(name) : is_in_path(name)))
+                return 0;
+        return ts_err_set(err, TS_ENOTFOUND, strchr(name, '/') ? "'%s' is not a program that can be run" : "there is no program '%s' in PATH", name);
 }
 
 int ts_probe_exec(const struct ts_probe *p, const char *host, const struct ts_try *t, struct ts_err *err)
@@ -107,6 +140,9 @@ int ts_probe_exec(const struct ts_probe *p, const char *host, const struct ts_tr
         }
         if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
                 return 0;
+        if (WIFEXITED(status) && (WEXITSTATUS(status) == 126 || WEXITSTATUS(status) == 127)) /* of env, sh, timeout and their like */
+                return ts_err_set(err, TS_ENOTFOUND, "command '%s' ended with status %d: it found no program that can be run", argv.v[0],
+                                  WEXITSTATUS(status));
         if (WIFEXITED(status))
                 return ts_err_set(err, TS_ECOMMAND, "command '%s' ended with status %d", argv.v[0], WEXITSTATUS(status));
         return ts_err_set(err, TS_ECOMMAND, "command '%s' was ended by signal %d", argv.v[0], WTERMSIG(status));

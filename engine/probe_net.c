@@ -126,7 +126,7 @@ static int look_up(const char *host, const char *port, const struct ts_try *t, s
         if (!e && !l->done)
                 (void)ts_try_failed(t, "looking up the host", err);
         else if (!e && l->status != 0)
-                (void)ts_err_set(err, TS_ECONNECT, "cannot look up '%s': %s", host, gai_strerror(l->status));
+                (void)ts_err_set(err, TS_ENOTFOUND, "cannot look up '%s': %s", host, gai_strerror(l->status));
         else if (!e) {
                 *ret = TS_TAKE(l->found);
                 rc = 0;

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define NO_PROBE "none" /* recover --verify none: that it runs is enough */
+
 static char *journal_dir(const char *state_dir)
 {
         ts_auto_free char *state = state_dir ? ts_strdup0(state_dir) : ts_state_dir();
@@ -44,6 +46,8 @@ struct ts_json *ts_mig_options_json(const struct ts_mig *m)
         (void)ts_json_set_str(o, "checkpoint", m->checkpoint);
         (void)ts_json_set_str(o, "image", m->c ? m->c->image_name : NULL);
         (void)ts_json_set_str(o, "verify", m->o->verify);
+        (void)ts_json_set_bool(o, "marked", true);
+        (void)ts_json_set_str(o, "restored_at", m->c ? m->c->restored_at : NULL);
         (void)ts_json_set(o, "source_volumes", volumes);
         return o;
 }
@@ -84,7 +88,10 @@ int ts_mig_from_journal(struct ts_mig *m, const char *from, const char *to, stru
 {
         const struct ts_journal_head *head = ts_journal_head(m->j);
         const struct ts_json *o = head->options;
+        const char *verify = m->o->verify ? m->o->verify : ts_json_str(o, "verify", NULL);
 
+        if (ts_streq0(verify, NO_PROBE))
+                verify = NULL;
         m->recovering = true;
         m->src.side = TS_SIDE_SOURCE;
         m->dst.side = TS_SIDE_TARGET;
@@ -96,6 +103,7 @@ int ts_mig_from_journal(struct ts_mig *m, const char *from, const char *to, stru
         if (take_strategy(m, head, err) < 0)
                 return -1;
         m->shared_writable = ts_json_bool(o, "shared_writable", false);
+        m->marked = ts_json_bool(o, "marked", false);
         m->committed = ts_journal_stage(m->j) >= TS_STAGE_COMMITTED;
         m->src.identity = ts_strdup0(ts_json_str(o, "source_identity", NULL));
         m->dst.identity = ts_strdup0(ts_json_str(o, "target_identity", NULL));
@@ -103,7 +111,7 @@ int ts_mig_from_journal(struct ts_mig *m, const char *from, const char *to, stru
                 return ts_err_set(err, TS_EPROTO, "the journal of %s does not say what recovery needs", head->id);
         if (ts_endpoint_parse(from ? from : head->source, &m->src.ep, err) < 0 || ts_endpoint_parse(to ? to : head->target, &m->dst.ep, err) < 0)
                 return ts_err_prefix(err, "journal of %s", head->id);
-        if (ts_json_str(o, "verify", NULL) && ts_probe_parse(ts_json_str(o, "verify", NULL), &m->verify, err) < 0)
+        if (verify && ts_probe_parse(verify, &m->verify, err) < 0)
                 return ts_err_prefix(err, "journal of %s", head->id);
         for (size_t i = 0; i < ts_journal_res_count(m->j); i++)
                 take_resource(m, ts_journal_res(m->j, i));
@@ -265,7 +273,8 @@ static int cold_start(struct ts_mig *m, struct ts_err *err)
 static void take_options(struct ts_move_opts *move, const struct ts_json *o)
 {
         move->keep_source = ts_json_bool(o, "keep_source", false);
-        move->on_verify_failure = ts_json_bool(o, "keep_on_verify_failure", false) ? TS_VERIFY_KEEP : TS_VERIFY_ROLLBACK;
+        if (ts_json_bool(o, "keep_on_verify_failure", false)) /* a person may say so now, too */
+                move->on_verify_failure = TS_VERIFY_KEEP;
 }
 
 static enum ts_outcome recover(struct ts_mig *m, const struct ts_recover_opts *o, struct ts_move_opts *move, struct ts_err *err)

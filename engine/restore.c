@@ -12,7 +12,7 @@ static int journal_sent(struct ts_mig *m, struct ts_err *err)
         unsigned n = 0;
 
         /* In place the lock was looked at while the last bytes were on their way. */
-        if ((m->strategy == TS_ARCHIVE && ts_lock_check(m->src.host, m->lock_path, m->id, err) < 0) || ts_source_still_stopped(m, err) < 0)
+        if ((m->strategy == TS_ARCHIVE && ts_mig_decides(m, err) < 0) || ts_source_still_stopped(m, err) < 0)
                 return -1;
         if (m->strategy == TS_ARCHIVE) { /* the import keeps the ID */
                 if (ts_journal_intent(m->j, TS_RES_CONTAINER, TS_SIDE_TARGET, m->c->name, m->c->id, "absent", &n, err) < 0)

@@ -43,7 +43,7 @@ static char *manual_commands(const struct ts_mig *m)
                 return ts_fmt("what the journal knows: tranship status   ·   then: tranship recover %s", m->id);
         if (ts_keeps_id(m))
                 return ts_fmt("when both sides answer: tranship recover %s   ·   by hand, on the target: podman rm -f %s   ·   only when it is gone there, on the source: "
-                              "podman container restore --keep --tcp-established --file-locks --ignore-rootfs %s   ·   if the target will never run it again: tranship recover %s --target-is-dead",
+                              "podman container restore --keep --tcp-established --file-locks %s   ·   if the target will never run it again: tranship recover %s --target-is-dead",
                               m->id, target, head->container_id, m->id);
         return ts_fmt("when both sides answer: tranship recover %s   ·   by hand, on the target: %s rm -f %s   ·   only when it is gone there, on the source: %s start %s%s %s   ·   "
                       "if the target will never run it again: tranship recover %s --target-is-dead",
@@ -51,17 +51,51 @@ static char *manual_commands(const struct ts_mig *m)
                       m->strategy == TS_COLD ? "" : "--checkpoint ", m->strategy == TS_COLD ? "" : m->checkpoint, head->container_id, m->id);
 }
 
+static const char *program_of(const struct ts_end *e, enum ts_engine_kind journal)
+{
+        return (e->info ? e->info->kind : journal) == TS_PODMAN ? "podman" : "docker";
+}
+
+/* The target holds what nobody else has: a person chooses. Each of the two ways, followed, leads to the end of the migration. */
+static char *choice(const struct ts_mig *m, const struct ts_case *c)
+{
+        const struct ts_journal_head *head = ts_journal_head(m->j);
+        const char *there = program_of(&m->dst, m->engine), *target = m->dst_id ? m->dst_id : head->container_name;
+        bool stopped = c->target == TS_TARGET_SERVED, both = c->source == TS_SOURCE_RUNNING || c->source == TS_SOURCE_MOVED_ON || c->source == TS_SOURCE_STOPPED_ITSELF;
+        ts_auto_free char *start = stopped ? ts_fmt("on the target: %s start %.12s   ·   ", there, target) : ts_strdup0("");
+        ts_auto_free char *end = both ? ts_fmt("on the source: %s rm -f %.12s   ·   ", program_of(&m->src, m->engine), head->container_id) : ts_strdup0("");
+
+        return ts_fmt("if the target is to have it%s: %s%s%stranship recover %s%s   ·   if the source is to have it, and what was written on the target since is to be lost: on the target: "
+                      "%s rm -f %.12s   ·   then: tranship recover %s",
+                      both ? ", and what was written on the source since is to be lost" : "", ts_or(end, ""), ts_or(start, ""), both || stopped ? "then: " : "", m->id,
+                      m->denied ? " --on-verify-failure keep" : "", there, target, m->id);
+}
+
+static void person_with(struct settle *s, const char *reason, const char *commands);
+
+static void person_chooses(struct settle *s, const struct ts_case *c, const char *reason)
+{
+        ts_auto_free char *commands = choice(s->m, c);
+
+        person_with(s, reason, ts_or(commands, ""));
+}
+
 /* A person must look (exit 6): say what is known and the exact next commands. */
 static void person(struct settle *s, const char *reason)
 {
         ts_auto_free char *commands = manual_commands(s->m);
 
+        person_with(s, reason, ts_or(commands, ""));
+}
+
+static void person_with(struct settle *s, const char *reason, const char *commands)
+{
         if (!ts_err_is_set(s->why))
                 ts_err_set(s->why, TS_ECONFLICT, "%s", reason);
         else
                 ts_err_prefix(s->why, "%s", reason);
         free(TS_TAKE(s->why->hint)); /* that of the first failure is not what matters now */
-        ts_err_hint(s->why, "%s", ts_or(commands, ""));
+        ts_err_hint(s->why, "%s", commands);
         end(s, TS_OUT_UNKNOWN);
 }
 
@@ -124,16 +158,29 @@ static void undo_and_tell(struct settle *s, const struct ts_case *c, const char 
                 s->outcome = TS_OUT_UNKNOWN;
 }
 
+/* This process decides no more: another one has taken the migration over, and whatever is done here now is one thing too many (SAFETY rule 25). */
+static void stand_back(struct settle *s)
+{
+        ts_auto_free char *commands = ts_fmt("what became of it: look on both hosts   ·   when the other one has ended: tranship recover %s closes the journal here", s->m->id);
+        ts_auto_free char *reason = ts_fmt("another process has taken migration %s over: nothing more is done by this one", s->m->id);
+
+        ts_err_clear(s->why);
+        person_with(s, ts_or(reason, "another process has taken the migration over"), ts_or(commands, ""));
+}
+
 static void fence(struct settle *s)
 {
         struct ts_mig *m = s->m;
         ts_auto_err err = TS_ERR_INIT;
 
         if (ts_fence_target(m, &err) < 0) {
+                if (m->deposed)
+                        return;
                 ts_debug("fence: %s", ts_err_message(&err));
                 wait_or(s, "the target could not be fenced");
                 return;
         }
+        ts_mirrors_renew(m);
         if (ts_journal_stage(m->j) < TS_STAGE_TARGET_FENCED && ts_journal_set_stage(m->j, TS_STAGE_TARGET_FENCED, NULL, &err) < 0)
                 person(s, ts_err_message(&err));
 }
@@ -147,8 +194,9 @@ static void restore_source(struct settle *s)
                 person(s, ts_err_message(&err));
                 return;
         }
-        if (m->locked && ts_lock_check(m->src.host, m->lock_path, m->id, &err) < 0) {
-                person(s, ts_err_message(&err));
+        if (ts_mig_decides(m, &err) < 0) {
+                if (!m->deposed)
+                        wait_or(s, ts_err_message(&err));
                 return;
         }
         if (ts_restore_source(m, &err) == 0)
@@ -165,11 +213,17 @@ static void verify(struct settle *s)
 {
         ts_auto_err err = TS_ERR_INIT;
 
-        if (ts_verify_target(s->m, &err) == 0)
+        if (ts_verify_target(s->m, &err) == 0 || s->m->deposed)
                 return;
         ts_mig_warn(s->m, "%s", ts_err_message(&err));
-        if (ts_journal_stage(s->m->j) < TS_STAGE_VERIFY_FAILED)
+        if (s->m->recovering && err.code == TS_EUSAGE) {
+                ts_auto_free char *commands = ts_fmt("tranship recover %s --verify PROBE, with one that can be run here   ·   or, if it is enough that the container runs: tranship recover %s --verify none",
+                                                     s->m->id, s->m->id);
+
+                person_with(s, "nobody asked the target whether it is alive: it runs, and is left as it is", ts_or(commands, ""));
+        } else if (!s->m->denied || ts_journal_stage(s->m->j) < TS_STAGE_VERIFY_FAILED) {
                 wait_or(s, "the target could not be verified");
+        }
 }
 
 static void finish(struct settle *s)
@@ -178,6 +232,8 @@ static void finish(struct settle *s)
 
         m->committed = true;
         (void)ts_phase_cleanup(m, NULL);
+        if (m->deposed)
+                return;
         if (m->both_may_run) {
                 person(s, "somebody started the source again after the commit: both may run, neither is killed");
                 return;
@@ -192,10 +248,12 @@ static bool may_act(struct settle *s, enum ts_action a)
         struct ts_mig *m = s->m;
         ts_auto_err err = TS_ERR_INIT;
 
+        if (m->locked && a != TS_ACT_WAIT && a != TS_ACT_PERSON && ts_mig_decides(m, NULL) < 0 && m->deposed)
+                return false;
         if (!m->recovering || m->locked || (a == TS_ACT_NOTHING && !ts_undo_pending(m->j)) || a == TS_ACT_WAIT || a == TS_ACT_PERSON || ts_end_reconnect(m, &m->src, NULL) < 0)
                 return true;
         if (ts_mig_lock(m, &err) == 0)
-                return true;
+                return false; /* whoever had it may have acted until now: look again */
         if (err.code == TS_ECONFLICT) {
                 ts_err_move(s->why, &err);
                 end(s, TS_OUT_REFUSED);
@@ -249,7 +307,7 @@ static void act(struct settle *s, const struct ts_case *c, enum ts_action a, con
                 break;
         case TS_ACT_COMMIT:
                 ts_mig_warn(s->m, "kept on the target although it was not verified, as asked");
-                if (ts_commit(s->m, &err) < 0)
+                if (ts_commit(s->m, &err) < 0 && !s->m->deposed)
                         person(s, ts_err_message(&err));
                 break;
         case TS_ACT_FINISH:
@@ -266,7 +324,10 @@ static void act(struct settle *s, const struct ts_case *c, enum ts_action a, con
                 break;
         case TS_ACT_PERSON:
         case TS_ACT_MAX:
-                person(s, why);
+                if ((c->target == TS_TARGET_SERVING || c->target == TS_TARGET_SERVED) && c->stage < TS_STAGE_TARGET_FENCED)
+                        person_chooses(s, c, why);
+                else
+                        person(s, why);
                 break;
         }
         (void)ts_fault("settled", ts_action_str(a), NULL);
@@ -307,11 +368,14 @@ enum ts_outcome ts_settle(struct ts_mig *m, struct ts_err *ret_why)
                 struct ts_case c = { .stage = ts_journal_stage(m->j),
                                      .shared_writable = m->shared_writable,
                                      .keep_on_verify_failure = m->o->on_verify_failure == TS_VERIFY_KEEP,
-                                     .cold = m->strategy == TS_COLD };
+                                     .cold = m->strategy == TS_COLD,
+                                     .denied = m->denied };
                 ts_auto_err err = TS_ERR_INIT;
                 const char *why = "";
 
-                if (round == ROUNDS_MAX)
+                if (m->deposed)
+                        stand_back(&s);
+                else if (round == ROUNDS_MAX)
                         person(&s, "no decision was reached");
                 else if (ts_observe_source(m, &c.source, &err) < 0 || ts_observe_target(m, &c.target, &err) < 0)
                         wait_or(&s, ts_err_message(&err));

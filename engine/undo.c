@@ -8,27 +8,34 @@
 
 const struct ts_run_opts ts_slow_run = { .timeout_ms = 600000 };
 
-/* $1: a checkpoint directory of ours. containerd unpacks every checkpoint it restores into a temporary directory and never removes it: whole memory images. Those of ours have our dump's inventory.
- * Everybody may put something of that name there (a FIFO would be read for ever): only a directory that is root's is looked into, which nobody else can take away or change. */
-static const char sweep_script[] = "for d in \"${TMPDIR:-/tmp}\"/ctrd-checkpoint* /run/user/0/ctrd-checkpoint*; do "
-                                   "[ -n \"$(find \"$d\" -maxdepth 0 -type d -uid 0 ! -perm /022 2>/dev/null)\" ] && "
-                                   "[ -n \"$(find \"$d/inventory.img\" -maxdepth 0 -type f -uid 0 2>/dev/null)\" ] && "
-                                   "cmp -s -- \"$d/inventory.img\" \"$1/inventory.img\" && rm -rf --one-file-system -- \"$d\"; done; exit 0";
-static const struct ts_run_opts sweep_run = { .timeout_ms = 60000 };
+/* $1: a checkpoint directory of ours. containerd unpacks every checkpoint it restores into a temporary directory and never removes it: whole memory images. Those of ours have our dump's inventory. */
+static const char sweep_script[] = "for d in \"${TMPDIR:-/tmp}\"/ctrd-checkpoint* /run/user/0/ctrd-checkpoint*; do [ -d \"$d\" ] && cmp -s -- \"$d/inventory.img\" \"$1/inventory.img\" && rm -rf -- \"$d\"; done; exit 0";
+
+/* recover has not made the container on the target, and asks where it is. */
+static void find_target_bundle(struct ts_mig *m)
+{
+        ts_auto(ts_container) struct ts_container *there = NULL;
+
+        if (!m->target_bundle && m->dst_id && m->dst.api && ts_api_inspect(m->dst.api, m->dst_id, &there, NULL) == 0)
+                m->target_bundle = ts_strdup0(there->bundle_dir);
+}
 
 void ts_sweep_containerd(struct ts_mig *m, struct ts_end *e)
 {
+        if (e->side == TS_SIDE_TARGET)
+                find_target_bundle(m);
+
         const char *base = e->side == TS_SIDE_SOURCE ? m->bundle : m->target_bundle;
         ts_auto_free char *dir = ts_fmt("%s/checkpoints/%s", ts_or(base, ""), ts_or(m->checkpoint, ""));
         const char *const argv[] = { "/bin/sh", "-c", sweep_script, "sh", ts_or(dir, ""), NULL };
 
         if (base && m->checkpoint && e->host)
-                (void)ts_host_check(e->host, argv, &sweep_run, NULL, NULL);
+                (void)ts_host_check(e->host, argv, &ts_slow_run, NULL, NULL);
 }
 
 static int undo_lock(struct ts_mig *m, struct ts_end *e, const struct ts_res *r, struct ts_err *err)
 {
-        return ts_lock_release(e->host, r->name, m->id, err);
+        return ts_lock_release(e->host, r->name, m->id, m->lock_token, err);
 }
 
 /* Only a directory whose name ends in our ID: whatever the journal says, nothing else is removed recursively. */
@@ -46,6 +53,22 @@ static int undo_staging(struct ts_mig *m, struct ts_end *e, const struct ts_res 
         return remove_tree(m, e, r->name, err);
 }
 
+/* Podman's restore reads `checkpoint` of the container's directory, which is a link into ours for as long as that is there: with it the link goes, or the engine's next checkpoint has nowhere to write to.
+ * $1 link, $2 where it leads. */
+static const char drop_link_script[] = "[ -L \"$1\" ] && [ \"$(readlink -- \"$1\")\" = \"$2\" ] || exit 0; rm -f -- \"$1\"";
+
+static int undo_dump_dir(struct ts_mig *m, struct ts_end *e, const struct ts_res *r, struct ts_err *err)
+{
+        ts_auto_free char *link = ts_fmt("%s/checkpoint", ts_or(m->bundle, "")), *to = ts_fmt("%s/checkpoint", r->name);
+        const char *const argv[] = { "/bin/sh", "-c", drop_link_script, "sh", ts_or(link, ""), ts_or(to, ""), NULL };
+
+        if (!link || !to)
+                return ts_err_set(err, TS_ENOMEM, "out of memory");
+        if (ts_keeps_id(m) && ts_host_check(e->host, argv, NULL, NULL, err) < 0)
+                return -1;
+        return remove_tree(m, e, r->name, err);
+}
+
 static int undo_service(struct ts_mig *m, struct ts_end *e, const struct ts_res *r, struct ts_err *err)
 {
         ts_auto_free char *dir = ts_strdup0(r->name);
@@ -56,12 +79,13 @@ static int undo_service(struct ts_mig *m, struct ts_end *e, const struct ts_res 
                 ts_api_free(TS_TAKE(e->api));
                 e->info = NULL;
         }
-        if ((r->id && ts_end_stop_service(e, r->id, err) < 0) || ts_end_reconnect(m, e, err) < 0)
+        if (slash)
+                *slash = '\0';
+        if (r->id ? ts_end_stop_service(e, r->id, err) < 0 : slash && ts_end_stop_unknown(e, dir, err) < 0)
                 return -1;
-        if (!slash)
-                return 0;
-        *slash = '\0';
-        return remove_tree(m, e, dir, err);
+        if (ts_end_reconnect(m, e, err) < 0)
+                return -1;
+        return slash ? remove_tree(m, e, dir, err) : 0;
 }
 
 /* By each of its names: an engine does not remove one with several names by its ID. One that somebody uses by now stays. */
@@ -134,12 +158,19 @@ static const char put_back_script[] = "[ -e \"$2\" ] || exit 0; rm -rf --one-fil
 
 static int undo_volume(struct ts_mig *m, struct ts_end *e, const struct ts_res *r, struct ts_err *err)
 {
+        ts_auto_free char *user = NULL;
+
         if (!r->before || !strcmp(r->before, "absent"))
                 return remove_volume(m, e, r, err);
 
         const char *const argv[] = { "/bin/sh", "-c", put_back_script, "sh", ts_or(r->id, ""), r->before, NULL };
         if (!r->id || !strstr(r->before, m->id))
                 return ts_err_set(err, TS_EPROTO, "volume '%s': the journal does not say where its content was", r->name);
+        user = ts_volume_user(e, r->name, m->dst_id, err);
+        if (user)
+                return ts_err_set(err, TS_ECONFLICT, "container '%s' uses it now; what it held is in '%s'", user, r->before);
+        if (err && ts_err_is_set(err))
+                return -1;
         return ts_host_check(e->host, argv, &ts_slow_run, NULL, err);
 }
 
@@ -153,26 +184,21 @@ static int undo_container(struct ts_mig *m, struct ts_end *e, const struct ts_re
         /* An import that was not answered makes its record when it comes to it (SAFETY rule 2). */
         if (r->state == TS_RES_INTENT && ts_keeps_id(m) && ts_end_requests(m, e->side, err) < 0)
                 return -1;
-        if (id && ts_keeps_id(m) && m->strategy == TS_IN_PLACE) {
-                if (ts_api_inspect(e->api, id, &c, &look) == 0 && ts_stub_is_ours(m, c, &ours, &look) == 0)
-                        return ours ? ts_api_remove(e->api, id, true, false, err) : 0;
+        if (ts_api_inspect(e->api, id ? id : r->name, &c, &look) < 0 || ts_stub_is_ours(m, c, &ours, &look) < 0) {
                 if (look.code == TS_ENOTFOUND)
                         return 0;
                 ts_err_move(err, &look);
                 return -1;
         }
-        if (!id) {
-                if (ts_api_inspect(e->api, r->name, &c, &look) < 0) {
-                        if (look.code == TS_ENOTFOUND)
-                                return 0;
-                        ts_err_move(err, &look);
-                        return -1;
-                }
-                if (!ts_streq0(ts_container_label(c, "tranship.migration"), m->id))
-                        return 0;
-                id = c->id;
+        if (!ours || (!ts_keeps_id(m) && !ts_streq0(ts_container_label(c, "tranship.migration"), m->id)))
+                return 0;
+        /* Whoever decided that it goes has fenced it, and that removed it: what works here, or did, somebody wants (SAFETY rule 24). */
+        if (ts_target_worked(m, c)) {
+                m->target_left = true;
+                ts_err_set(err, TS_EREFUSED, "it ran there, and what it wrote may be nowhere else");
+                return ts_err_hint(err, "if it is to be lost: remove the container there, then `tranship recover %s`", m->id);
         }
-        return ts_api_remove(e->api, id, true, false, err);
+        return ts_api_remove(e->api, c->id, true, false, err);
 }
 
 static int undo_policy(struct ts_mig *m, struct ts_end *e, const struct ts_res *r, struct ts_err *err)
@@ -281,20 +307,38 @@ static const struct {
         [TS_RES_RENAME] = { undo_rename, true, true },
         [TS_RES_PATH] = { undo_path, true, false },
         [TS_RES_RECORD] = { undo_record, false, false },
-        [TS_RES_DUMP_DIR] = { undo_staging, false, false },
+        [TS_RES_DUMP_DIR] = { undo_dump_dir, false, false },
         [TS_RES_LINK] = { ts_unlink_checkpoints, false, false },
         [TS_RES_DOOR] = { undo_door, false, false },
 };
 
+/* The container is there, but not by this migration: another one brought it since, and it uses what has the same names. */
+static bool came_since(struct ts_mig *m)
+{
+        const struct ts_journal_head *head = ts_journal_head(m->j);
+        ts_auto(ts_container) struct ts_container *c = NULL;
+        bool ours = false;
+
+        if (ts_end_reconnect(m, &m->dst, NULL) < 0 || ts_api_inspect(m->dst.api, ts_keeps_id(m) ? head->container_id : head->container_name, &c, NULL) < 0)
+                return false;
+        if (ts_keeps_id(m))
+                return ts_stub_is_ours(m, c, &ours, NULL) == 0 && !ours;
+        return !ts_streq0(ts_container_label(c, "tranship.migration"), m->id);
+}
+
 /* What a moved container needs is taken back late only while the source still has it: otherwise another migration may have brought it there since, and this would be the only copy.
- * 1: the source says that it has it no more. */
+ * 1: the source says that it has it no more, or it is seen there by another migration. */
 static int in_use(struct ts_mig *m, const struct ts_res *r, struct ts_err *err)
 {
         ts_auto(ts_container) struct ts_container *c = NULL;
         ts_auto_err failed = TS_ERR_INIT;
 
+        if (m->target_left && r->side == TS_SIDE_TARGET && kinds[r->kind].stays_after_commit)
+                return ts_err_set(err, TS_EREFUSED, "left alone: the container there may use it");
         if (!m->recovering || r->side != TS_SIDE_TARGET || !kinds[r->kind].stays_after_commit)
                 return 0;
+        if (came_since(m))
+                return 1;
         if (ts_end_reconnect(m, &m->src, &failed) == 0 && ts_api_inspect(m->src.api, ts_journal_head(m->j)->container_id, &c, &failed) == 0)
                 return 0;
         if (failed.code == TS_ENOTFOUND && m->src.api)
@@ -333,18 +377,31 @@ bool ts_undo_pending(const struct ts_journal *j)
         return false;
 }
 
+/* The i-th to take back: newest first, but locks last, also those that a recover took. */
+static const struct ts_res *in_order(const struct ts_journal *j, size_t i)
+{
+        size_t n = ts_journal_res_count(j);
+        const struct ts_res *r = ts_journal_res(j, n - 1 - i % n);
+
+        return (r->kind == TS_RES_LOCK) == (i >= n) ? r : NULL;
+}
+
 int ts_undo_all(struct ts_mig *m)
 {
         int left = 0, left_on_source = 0;
         bool silent[2] = { false, false }; /* by side */
 
-        for (size_t i = ts_journal_res_count(m->j); i-- > 0;) {
-                const struct ts_res *r = ts_journal_res(m->j, i);
+        for (size_t i = 0; i < 2 * ts_journal_res_count(m->j); i++) {
+                const struct ts_res *r = in_order(m->j, i);
                 ts_auto_err err = TS_ERR_INIT;
                 int rc = -1;
 
-                if (r->state == TS_RES_UNDONE || r->state == TS_RES_KEPT)
+                if (!r || r->state == TS_RES_UNDONE || r->state == TS_RES_KEPT)
                         continue;
+                if (m->deposed || (kinds[r->kind].stays_after_commit && !m->committed && ts_mig_decides(m, NULL) < 0 && m->deposed)) {
+                        ts_mig_leftover(m, "the rest is left to the process that has taken migration %s over", m->id);
+                        return left + 1;
+                }
                 if ((m->committed && kinds[r->kind].stays_after_commit) || kept_when_lost(m, r)) {
                         (void)ts_journal_res_state(m->j, r->n, TS_RES_KEPT, NULL);
                         if (!m->committed && r->kind == TS_RES_DUMP_DIR)
@@ -364,9 +421,9 @@ int ts_undo_all(struct ts_mig *m)
                         ts_err_set(&err, TS_ECONNECT, "the %s does not answer", ts_side_str(r->side));
                 else
                         rc = undo_one(m, r, &err);
-                m->r->source_not_running |= rc > 0;
+                m->r->source_not_running |= rc > 0 && !came_since(m);
                 if (rc > 0)
-                        ts_mig_warn(m, "%s '%s' on the target is left alone, it may be in use: the source has the container no more", ts_res_kind_str(r->kind), r->name);
+                        ts_mig_warn(m, "%s '%s' on the target is left alone, it may be in use by a container that came there since", ts_res_kind_str(r->kind), r->name);
                 if (rc >= 0) {
                         (void)ts_journal_res_state(m->j, r->n, rc > 0 ? TS_RES_KEPT : TS_RES_UNDONE, NULL);
                         continue;

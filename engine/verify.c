@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DEFAULT_VERIFY_MS 5000
 #define LOOK_EVERY_MS 5
 
 static int observe_running(struct ts_mig *m, ts_deadline deadline, struct ts_err *err)
@@ -14,10 +13,8 @@ static int observe_running(struct ts_mig *m, ts_deadline deadline, struct ts_err
 
                 if (ts_api_inspect(m->dst.api, m->dst_id, &now, err) < 0)
                         return ts_err_prefix(err, "after the restore");
-                if (now->state == TS_STATE_RUNNING && now->pid > 0) {
-                        ts_announce_begin(m, now);
+                if (now->state == TS_STATE_RUNNING && now->pid > 0)
                         return 0;
-                }
                 if (now->state == TS_STATE_EXITED)
                         return ts_err_set(err, TS_EENGINE, "container '%s' ended on the target with status %lld right after the restore", ts_journal_head(m->j)->container_name, (long long)now->exit_code);
                 if (ts_deadline_passed(deadline))
@@ -27,10 +24,11 @@ static int observe_running(struct ts_mig *m, ts_deadline deadline, struct ts_err
 }
 
 /* *ret_verdict: whether a failure says something about the target. That its engine could not be asked, or that a signal came, says nothing; after a signal the way is forward: the
- * target has worked since the restore, and going back would lose what it did. */
+ * target has worked since the restore, and going back would lose what it did. A probe that could not be run says nothing either; but the move itself was told not to commit what did not answer, and
+ * takes back what it has seen for a moment only. */
 static int verify(struct ts_mig *m, bool *ret_verdict, struct ts_err *err)
 {
-        ts_deadline deadline = ts_deadline_in_ms(m->o->verify_timeout_ms ? m->o->verify_timeout_ms : DEFAULT_VERIFY_MS);
+        ts_deadline deadline = ts_deadline_in_ms(m->o->verify_timeout_ms ? m->o->verify_timeout_ms : TS_VERIFY_MS);
         ts_auto_err why = TS_ERR_INIT;
 
         *ret_verdict = false;
@@ -39,7 +37,7 @@ static int verify(struct ts_mig *m, bool *ret_verdict, struct ts_err *err)
         } else if (!m->verify || ts_probe_until(m->verify, m->dst.address, deadline, &why) == 0) {
                 return 0;
         } else {
-                *ret_verdict = why.code != TS_ECANCELED;
+                *ret_verdict = why.code != TS_ECANCELED && (why.code != TS_EUSAGE || !m->recovering);
                 ts_err_prefix(&why, "--verify");
         }
         if (err)
@@ -66,6 +64,7 @@ int ts_verify_target(struct ts_mig *m, struct ts_err *err)
         bool verdict = false;
 
         if (verify(m, &verdict, &why) < 0) {
+                m->denied |= verdict;
                 if (verdict && ts_journal_stage(m->j) < TS_STAGE_VERIFY_FAILED)
                         (void)ts_journal_set_stage(m->j, TS_STAGE_VERIFY_FAILED, NULL, NULL);
                 if (err)
@@ -80,6 +79,15 @@ int ts_verify_target(struct ts_mig *m, struct ts_err *err)
 /* From here on nothing goes back. */
 int ts_commit(struct ts_mig *m, struct ts_err *err)
 {
+        ts_auto_err why = TS_ERR_INIT;
+
+        /* A source that cannot be reached does not keep from it: nobody else takes back a target that runs (decide.c), and its copy of the journal says who recovers. */
+        bool answers = ts_mig_decides(m, &why) == 0;
+
+        if (m->deposed || ts_mirrors_taken(m))
+                return ts_err_set(err, TS_ECONFLICT, "another process has taken migration %s over", m->id);
+        if (answers)
+                ts_mirrors_renew(m);
         if (ts_journal_set_stage(m->j, TS_STAGE_COMMITTED, NULL, err) < 0)
                 return -1;
         m->committed = true;

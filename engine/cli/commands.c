@@ -56,6 +56,8 @@ static const struct ts_opt recover_opts[] = {
         FLAG("target-is-dead", 0, target_is_dead,
              "your word that the target will never run it again: the source is restored without a fence"),
         FLAG("cold", 0, cold, "after exit status 7: start the source afresh from its files"),
+        SETTING("verify"),
+        SETTING("on-verify-failure"),
         END,
 };
 static const char *const report_formats[] = { "text", "csv", "json", "prometheus", "html", NULL };

@@ -407,7 +407,7 @@ def staging_full(f):
     f.start()
     with f.watch():
         r = f.paused_move("prepare:after")
-        staging = f"/var/lib/tranship/staging/{f.migration()}-target"
+        staging = f"/var/tmp/tranship/{f.migration()}-target"
         small_disk(f, staging)
         f.wait(f.resume(r), 4)
         big_disk(f, staging)
@@ -658,9 +658,9 @@ for _name, _points in {"restart-policy-back": ("arm:after", "transfer:before"), 
 def killed_again_and_again_on_the_way_back(f):
     f.start()
     with f.watch():
-        r = f.move("settle:fence:kill", "--verify", NO_WAY, "--verify-timeout", "1s").wait(100)
+        r = f.move("settled:fence:kill", "--verify", NO_WAY, "--verify-timeout", "1s").wait(100)  # before that only a person takes the target back
         lab.same("how it ended", -9, r.status)
-        for point in ("settled:fence", "settle:restore-source", "settled:restore-source", "settle:undo"):
+        for point in ("settle:restore-source", "settled:restore-source", "settle:undo"):
             f.recover(faults=f"{point}:kill", expect=(-9,))
         f.recover_and_rerun(r, "source")
 

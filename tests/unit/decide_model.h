@@ -36,6 +36,8 @@ struct model {
         enum who target_by;
         bool target_holds;       /* what is on the target is the moved container, not a fresh one */
         bool target_ran;         /* it ran on the target by our doing since the dump */
+        bool worked;             /* what is on the target now ran after restore-sent, by whomever … */
+        bool long_since;         /* … for longer than the move takes to verify it */
         bool import;             /* a restore on the target is under way */
         bool answer_yes;         /* what the engine said to it */
         bool dumping, restoring; /* requests on the source are under way */
@@ -44,8 +46,11 @@ struct model {
 
         /* what tranship knows */
         enum ts_stage stage;
+        bool recovering; /* another process: the move that asked for the restore is gone */
+        bool denied;     /* this process asked the target, and the answer was no */
         bool shared, keep, cold, precreated;
         enum ended ended;
+        bool newer; /* the truth at the last look: an import that lands between that and a fence has done nothing yet */
 
         const char *wrong; /* what did not hold */
         uint64_t steps;
@@ -89,6 +94,12 @@ static inline bool target_is_a_copy(const struct model *m)
         return m->target_holds && (m->target == RUNNING || m->target == STOPPED);
 }
 
+/* What it wrote is nowhere else: it ran, and not only under the eyes of the move that asked for it. */
+static inline bool target_is_newer(const struct model *m)
+{
+        return target_is_a_copy(m) && m->worked && m->stage >= TS_STAGE_RESTORE_SENT && (m->recovering || m->long_since);
+}
+
 static inline void check_world(struct model *m)
 {
         bool both = m->running && m->target == RUNNING;
@@ -117,7 +128,7 @@ static inline void dump_lands(struct model *m)
         m->running = false;
         m->by = NOBODY;
         m->by_dump = true;
-        m->target_ran = false;
+        m->target_ran = m->worked = m->long_since = false;
         m->images = m->cold ? IMAGES_NONE : chance(m, 8) ? IMAGES_INCOMPLETE : IMAGES_COMPLETE;
         say(m, "  the dump lands");
 }
@@ -148,7 +159,7 @@ static inline void import_lands(struct model *m)
         }
         m->target = RUNNING;
         m->target_by = US;
-        m->target_holds = m->target_ran = m->answer_yes = true;
+        m->target_holds = m->target_ran = m->worked = m->answer_yes = true;
         say(m, "  the target is restored");
 }
 
@@ -181,6 +192,7 @@ static inline void somebody_interferes(struct model *m)
                 if (m->target == CREATED || m->target == STOPPED) {
                         m->target = RUNNING;
                         m->target_by = PEOPLE;
+                        m->worked |= m->stage >= TS_STAGE_RESTORE_SENT;
                         m->target_holds =
                                 m->stage >= TS_STAGE_RESTORE_SENT; /* what somebody starts afresh cannot be told from what was restored */
                 }
@@ -196,7 +208,7 @@ static inline void somebody_interferes(struct model *m)
         default:
                 if (m->target != RUNNING && !m->import) {
                         m->target = ABSENT;
-                        m->target_holds = false;
+                        m->target_holds = m->worked = m->long_since = false;
                 }
                 break;
         }
@@ -252,11 +264,16 @@ static inline enum ts_source_seen see_source(struct model *m)
 
 static inline enum ts_target_seen see_target(const struct model *m)
 {
+        bool newer = m->worked && (m->recovering || m->long_since);
         static const enum ts_target_seen seen[] = {
                 [ABSENT] = TS_TARGET_ABSENT, [CREATED] = TS_TARGET_CREATED, [RUNNING] = TS_TARGET_RUNNING, [STOPPED] = TS_TARGET_STOPPED
         };
 
-        return m->target_up ? seen[m->target] : TS_TARGET_UNREACHABLE;
+        if (!m->target_up)
+                return TS_TARGET_UNREACHABLE;
+        if (newer && (m->target == RUNNING || m->target == STOPPED))
+                return m->target == RUNNING ? TS_TARGET_SERVING : TS_TARGET_SERVED;
+        return seen[m->target];
 }
 
 static inline void advance(struct model *m, enum ts_stage s)
@@ -269,7 +286,7 @@ static inline void remove_target(struct model *m)
 {
         m->import = false;
         m->target = ABSENT;
-        m->target_holds = false;
+        m->target_holds = m->worked = m->long_since = false;
 }
 
 static inline void do_undo(struct model *m, bool lost)
@@ -282,7 +299,7 @@ static inline void do_undo(struct model *m, bool lost)
         hold(m, !target_is_a_copy(m) || source_is_a_copy(m) || lost, "the last copy was undone");
         hold(m, lost ? m->images == IMAGES_INCOMPLETE && !m->running : !neither,
              lost ? "given up, and it was not lost" : "undone with the source stopped by us");
-        if (m->target_up)
+        if (m->target_up && m->target != RUNNING && !m->worked) /* what ran there is left alone (undo.c) */
                 remove_target(m);
         if (m->target_up && m->source_up) { /* else something is left, and recover comes again */
                 if (!m->by_dump)
@@ -298,6 +315,7 @@ static inline void do_fence(struct model *m)
         if (!m->target_up || chance(m, 8))
                 return;
         hold(m, !target_is_a_copy(m) || source_is_a_copy(m), "the last copy was fenced");
+        hold(m, !m->newer, "what the target wrote was fenced");
         remove_target(m);
         if (!chance(m, 8)) /* else we die before it is in the journal */
                 advance(m, TS_STAGE_TARGET_FENCED);
@@ -326,13 +344,16 @@ static inline void do_commit(struct model *m, bool seen)
 
 static inline void do_verify(struct model *m)
 {
-        hold(m, m->stage >= TS_STAGE_RESTORE_SENT && m->stage <= TS_STAGE_RESTORED, "verified what was not restored, or a second time");
+        hold(m, m->stage >= TS_STAGE_RESTORE_SENT && m->stage <= TS_STAGE_VERIFY_FAILED, "verified what was not restored, or was fenced");
+        hold(m, !m->denied, "verified a second time");
         if (!m->target_up)
                 return;
         if (m->target == RUNNING && !chance(m, 4))
                 do_commit(m, true);
-        else
+        else {
+                m->denied = true;
                 advance(m, TS_STAGE_VERIFY_FAILED);
+        }
 }
 
 static inline void do_finish(struct model *m)
@@ -359,6 +380,13 @@ static inline enum ts_action model_round(struct model *m)
         const char *why = NULL;
         bool is_removal;
 
+        if (chance(m, 8)) { /* we died; somebody recovers */
+                m->recovering = true;
+                m->denied = false;
+        }
+        m->long_since |= m->worked && chance(m, 6);
+        m->newer = target_is_newer(m);
+        c.denied = m->denied;
         c.source = see_source(m);
         c.target = see_target(m);
         a = ts_decide(&c, &why);
@@ -396,7 +424,7 @@ static inline enum ts_action model_round(struct model *m)
                 do_verify(m);
                 break;
         case TS_ACT_COMMIT:
-                do_commit(m, c.target == TS_TARGET_RUNNING);
+                do_commit(m, c.target == TS_TARGET_RUNNING || c.target == TS_TARGET_SERVING);
                 break;
         case TS_ACT_FINISH:
                 do_finish(m);
@@ -492,7 +520,9 @@ static inline const char *model_walk(struct model *m)
                 forward_to_target(m);
         say(m, "from here on decided");
         for (int i = 0; i < MODEL_ROUNDS && !m->wrong && (m->ended == NOT_ENDED || !chance(m, 3)); i++) {
-                m->ended = NOT_ENDED; /* recover comes again */
+                m->recovering |= m->ended != NOT_ENDED; /* recover comes again */
+                m->denied &= m->ended == NOT_ENDED;
+                m->ended = NOT_ENDED;
                 (void)model_round(m);
                 something_happens(m);
         }
@@ -501,6 +531,8 @@ static inline const char *model_walk(struct model *m)
         m->people = 0;
         say(m, "calm");
         m->ended = NOT_ENDED;
+        m->recovering = true;
+        m->denied = false;
         for (int i = 0; i < MODEL_CALM_STEPS && !m->wrong && m->ended == NOT_ENDED; i++)
                 (void)model_round(m);
         hold(m, m->ended != NOT_ENDED, "it does not come to an end");

@@ -448,6 +448,8 @@ static void moments_are_read_as_they_are_printed(void)
         CU_ASSERT_EQUAL(ts_utc_us("2026-08-21T09:15:02.123456Z"), UINT64_C(1787303702123456));
         CU_ASSERT_EQUAL(ts_utc_us("2026-08-21T09:15:02.5"), UINT64_C(1787303702500000));
         CU_ASSERT_EQUAL(ts_utc_us("2026-08-21T09:15:02Z"), UINT64_C(1787303702000000));
+        CU_ASSERT_EQUAL(ts_utc_us("2026-08-21T11:15:02+02:00"), UINT64_C(1787303702000000));
+        CU_ASSERT_EQUAL(ts_utc_us("2026-08-21T05:45:02.123456789-03:30"), UINT64_C(1787303702123456));
         CU_ASSERT(ts_utc_us(NULL) == 0 && ts_utc_us("") == 0 && ts_utc_us("yesterday") == 0 && ts_utc_us("1969-01-01T00:00:00Z") == 0);
         ts_utc_now(now);
         (void)clock_gettime(CLOCK_REALTIME, &ts);

@@ -104,11 +104,19 @@ static void take_read_release(void)
         struct stat st;
 
         UNIT_FAILS(ts_lock_read(p.host, p.path, &i, NULL, &err), TS_ENOTFOUND);
-        UNIT_FAILS(ts_lock_check(p.host, p.path, MINE, &err), TS_ENOTFOUND);
-        UNIT_OK(ts_lock_release(p.host, p.path, MINE, &err)); /* nobody has it: fine */
-        UNIT_OK(ts_lock_take(p.host, p.path, &head, &err));
-        UNIT_OK(ts_lock_take(p.host, p.path, &head, &err)); /* ours already: recover does that */
-        UNIT_OK(ts_lock_check(p.host, p.path, MINE, &err));
+        UNIT_FAILS(ts_lock_check(p.host, p.path, MINE, "one", &err), TS_ENOTFOUND);
+        UNIT_OK(ts_lock_release(p.host, p.path, MINE, "one", &err)); /* nobody has it: fine */
+        UNIT_OK(ts_lock_take(p.host, p.path, &head, "one", &err));
+        UNIT_OK(ts_lock_take(p.host, p.path, &head, "one", &err)); /* ours already: recover does that */
+        UNIT_OK(ts_lock_check(p.host, p.path, MINE, "one", &err));
+        UNIT_FAILS(ts_lock_check(p.host, p.path, MINE, "two", &err), TS_ECONFLICT); /* the same migration, but another process */
+        UNIT_OK(ts_lock_release(p.host, p.path, MINE, "two", &err));
+        UNIT_OK(ts_lock_check(p.host, p.path, MINE, "one", &err));
+        UNIT_OK(ts_lock_take(p.host, p.path, &head, "two", &err)); /* recover takes it over … */
+        UNIT_FAILS(ts_lock_check(p.host, p.path, MINE, "one", &err), TS_ECONFLICT); /* … and the first one sees that */
+        UNIT_OK(ts_lock_release(p.host, p.path, MINE, "one", &err));
+        UNIT_OK(ts_lock_check(p.host, p.path, MINE, "two", &err));
+        UNIT_OK(ts_lock_take(p.host, p.path, &head, "one", &err));
         UNIT_OK(ts_lock_read(p.host, p.path, &i, &content, &err));
         UNIT_STR(i.migration, MINE);
         UNIT_STR(i.host, "laptop");
@@ -120,9 +128,9 @@ static void take_read_release(void)
         CU_ASSERT_EQUAL(stat(parent, &st), 0);
         CU_ASSERT_EQUAL(st.st_mode & 07777, 0700);
         CU_ASSERT_EQUAL(files(&p), 1);
-        UNIT_OK(ts_lock_release(p.host, p.path, OTHER, &err)); /* not theirs */
+        UNIT_OK(ts_lock_release(p.host, p.path, OTHER, "one", &err)); /* not theirs */
         CU_ASSERT_EQUAL(files(&p), 1);
-        UNIT_OK(ts_lock_release(p.host, p.path, MINE, &err));
+        UNIT_OK(ts_lock_release(p.host, p.path, MINE, "one", &err));
         CU_ASSERT_EQUAL(files(&p), 0);
         ts_lock_info_clear(&i);
         ts_lock_info_clear(NULL);
@@ -134,8 +142,8 @@ static void conflict_says_who(void)
         struct ts_journal_head mine = head_of(MINE), other = head_of(OTHER);
         ts_auto_err err = TS_ERR_INIT;
 
-        UNIT_OK(ts_lock_take(p.host, p.path, &other, &err));
-        CU_ASSERT_EQUAL(ts_lock_take(p.host, p.path, &mine, &err), -1);
+        UNIT_OK(ts_lock_take(p.host, p.path, &other, "one", &err));
+        CU_ASSERT_EQUAL(ts_lock_take(p.host, p.path, &mine, "one", &err), -1);
         CU_ASSERT_EQUAL(err.code, TS_ECONFLICT);
         CU_ASSERT_PTR_NOT_NULL(strstr(ts_err_message(&err), OTHER));
         CU_ASSERT_PTR_NOT_NULL(strstr(ts_err_message(&err), "laptop"));
@@ -143,7 +151,7 @@ static void conflict_says_who(void)
         CU_ASSERT_PTR_NOT_NULL(strstr(err.hint, "tranship status " OTHER));
         CU_ASSERT_PTR_NOT_NULL(strstr(err.hint, "tranship recover " OTHER));
         ts_err_clear(&err);
-        UNIT_FAILS(ts_lock_check(p.host, p.path, MINE, &err), TS_ECONFLICT);
+        UNIT_FAILS(ts_lock_check(p.host, p.path, MINE, "one", &err), TS_ECONFLICT);
         CU_ASSERT_EQUAL(files(&p), 1); /* what we wrote meanwhile is gone again */
 }
 
@@ -175,8 +183,8 @@ static void not_a_lock(void)
 
                 write_raw(&p, texts[i]);
                 UNIT_FAILS(ts_lock_read(p.host, p.path, &info, NULL, &err), TS_EPROTO);
-                UNIT_FAILS(ts_lock_take(p.host, p.path, &head, &err), TS_EPROTO);
-                UNIT_OK(ts_lock_release(p.host, p.path, MINE, &err)); /* and it is left alone */
+                UNIT_FAILS(ts_lock_take(p.host, p.path, &head, "one", &err), TS_EPROTO);
+                UNIT_OK(ts_lock_release(p.host, p.path, MINE, "one", &err)); /* and it is left alone */
                 CU_ASSERT_EQUAL(files(&p), 1);
         }
 }
@@ -206,8 +214,8 @@ static void cannot_be_made(void)
 
         CU_ASSERT_PTR_NOT_NULL_FATAL(f);
         (void)fclose(f);
-        UNIT_FAILS(ts_lock_take(p.host, below, &head, &err), TS_ECOMMAND);
-        UNIT_FAILS(ts_lock_take(p.host, "/x", &head, &err), TS_EINTERNAL);
+        UNIT_FAILS(ts_lock_take(p.host, below, &head, "one", &err), TS_ECOMMAND);
+        UNIT_FAILS(ts_lock_take(p.host, "/x", &head, "one", &err), TS_EINTERNAL);
 }
 
 /* ---- breaking ---- */
@@ -221,16 +229,16 @@ static void breaking(void)
         ts_auto_err err = TS_ERR_INIT;
 
         UNIT_FAILS(ts_lock_break(p.host, p.path, "x", &err), TS_ENOTFOUND);
-        UNIT_OK(ts_lock_take(p.host, p.path, &other, &err));
+        UNIT_OK(ts_lock_take(p.host, p.path, &other, "one", &err));
         UNIT_OK(ts_lock_read(p.host, p.path, &i, &content, &err));
         UNIT_FAILS(ts_lock_break(p.host, p.path, "something else", &err), TS_ECONFLICT);
-        UNIT_OK(ts_lock_check(p.host, p.path, OTHER, &err));
+        UNIT_OK(ts_lock_check(p.host, p.path, OTHER, "one", &err));
         UNIT_OK(ts_lock_break(p.host, p.path, content, &err));
         CU_ASSERT_EQUAL(files(&p), 0);
-        UNIT_OK(ts_lock_take(p.host, p.path, &mine, &err));
+        UNIT_OK(ts_lock_take(p.host, p.path, &mine, "one", &err));
         UNIT_FAILS(ts_lock_break(p.host, p.path, content, &err),
                    TS_ECONFLICT); /* a second one that saw the same stale lock comes too late */
-        UNIT_OK(ts_lock_check(p.host, p.path, MINE, &err));
+        UNIT_OK(ts_lock_check(p.host, p.path, MINE, "one", &err));
         CU_ASSERT_EQUAL(files(&p), 1);
         ts_lock_info_clear(&i);
 }
@@ -253,9 +261,9 @@ static void take_and_read(const struct place *p, const struct ts_journal_head *h
         ts_auto_err err = TS_ERR_INIT;
 
         ts_lock_info_clear(ret);
-        UNIT_OK(ts_lock_take(p->host, p->path, head, &err));
+        UNIT_OK(ts_lock_take(p->host, p->path, head, "one", &err));
         UNIT_OK(ts_lock_read(p->host, p->path, ret, NULL, &err));
-        UNIT_OK(ts_lock_release(p->host, p->path, head->id, &err));
+        UNIT_OK(ts_lock_release(p->host, p->path, head->id, "one", &err));
 }
 
 static void replace(char **s, const char *with)
@@ -330,7 +338,7 @@ static void *race(void *arg)
         if (r->break_first)
                 (void)ts_lock_break(own, r->p->path, r->break_first, NULL);
         if (r->rc == 0)
-                r->rc = ts_lock_take(own, r->p->path, &head, &err);
+                r->rc = ts_lock_take(own, r->p->path, &head, "one", &err);
         r->code = err.code;
         return NULL;
 }
@@ -385,11 +393,11 @@ static void one_of_many_breakers_keeps_it(void)
                 ts_auto_err err = TS_ERR_INIT;
                 int owners = 0;
 
-                UNIT_OK(ts_lock_take(p.host, p.path, &old, &err));
+                UNIT_OK(ts_lock_take(p.host, p.path, &old, "one", &err));
                 UNIT_OK(ts_lock_read(p.host, p.path, &i, &content, &err));
                 run_race(&p, content, racers);
                 for (int n = 0; n < RACERS; n++)
-                        owners += racers[n].rc == 0 && ts_lock_check(p.host, p.path, racers[n].id, NULL) == 0;
+                        owners += racers[n].rc == 0 && ts_lock_check(p.host, p.path, racers[n].id, "one", NULL) == 0;
                 CU_ASSERT_EQUAL(owners, 1);
                 ts_lock_info_clear(&i);
         }

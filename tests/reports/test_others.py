@@ -1,0 +1,247 @@
+"""Other people's things, and what is left of ours: volumes, images, networks that somebody else uses, and what a killed move leaves (SAFETY rules 15 and 26)."""
+
+import lab
+from lab import case, check, same, until
+
+SCP, ARCHIVE, PODMAN, DOCKER = lab.PATHS
+COUNT = "i=0; while :; do echo $i >>/data/log; echo $i; i=$((i+1)); sleep 0.1; done"
+BUSY = "while :; do date >>/v/theirs; sleep 0.1; done"
+
+
+def start(t, *options, script=COUNT):
+    name = t.marker
+    t.src.start(name, *options, cmd=("sh", "-c", script, t.marker))
+    until(lambda: t.src.logs(name).split()[3:], 15, "the counter counts")
+    return name
+
+
+def volume(t):
+    return t.marker + "-data"
+
+
+def files(engine, name):
+    """Of a volume, as a path of this machine."""
+    return engine.host.path(engine.get(f"/v1.41/volumes/{name}")["Mountpoint"])
+
+
+def read(engine, volume_, name):
+    with open(f"{files(engine, volume_)}/{name}", encoding="utf-8") as f:
+        return f.read()
+
+
+def write(engine, volume_, name, text="theirs\n"):
+    """By a container of somebody's, which is gone afterwards."""
+    engine.need_image("counter")
+    engine.cli("run", "--rm", "-v", f"{volume_}:/v", "counter", "sh", "-c", f"printf %s '{text}' >/v/{name}")
+
+
+def refused(t, code, *args):
+    """check and move say the same, and nothing happened."""
+    for command in ("check", "move"):
+        r = t.begin(command, *args).wait().expect(3)
+        check(code in r.codes, f"{command}: {code} expected, found", r.codes)
+    same("source", "running", t.src.state(t.marker))
+    return r
+
+
+# ---- replace-busy
+
+
+@case(ARCHIVE, PODMAN, DOCKER, timeout=180)
+def replace_busy(t):
+    v, theirs = volume(t), t.marker + "-theirs"
+    name = start(t, "-v", f"{v}:/data")
+    t.dst.start(theirs, "-v", f"{v}:/v", cmd=("sh", "-c", BUSY))
+    until(lambda: read(t.dst, v, "theirs"), 10, "the other container writes")
+    r = refused(t, "replace-busy", "--volume", f"{v}=replace", name)
+    check(any(theirs in f["message"] and v in f["message"] for f in r.report["findings"]), "the finding names both:", r.report["findings"])
+    refused(t, "replace-busy", "--cold", "--volume", f"{v}=replace", name)
+    t.dst.cli("stop", "-t", "0", theirs)  # stopped it is theirs still
+    refused(t, "replace-busy", "--volume", f"{v}=replace", name)
+    check(read(t.dst, v, "theirs"), "their data")
+    t.dst.remove(theirs)  # as the hint says
+    t.move("--volume", f"{v}=replace", name)
+    check(read(t.dst, v, "log").split()[:3] == ["0", "1", "2"], "the volume came along")
+
+
+@case(PODMAN, DOCKER)
+def replace_busy_inside(t):
+    """Not the volume, but a directory in it, or the volume's own directory by its path."""
+    v, theirs = volume(t), t.marker + "-theirs"
+    name = start(t, "-v", f"{v}:/data")
+    t.dst.cli("volume", "create", v)
+    inside = t.dst.get(f"/v1.41/volumes/{v}")["Mountpoint"] + "/sub"
+    t.dst.host.sh('mkdir -p "$1"', inside)
+    t.dst.start(theirs, "-v", f"{inside}:/v", cmd=("sh", "-c", BUSY))
+    refused(t, "replace-busy", "--volume", f"{v}=replace", name)
+
+
+@case(PODMAN, DOCKER)
+def replace_busy_bind(t):
+    """A directory to be copied is empty on the target, but another container has it."""
+    path, theirs = f"/srv/{t.marker}", t.marker + "-theirs"
+    for e in (t.src, t.dst):
+        e.host.sh('mkdir -p "$1"', path)
+        t.at_end(e.host.sh, 'rm -rf "$1"', path)
+    name = start(t, "-v", f"{path}:/data")
+    t.dst.start(theirs, "-v", f"{path}:/v:ro", cmd=("sleep", "1000"))
+    refused(t, "replace-busy", "--bind", f"{path}=copy", name)
+    t.dst.remove(theirs)
+    t.move("--bind", f"{path}=copy", name)
+
+
+@case(PODMAN, DOCKER)
+def replace_busy_shared(t):
+    """Of what both hosts share nothing is replaced: who else uses it there does not matter."""
+    v, theirs = volume(t), t.marker + "-theirs"
+    name = start(t, "-v", f"{v}:/data")
+    t.dst.start(theirs, "-v", f"{v}:/v", cmd=("sh", "-c", BUSY))
+    r = t.begin("check", "--volume", f"{v}=shared", name).wait()
+    check("replace-busy" not in r.codes, "refused:", r.codes)
+
+
+@case(PODMAN, DOCKER)
+def replace_busy_later(t):
+    """Somebody comes after the look: it is given up before the freeze, and what the volume held is there again."""
+    v, theirs = volume(t), t.marker + "-theirs"
+    name = start(t, "-v", f"{v}:/data")
+    write(t.dst, v, "before")
+    r = stopped_at(t, "arm:before", "--volume", f"{v}=replace", name)
+    t.dst.start(theirs, "-v", f"{v}:/v", cmd=("sleep", "1000"))
+    go_on(r).wait().expect(4)
+    check(theirs in r.stderr, "named:", r.tail())
+    same("source", "running", t.src.state(name))
+    t.dst.remove(theirs)
+    lab.tranship("recover", "--json", r.report["id"], state=r.state).expect(0)
+    same("what it held", "theirs\n", read(t.dst, v, "before"))
+    t.ids.append(r.report["id"])
+
+
+# ---- volume-user-comes
+
+
+def stopped_at(t, point, *args):
+    """A move that stopped itself at PHASE:POINT."""
+    r = t.begin("move", *args, env={"TRANSHIP_FAULT": f"{point}:stop"}, state=t.state_dir())
+
+    def stands():
+        if not r.running:
+            return True
+        with open(f"/proc/{r.process.pid}/stat", "rb") as f:
+            return f.read().rpartition(b")")[2].split()[0] == b"T"
+    until(stands, 60, f"tranship stops at {point}")
+    check(r.status is None, "it ended:", r.tail() if r.status is not None else "")
+    return r
+
+
+def go_on(r):
+    r.signal(lab.signal.SIGCONT)
+    return r
+
+
+@case(SCP, ARCHIVE, PODMAN, DOCKER)
+def volume_user_comes(t):
+    v = volume(t)
+    name = start(t, "-v", f"{v}:/data")
+    r = stopped_at(t, "verify:before", name)
+    write(t.src, v, "new")
+    go_on(r).wait().expect(5)
+    check(any(v in left and "new" in left for left in r.report["leftovers"]), "leftovers:", r.report["leftovers"])
+    same("what they wrote", "theirs\n", read(t.src, v, "new"))
+    same("target", "running", t.dst.state(name))
+    same("source", "absent", t.src.state(name))
+    check(lab.tranship("status", "--json", state=r.state).report[-1]["final"], "nothing is open")
+    t.ids.append(r.report["id"])
+
+
+@case(PODMAN, DOCKER)
+def volume_user_comes_cold(t):
+    v = volume(t)
+    name = start(t, "-v", f"{v}:/data")
+    r = stopped_at(t, "verify:before", "--cold", name)
+    write(t.src, v, "new")
+    go_on(r).wait().expect(5)
+    same("what they wrote", "theirs\n", read(t.src, v, "new"))
+    t.ids.append(r.report["id"])
+
+
+@case(PODMAN, DOCKER)
+def volume_user_comes_anonymous(t):
+    name = start(t, "-v", "/data")
+    v = t.src.inspect(name)["Mounts"][0]["Name"]
+    t.at_end(t.src.cli, "volume", "rm", "-f", v)
+    r = stopped_at(t, "verify:before", name)
+    write(t.src, v, "new")
+    go_on(r).wait().expect(5)
+    same("what they wrote", "theirs\n", read(t.src, v, "new"))
+    t.ids.append(r.report["id"])
+
+
+@case(PODMAN, DOCKER)
+def volume_user_comes_recover(t):
+    """The move is killed after the commit; a file is removed in between, which is a change, too."""
+    v = volume(t)
+    name = start(t, "-v", f"{v}:/data")
+    write(t.src, v, "old")
+    r = stopped_at(t, "cleanup:before", name)
+    r.signal(lab.signal.SIGKILL)
+    r.wait()
+    t.src.cli("run", "--rm", "-v", f"{v}:/v", "counter", "sh", "-c", "rm /v/old")
+    again = lab.tranship("recover", "--json", state=r.state).expect(5)
+    check(any(v in left for left in again.report["leftovers"]), "leftovers:", again.report["leftovers"])
+    check(read(t.src, v, "log"), "the volume is there")
+    check(lab.tranship("status", "--json", state=r.state).report[-1]["final"], "nothing is open")
+    t.ids.append(again.report["id"])
+
+
+@case(PODMAN, DOCKER)
+def volume_user_comes_and_stays(t):
+    v, theirs = volume(t), t.marker + "-theirs"
+    name = start(t, "-v", f"{v}:/data")
+    r = stopped_at(t, "verify:before", name)
+    t.src.start(theirs, "-v", f"{v}:/v", cmd=("sleep", "1000"))
+    go_on(r).wait().expect(5)
+    check(any(v in left and theirs in left for left in r.report["leftovers"]), "leftovers:", r.report["leftovers"])
+    same("their container", "running", t.src.state(theirs))
+    t.ids.append(r.report["id"])
+
+
+@case(PODMAN, DOCKER)
+def volume_nobody_came(t):
+    """Reading is not writing: the volume goes with the container."""
+    v = volume(t)
+    name = start(t, "-v", f"{v}:/data")
+    r = stopped_at(t, "verify:before", name)
+    t.src.cli("run", "--rm", "-v", f"{v}:/v:ro", "counter", "cat", "/v/log")
+    go_on(r).wait().expect(0)
+    same("the volume on the source", 404, t.src.api("GET", f"/v1.41/volumes/{v}")[0])
+    t.ids.append(r.report["id"])
+
+
+@case(PODMAN, DOCKER)
+def volume_user_on_target(t):
+    """Somebody uses, on the target, a volume that the move has made: nothing of it is final, and it is given up before the freeze."""
+    v, theirs = volume(t), t.marker + "-theirs"
+    name = start(t, "-v", f"{v}:/data")
+    r = stopped_at(t, "arm:before", name)
+    t.dst.start(theirs, "-v", f"{v}:/v", cmd=("sleep", "1000"))
+    go_on(r).wait().expect(4)
+    same("source", "running", t.src.state(name))
+    same("their container", "running", t.dst.state(theirs))
+    t.dst.exec(theirs, "ls /v >/dev/null")
+
+
+@case(PODMAN, DOCKER)
+def replace_aside_written(t):
+    """A process that had the replaced volume open goes on writing to it: what it wrote is kept, and named."""
+    v = volume(t)
+    name = start(t, "-v", f"{v}:/data")
+    write(t.dst, v, "before")
+    r = stopped_at(t, "prepare:places", "--volume", f"{v}=replace", name) if t.strategy == "in-place" else None
+    aside = t.dst.host.sh('ls -d "$1".tranship-*', t.dst.get(f"/v1.41/volumes/{v}")["Mountpoint"]).strip()
+    t.at_end(t.dst.host.sh, 'rm -rf "$1"', aside)
+    t.dst.host.sh('echo late >"$1"/late', aside)
+    go_on(r).wait().expect(5)
+    check(any(aside in left for left in r.report["leftovers"]), "leftovers:", r.report["leftovers"])
+    same("what was written", "late\n", t.dst.host.sh('cat "$1"/late', aside))
+    t.ids.append(r.report["id"])
