@@ -344,13 +344,10 @@ int ts_api_start(struct ts_api *a, const char *id, struct ts_err *err)
         return ts_check_ref(id, "container", err) < 0 ? -1 : ts_tell(a, &q, err);
 }
 
-int ts_api_stop(struct ts_api *a, const char *id, unsigned grace_s, struct ts_err *err)
+/* Without a time in the query both engines take the container's own. */
+int ts_api_stop(struct ts_api *a, const char *id, struct ts_err *err)
 {
-        char seconds[16];
-        const char *query[] = { a->ops->stop_seconds, seconds, NULL };
-        struct ts_ask q = { .method = TS_POST, .path = "/containers/%/stop", .ref = id, .query = query, .doing = "stop container" };
-        (void)snprintf(seconds, sizeof(seconds), "%u", grace_s);
-        q.timeout_ms = (grace_s < 86400 ? grace_s * 1000 : 86400000) + TS_API_TIMEOUT_MS;
+        struct ts_ask q = { .method = TS_POST, .path = "/containers/%/stop", .ref = id, .doing = "stop container", .timeout_ms = TS_API_STOP_MAX_S * 1000 + TS_API_TIMEOUT_MS };
         return ts_check_ref(id, "container", err) < 0 ? -1 : ts_tell(a, &q, err);
 }
 
@@ -437,9 +434,12 @@ int ts_api_create(struct ts_api *a, const struct ts_create *c, char **ret_id, st
         return *ret_id ? 0 : ts_err_set(err, TS_ENOMEM, "out of memory");
 }
 
-int ts_api_connect_networks(struct ts_api *a, const char *id, const struct ts_json *inspect, struct ts_err *err)
+int ts_api_connect_networks(struct ts_api *a, const char *id, const struct ts_json *inspect,
+                            const struct ts_list *free_networks, struct ts_err *err)
 {
-        return ts_check_ref(id, "container", err) < 0 ? -1 : a->ops->connect_networks(a, id, inspect, err);
+        return ts_check_ref(id, "container", err) < 0
+                       ? -1
+                       : a->ops->connect_networks(a, id, inspect, free_networks, err);
 }
 
 /* ---- long calls ---- */

@@ -62,7 +62,7 @@ int ts_api_info(struct ts_api *a, const struct ts_engine_info **ret, struct ts_e
 enum ts_state { TS_STATE_ABSENT, TS_STATE_CREATED, TS_STATE_RUNNING, TS_STATE_PAUSED, TS_STATE_EXITED, TS_STATE_OTHER };
 const char *ts_state_str(enum ts_state s);
 struct ts_mount {
-        char *type;        /* "volume", "bind", "tmpfs", "image", … */
+        char *type;        /* "volume", "bind", "tmpfs", "image", …; also "overlay" (:O) and "subpath", which Podman calls bind or volume */
         char *name;        /* volumes */
         char *source;      /* path on the host */
         char *destination; /* path in the container */
@@ -103,7 +103,7 @@ const char *ts_container_label(const struct ts_container *c, const char *key); /
 
 /* ref: name, ID or unique ID prefix; checked before it goes into a URL. TS_ENOTFOUND. */
 int ts_api_inspect(struct ts_api *a, const char *ref, struct ts_container **ret, struct ts_err *err);
-struct ts_brief { char *id, *name; enum ts_state state; char *image_id; struct ts_list volumes /* names and bind sources */, labels /* key=value */; char *network_mode; struct ts_list networks; };
+struct ts_brief { char *id, *name; enum ts_state state; char *image_id; struct ts_list volumes /* names and bind sources */, labels /* key=value */; char *network_mode; struct ts_list networks; char *unreadable; /* why its engine's answer about it cannot be used; then only id and name are known */ };
 struct ts_briefs { struct ts_brief *v; size_t n; };
 int ts_api_list(struct ts_api *a, struct ts_briefs *ret, struct ts_err *err); /* all containers, running or not */
 void ts_briefs_clear(struct ts_briefs *b);
@@ -114,7 +114,8 @@ int ts_api_changes(struct ts_api *a, const char *id, struct ts_changes *ret, str
 void ts_changes_clear(struct ts_changes *c);
 
 int ts_api_start(struct ts_api *a, const char *id, struct ts_err *err);  /* fresh start; running already is success */
-int ts_api_stop(struct ts_api *a, const char *id, unsigned grace_s, struct ts_err *err);
+int ts_api_stop(struct ts_api *a, const char *id, struct ts_err *err);  /* within the time the container was given for it (--stop-timeout); at most TS_API_STOP_MAX_S */
+#define TS_API_STOP_MAX_S 3600
 int ts_api_kill(struct ts_api *a, const char *id, const char *signal, struct ts_err *err);
 int ts_api_remove(struct ts_api *a, const char *id, bool force, bool anonymous_volumes, struct ts_err *err); /* absent already is success */
 int ts_api_rename(struct ts_api *a, const char *id, const char *new_name, struct ts_err *err);
@@ -133,10 +134,13 @@ struct ts_create {
         const struct ts_json *spec;     /* Podman: SpecGenerator JSON */
         const char *extra_label;        /* or NULL */
         bool free_addresses;            /* Docker: only addresses the user had asked for; else those it runs with are kept on networks of the user's own */
+        const struct ts_list *free_networks; /* the same for these networks alone, or NULL */
 };
 int ts_api_create(struct ts_api *a, const struct ts_create *c, char **ret_id, struct ts_list *ret_warnings, struct ts_err *err);
-/* Puts the container on its further networks (Docker takes one at create): those of inspect beyond the first. */
-int ts_api_connect_networks(struct ts_api *a, const char *id, const struct ts_json *inspect, struct ts_err *err);
+/* Puts the container on its further networks (Docker takes one at create): those of inspect beyond
+ * the first. free_networks: as in struct ts_create. */
+int ts_api_connect_networks(struct ts_api *a, const char *id, const struct ts_json *inspect,
+                            const struct ts_list *free_networks, struct ts_err *err);
 
 /* ---- long calls ---- */
 /* A request in a thread of its own. The order of use: start; write the body (restore) or wait for the answer and read the body (checkpoint); finish. Freeing one that is under way breaks

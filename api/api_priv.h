@@ -17,13 +17,13 @@ struct ts_api_ops {
         int (*info)(struct ts_api *a, struct ts_engine_info *ret, struct ts_err *err);
         int (*list)(struct ts_api *a, struct ts_briefs *ret, struct ts_err *err);
         int (*complete)(struct ts_api *a, struct ts_container *c, struct ts_err *err); /* what the common table cannot say */
-        const char *stop_seconds;          /* name of the query */
         const char *remove_volumes;        /* likewise */
         const char *const *changes_query;
         int (*set_policy)(struct ts_api *a, const char *id, const char *policy, int64_t max_retries, struct ts_err *err);
         int (*create_body)(struct ts_api *a, const struct ts_create *c, struct ts_json **ret, struct ts_list *ret_warnings, struct ts_err *err);
         bool create_says_name;             /* in the query, not in the body */
-        int (*connect_networks)(struct ts_api *a, const char *id, const struct ts_json *inspect, struct ts_err *err);
+        int (*connect_networks)(struct ts_api *a, const char *id, const struct ts_json *inspect,
+                                const struct ts_list *free_networks, struct ts_err *err);
         /* long calls: target is empty; *ret_json belongs to the caller and may stay NULL */
         int (*checkpoint)(struct ts_api *a, const char *id, const struct ts_checkpoint *o, struct ts_str *target, char **ret_json, struct ts_err *err);
         int (*restore)(struct ts_api *a, const char *id, const struct ts_restore *o, struct ts_str *target, struct ts_err *err);
@@ -94,6 +94,11 @@ int ts_docker_create_body(const struct ts_create *c, int minor, struct ts_json *
 char *ts_docker_first_network(const struct ts_json *inspect);
 bool ts_docker_network_is_own(const char *mode); /* of the user's own: neither bridge nor host, none, container:… */
 /* What to say of the container's place on that network; an empty object when there is nothing to say. NULL: out of memory. */
+#define TS_DOCKER_CHOSEN                                                                       \
+        "tranship.chosen." /* and a network: a label of a container; the address there that an \
+                              engine had chosen */
+bool ts_docker_address_chosen(const struct ts_json *inspect,
+                              const char *network); /* not asked for by the user */
 struct ts_json *ts_docker_endpoint(const struct ts_json *inspect, const char *network, int minor, bool free_addresses);
 bool ts_docker_mac_is_made(const char *mac, const char *ip); /* by the engine, from the IPv4 address: Docker before 28 */
 /* The MAC address to ask for on the first network (borrowed), or NULL: let the engine choose. */

@@ -46,7 +46,7 @@ static const struct ts_field container_fields[] = {
 static const struct ts_field mount_fields[] = {
         { "Type", TS_TEXT, F(type), TS_REQUIRED, 32 },
         { "Name", TS_NAME, F(name), TS_OPTIONAL, 255 },
-        { "Source", TS_PATH, F(source), TS_OPTIONAL, 4096 },
+        { "Source", TS_RAW_TEXT, F(source), TS_OPTIONAL, 4096 }, /* a path only where data lies behind it: an image has its name there */
         { "Destination", TS_PATH, F(destination), TS_REQUIRED, 4096 },
         { "Driver", TS_TEXT, F(driver), TS_OPTIONAL, 255 },
         { "RW", TS_BOOL, F(rw), TS_OPTIONAL, 0 },
@@ -61,6 +61,42 @@ static const struct ts_field network_use_fields[] = {
 };
 #undef F
 
+static bool is_overlay(const struct ts_json *options)
+{
+        for (size_t i = 0; ts_json_is_array(options) && i < ts_json_len(options); i++) {
+                const char *one = ts_json_str(ts_json_at(options, i), "", "");
+                if (strcmp(one, "O") == 0 || ts_starts(one, "lowerdir="))
+                        return true;
+        }
+        return false;
+}
+
+/* Podman calls more things "bind" and "volume" than lie behind their source: an overlay over them (":O", and what it makes of an image), a part of a volume, a file system of the kernel. Those get a type
+ * of their own, and no source: only data has one. */
+static int name_kind(const struct ts_json *j, struct ts_mount *m, struct ts_err *err)
+{
+        bool volume = ts_streq0(m->type, "volume"), bind = ts_streq0(m->type, "bind");
+        const char *kind = NULL;
+        if ((volume || bind) && is_overlay(ts_json_member(j, "Options")))
+                kind = "overlay";
+        else if (volume && *ts_json_str(j, "SubPath", ""))
+                kind = "subpath";
+        else if (bind && m->source && ts_name_valid(m->source, 32))
+                kind = m->source;
+        else if ((volume || bind) && m->source && !ts_form_check(TS_PATH, m->source, 4096))
+                return ts_err_set(err, TS_EPROTO, "the engine's answer about the container's mounts makes no sense at 'Source'");
+        if (kind) {
+                ts_auto_free char *own = strdup(kind);
+                if (!own)
+                        return ts_err_set(err, TS_ENOMEM, "out of memory");
+                free(m->type);
+                m->type = TS_TAKE(own);
+        }
+        if (kind || !(volume || bind))
+                free(TS_TAKE(m->source));
+        return 0;
+}
+
 static int decode_mounts(struct ts_container *c, struct ts_err *err)
 {
         const struct ts_json *list = ts_json_get(c->json, "Mounts");
@@ -69,6 +105,8 @@ static int decode_mounts(struct ts_container *c, struct ts_err *err)
         for (size_t i = 0; i < c->n_mounts; i++) {
                 struct ts_mount *m = &c->mounts[i];
                 if (ts_decode(ts_json_at(list, i), mount_fields, TS_ARRAY_LEN(mount_fields), m, "container's mounts", err) < 0)
+                        return -1;
+                if (name_kind(ts_json_at(list, i), m, err) < 0)
                         return -1;
                 m->anonymous = m->name && strlen(m->name) == 64 && strspn(m->name, "0123456789abcdef") == 64;
         }
@@ -320,6 +358,7 @@ void ts_briefs_clear(struct ts_briefs *b)
                 free(one->id);
                 free(one->name);
                 free(one->image_id);
+                free(one->unreadable);
                 free(one->network_mode);
                 ts_list_clear(&one->volumes);
                 ts_list_clear(&one->labels);

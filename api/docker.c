@@ -105,6 +105,29 @@ static int fill_brief(const struct ts_json *j, struct ts_brief *b, struct ts_err
         return 0;
 }
 
+/* One whose entry cannot be used must not keep all others from moving: its ID and its name are enough. */
+static int add_brief(const struct ts_json *j, struct ts_briefs *ret, struct ts_err *err)
+{
+        const char *name = own_name(ts_json_member(j, "Names")), *id = ts_form_check(TS_HEX_ID, ts_json_str(j, "Id", ""), 64);
+        struct ts_brief *b = NULL;
+        ts_auto_err why = TS_ERR_INIT;
+
+        if (ts_brief_add(ret, &b, err) < 0)
+                return -1;
+        if (fill_brief(j, b, &why) == 0)
+                return 0;
+        if (!id || (why.code != TS_EPROTO && why.code != TS_ELIMIT)) {
+                ts_err_move(err, &why);
+                return -1;
+        }
+        free(b->id);
+        free(b->name);
+        b->id = strdup(id);
+        b->name = strdup(name ? name : id);
+        b->unreadable = strdup(ts_err_message(&why));
+        return b->id && b->name && b->unreadable ? 0 : ts_err_set(err, TS_ENOMEM, "out of memory");
+}
+
 static int docker_list(struct ts_api *a, struct ts_briefs *ret, struct ts_err *err)
 {
         ts_auto(ts_json) struct ts_json *j = NULL;
@@ -113,11 +136,9 @@ static int docker_list(struct ts_api *a, struct ts_briefs *ret, struct ts_err *e
                 return -1;
         if (ts_json_len(j) > TS_DECODE_MAX_ITEMS)
                 return ts_err_set(err, TS_ELIMIT, "Docker has more than %d containers", TS_DECODE_MAX_ITEMS);
-        for (size_t i = 0; i < ts_json_len(j); i++) {
-                struct ts_brief *b = NULL;
-                if (ts_brief_add(ret, &b, err) < 0 || fill_brief(ts_json_at(j, i), b, err) < 0)
+        for (size_t i = 0; i < ts_json_len(j); i++)
+                if (add_brief(ts_json_at(j, i), ret, err) < 0)
                         return -1;
-        }
         return 0;
 }
 
@@ -154,11 +175,21 @@ static int add_static_macs(struct ts_api *a, struct ts_container *c, const struc
         return 0;
 }
 
+/* A label remembers that an address was not asked for, but kept. */
+static void forget_chosen(struct ts_container *c)
+{
+        for (size_t i = 0; i < c->n_networks; i++)
+                if (c->networks[i].static_ip &&
+                    ts_docker_address_chosen(c->json, c->networks[i].name))
+                        free(TS_TAKE(c->networks[i].static_ip));
+}
+
 static int docker_complete(struct ts_api *a, struct ts_container *c, struct ts_err *err)
 {
         const struct ts_engine_info *info = NULL;
         if (ts_api_info(a, &info, err) < 0 || add_dependencies(c, err) < 0 || add_static_macs(a, c, info, err) < 0)
                 return -1;
+        forget_chosen(c);
         free(c->bundle_dir);
         c->bundle_dir = ts_fmt("%s/containers/%s", info->graph_root, c->id);
         return c->bundle_dir ? 0 : ts_err_set(err, TS_ENOMEM, "out of memory");
@@ -193,19 +224,22 @@ static int docker_create(struct ts_api *a, const struct ts_create *c, struct ts_
         return ts_docker_create_body(&named, a->minor, ret, ret_warnings, err);
 }
 
-static int connect(struct ts_api *a, const char *id, const char *network, const struct ts_json *inspect, struct ts_err *err)
+static int connect(struct ts_api *a, const char *id, const char *network,
+                   const struct ts_json *inspect, bool free_address, struct ts_err *err)
 {
         ts_auto(ts_json) struct ts_json *body = ts_json_object();
         ts_auto_free char *doing = ts_fmt("connect container '%s' to network", id);
         if (!body || !doing || ts_json_set_str(body, "Container", id) < 0 ||
-            ts_json_set(body, "EndpointConfig", ts_docker_endpoint(inspect, network, a->minor, false)) < 0)
+            ts_json_set(body, "EndpointConfig",
+                        ts_docker_endpoint(inspect, network, a->minor, free_address)) < 0)
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
         ts_auto_free char *json = ts_json_text(body, false);
         struct ts_ask q = { .method = TS_POST, .path = "/networks/%/connect", .ref = network, .json = json, .doing = doing };
         return json ? ts_tell(a, &q, err) : ts_err_set(err, TS_ENOMEM, "out of memory");
 }
 
-static int docker_connect_networks(struct ts_api *a, const char *id, const struct ts_json *inspect, struct ts_err *err)
+static int docker_connect_networks(struct ts_api *a, const char *id, const struct ts_json *inspect,
+                                   const struct ts_list *free_networks, struct ts_err *err)
 {
         const struct ts_json *all = ts_json_get(inspect, "NetworkSettings.Networks");
         ts_auto_free char *first = ts_docker_first_network(inspect);
@@ -214,7 +248,9 @@ static int docker_connect_networks(struct ts_api *a, const char *id, const struc
         if (!first)
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
         for (void *it = NULL; (it = ts_json_each(all, it, &name, &one));)
-                if (strcmp(name, first) != 0 && ts_form_check(TS_TEXT, name, 255) && connect(a, id, name, inspect, err) < 0)
+                if (strcmp(name, first) != 0 && ts_form_check(TS_TEXT, name, 255) &&
+                    connect(a, id, name, inspect, free_networks && ts_list_has(free_networks, name),
+                            err) < 0)
                         return -1;
         return 0;
 }
@@ -312,7 +348,6 @@ const struct ts_api_ops ts_docker_ops = {
         .info = docker_info,
         .list = docker_list,
         .complete = docker_complete,
-        .stop_seconds = "t",
         .remove_volumes = "v",
         .set_policy = docker_set_policy,
         .create_body = docker_create,

@@ -415,12 +415,42 @@ static int make_entrypoint(struct maker *m, struct ts_err *err)
         return 0;
 }
 
+static bool is_free(const struct maker *m, const char *network)
+{
+        return m->c->free_addresses ||
+               (m->c->free_networks && ts_list_has(m->c->free_networks, network));
+}
+
+/* An address that is kept without having been asked for is marked, so that the next move may let it
+ * go. */
+static int mark_chosen(struct maker *m, struct ts_json *labels, struct ts_err *err)
+{
+        const char *network;
+        struct ts_json *one;
+        for (void *it = NULL;
+             (it = ts_json_each(ts_json_get(m->inspect, "NetworkSettings.Networks"), it, &network,
+                                &one));) {
+                ts_auto_free char *key = ts_fmt(TS_DOCKER_CHOSEN "%s", network);
+                const char *ip = ts_json_str(one, "IPAddress", "");
+                bool kept = ts_docker_network_is_own(network) && *ip && !is_free(m, network) &&
+                            ts_docker_address_chosen(m->inspect, network);
+                if (!key)
+                        return out_of_memory(err);
+                (void)ts_json_del(labels, key);
+                if (kept && ts_json_set_str(labels, key, ip) < 0)
+                        return out_of_memory(err);
+        }
+        return 0;
+}
+
 static int make_labels(struct maker *m, struct ts_err *err)
 {
         const struct ts_json *all = ts_json_get(m->inspect, "Config.Labels");
         struct ts_json *labels = ts_json_is_object(all) ? ts_json_copy(all) : ts_json_object();
         if (ts_json_set(m->config, "Labels", labels) < 0)
                 return out_of_memory(err);
+        if (mark_chosen(m, labels, err) < 0)
+                return -1;
         return ts_label_add(labels, m->c->extra_label, err);
 }
 
@@ -431,7 +461,7 @@ static int make_network(struct maker *m, struct ts_err *err)
                 return out_of_memory(err);
         if (strcmp(mode, "bridge") != 0 && !ts_docker_network_is_own(mode))
                 return 0;
-        struct ts_json *endpoint = ts_docker_endpoint(m->inspect, mode, m->minor, m->c->free_addresses);
+        struct ts_json *endpoint = ts_docker_endpoint(m->inspect, mode, m->minor, is_free(m, mode));
         const char *mac = ts_docker_mac(m->inspect, mode);
         if (m->minor < 44 && ts_json_set_str(m->config, "MacAddress", mac) < 0) {
                 ts_json_free(endpoint);

@@ -70,11 +70,29 @@ const char *ts_docker_mac(const struct ts_json *inspect, const char *network)
         return mac;
 }
 
-static struct ts_json *ipam(const struct ts_json *endpoint, bool free_addresses)
+/* An address that an engine had chosen looks as if the user had asked for it once it was kept: a
+ * label remembers it. */
+bool ts_docker_address_chosen(const struct ts_json *inspect, const char *network)
+{
+        ts_auto_free char *key = ts_fmt(TS_DOCKER_CHOSEN "%s", network);
+        const struct ts_json *e = ts_json_member(networks_of(inspect), network);
+        const char *asked = ts_json_str(e, "IPAMConfig.IPv4Address", ""),
+                   *label = ts_json_str(ts_json_member(ts_json_get(inspect, "Config.Labels"),
+                                                       ts_or(key, "")),
+                                        "", "");
+        return *asked == '\0' || strcmp(asked, label) == 0;
+}
+
+static struct ts_json *ipam(const struct ts_json *inspect, const char *network,
+                            const struct ts_json *endpoint, bool free_addresses)
 {
         static const char *const addresses[][2] = { { "IPAddress", "IPv4Address" }, { "GlobalIPv6Address", "IPv6Address" } };
         const struct ts_json *asked = ts_json_member(endpoint, "IPAMConfig");
         struct ts_json *all = ts_json_is_object(asked) ? ts_json_copy(asked) : ts_json_object();
+        for (size_t i = 0; free_addresses && ts_docker_address_chosen(inspect, network) &&
+                           i < TS_ARRAY_LEN(addresses);
+             i++)
+                (void)ts_json_del(all, addresses[i][1]);
         for (size_t i = 0; !free_addresses && i < TS_ARRAY_LEN(addresses); i++) {
                 const char *now = ts_json_str(endpoint, addresses[i][0], "");
                 if (*now && *ts_json_str(all, addresses[i][1], "") == '\0' && ts_json_set_str(all, addresses[i][1], now) < 0) {
@@ -124,8 +142,12 @@ static int fill_endpoint(struct ts_json *o, const struct ts_json *inspect, const
         const struct ts_json *e = ts_json_member(networks_of(inspect), network);
         int64_t priority = ts_json_int(e, "GwPriority", 0);
         const char *mac = ts_docker_mac(inspect, network);
-        if (ts_docker_network_is_own(network) && /* the default bridge takes neither names nor addresses */
-            (set_if(o, "IPAMConfig", ipam(e, free_addresses)) < 0 || set_if(o, "Aliases", aliases(inspect, e)) < 0 || copy_if(o, e, "Links") < 0))
+        if (mac && free_addresses && ts_docker_mac_is_made(mac, ts_json_str(e, "IPAddress", "")))
+                mac = NULL; /* it goes with the address */
+        if (ts_docker_network_is_own(
+                    network) && /* the default bridge takes neither names nor addresses */
+            (set_if(o, "IPAMConfig", ipam(inspect, network, e, free_addresses)) < 0 ||
+             set_if(o, "Aliases", aliases(inspect, e)) < 0 || copy_if(o, e, "Links") < 0))
                 return -1;
         if (copy_if(o, e, "DriverOpts") < 0 || (minor >= 44 && ts_json_set_str(o, "MacAddress", mac) < 0))
                 return -1;

@@ -1,6 +1,6 @@
 /* Decides how JSON of unknown origin is bounded and how it is written. Knows nothing of what the documents mean.
  *
- * A struct ts_json is a json_t: the casts are in this file only. Two things jansson does not do are done on the text: the depth is counted before the parser recurses,
+ * A struct ts_json is a json_t: the casts are in this file only. A string with \u0000 in it (a runtime's error text may have one) is written again as it was, but nobody is given it. Two things jansson does not do are done on the text: the depth is counted before the parser recurses,
  * and integers above INT64_MAX (Podman's "no limit" is 2^64-1), for which jansson has no type, are carried as marked strings and written as numbers again. */
 #include "api/json.h"
 
@@ -92,7 +92,7 @@ static int scan_text(const char *text, size_t len, struct scan *s, struct ts_str
 static int load(const char *text, size_t len, struct ts_json **ret, struct ts_err *err)
 {
         json_error_t e;
-        json_t *j = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &e);
+        json_t *j = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &e);
         if (!j && json_error_code(&e) == json_error_out_of_memory)
                 return ts_err_set(err, TS_ENOMEM, "out of memory reading JSON");
         if (!j) {
@@ -188,8 +188,9 @@ struct ts_json *ts_json_get(const struct ts_json *j, const char *path)
 
 const char *ts_json_str(const struct ts_json *j, const char *path, const char *fallback)
 {
-        const char *s = json_string_value(to_json(ts_json_get(j, path)));
-        return s ? s : fallback;
+        const json_t *v = to_json(ts_json_get(j, path));
+        const char *s = json_string_value(v);
+        return s && strlen(s) == json_string_length(v) ? s : fallback;
 }
 
 int64_t ts_json_int(const struct ts_json *j, const char *path, int64_t fallback)

@@ -23,7 +23,7 @@ char *ts_json_text(const struct ts_json *j, bool pretty); /* caller frees; NULL 
 /* Look-ups take a path "State.Pid" ("" is j itself; a key that holds a dot cannot be named: use ts_json_member). Absent, null and wrong types give the fallback. Borrowed results. */
 struct ts_json *ts_json_get(const struct ts_json *j, const char *path);
 struct ts_json *ts_json_member(const struct ts_json *j, const char *key); /* one level, literal key */
-const char *ts_json_str(const struct ts_json *j, const char *path, const char *fallback);
+const char *ts_json_str(const struct ts_json *j, const char *path, const char *fallback); /* the fallback too where it holds a NUL */
 int64_t ts_json_int(const struct ts_json *j, const char *path, int64_t fallback);
 bool ts_json_bool(const struct ts_json *j, const char *path, bool fallback);
 double ts_json_real(const struct ts_json *j, const char *path, double fallback);

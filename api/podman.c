@@ -82,6 +82,16 @@ static int fill_brief(const struct ts_container *c, struct ts_brief *b, struct t
         return 0;
 }
 
+/* One whose answer cannot be used must not keep all others from moving. */
+static int unreadable_brief(const struct ts_json *listed, const char *id, const struct ts_err *why, struct ts_brief *b, struct ts_err *err)
+{
+        const char *name = ts_form_check(TS_NAME, ts_json_str(ts_json_at(ts_json_member(listed, "Names"), 0), "", ""), 255);
+        b->id = strdup(id);
+        b->name = strdup(name ? name : id);
+        b->unreadable = strdup(ts_err_message(why));
+        return b->id && b->name && b->unreadable ? 0 : ts_err_set(err, TS_ENOMEM, "out of memory");
+}
+
 static int podman_list(struct ts_api *a, struct ts_briefs *ret, struct ts_err *err)
 {
         ts_auto(ts_json) struct ts_json *j = NULL;
@@ -100,6 +110,11 @@ static int podman_list(struct ts_api *a, struct ts_briefs *ret, struct ts_err *e
                 if (ts_api_inspect(a, id, &c, &why) < 0) {
                         if (why.code == TS_ENOTFOUND) /* gone since */
                                 continue;
+                        if (why.code == TS_EPROTO || why.code == TS_ELIMIT) {
+                                if (ts_brief_add(ret, &b, err) < 0 || unreadable_brief(ts_json_at(j, i), id, &why, b, err) < 0)
+                                        return -1;
+                                continue;
+                        }
                         if (err && !ts_err_is_set(err))
                                 ts_err_move(err, &why);
                         return -1;
@@ -160,9 +175,11 @@ static int podman_set_policy(struct ts_api *a, const char *id, const char *polic
         return body ? ts_tell(a, &q, err) : -1;
 }
 
-static int podman_connect_networks(struct ts_api *a, const char *id, const struct ts_json *inspect, struct ts_err *err)
+static int podman_connect_networks(struct ts_api *a, const char *id, const struct ts_json *inspect,
+                                   const struct ts_list *free_networks, struct ts_err *err)
 {
         (void)a;
+        (void)free_networks;
         (void)id;
         (void)inspect;
         (void)err;
@@ -312,7 +329,6 @@ const struct ts_api_ops ts_podman_ops = {
         .info = podman_info,
         .list = podman_list,
         .complete = podman_complete,
-        .stop_seconds = "timeout",
         .remove_volumes = "volumes",
         .changes_query = changes_query,
         .set_policy = podman_set_policy,

@@ -72,7 +72,7 @@ static const struct ts_setting settings[] = {
         { .key = "keep_source", .type = TS_SET_BOOL, .fallback = "no",
           .help = "keep the stopped source container, renamed and with restart policy 'no'" },
         { .key = "staging", .type = TS_SET_STRING, .form = TS_FORM_PATH, .fallback = "", .arg = "DIR",
-          .help = "directory on both hosts for files under way (default: /var/tmp/tranship)" },
+          .help = "directory on both hosts for files under way (default: /var/lib/tranship/staging)" },
         { .key = "probe", .type = TS_SET_STRING, .fallback = "", .arg = "PROBE",
           .help = "measure what a client sees during the move: tcp://HOST:PORT, http://HOST[:PORT]/PATH or exec:COMMAND" },
         { .key = "sample", .type = TS_SET_DURATION_MS, .fallback = "0", .min = 50, .max = MINUTE, .or_zero = true, .arg = "DURATION",

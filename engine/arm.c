@@ -55,6 +55,7 @@ int ts_phase_arm(struct ts_mig *m, struct ts_err *err)
         ts_predump_look_again(m); /* the log it goes by is cleared now */
         if (ts_images_clear(m, err) < 0 || policy_off(m, err) < 0)
                 return -1;
+        ts_announce_plan(m, m->c);
         if (m->strategy != TS_COLD)
                 ts_door_shut(m, &m->dst);
         if (m->strategy == TS_ARCHIVE)

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STOP_GRACE_S 10
 #define STOPPED_WITHIN_MS 10000
 #define LOOK_EVERY_MS 5
 #define DUMP_TRIES 10
@@ -149,7 +148,7 @@ int ts_phase_checkpoint(struct ts_mig *m, struct ts_err *err)
         ts_places_hurry(m);
         if (m->strategy == TS_COLD) {
                 m->r->frozen_from_us = ts_now_us();
-                if (ts_api_stop(m->src.api, m->c->id, STOP_GRACE_S, err) < 0)
+                if (ts_api_stop(m->src.api, m->c->id, err) < 0)
                         return -1;
         } else {
                 int rc = dump(m, err); /* the probe pauses since arm */

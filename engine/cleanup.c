@@ -117,12 +117,14 @@ static void source_away(struct ts_mig *m)
         ts_drop_source_images(m);
         if (m->o->keep_source) {
                 keep_source(m);
+                ts_forget_connections(m);
                 return;
         }
         if (ts_api_remove(m->src.api, head->container_id, false, false, &err) < 0)
                 ts_mig_leftover(m, "container '%s' on the source: %s", head->container_name, ts_err_message(&err));
         else
                 remove_volumes(m);
+        ts_forget_connections(m);
 }
 
 /* Podman keeps what it was given to restore from, the container's memory, in its directory (SAFETY rule 21). */
@@ -210,6 +212,7 @@ int ts_phase_cleanup(struct ts_mig *m, struct ts_err *err)
                 return 0;
         }
         policy_on_target(m);
+        ts_announce_end(m);
         ts_sysctls_put_back(m);
         drop_target_images(m);
         if (ts_write_out(m, &m->dst, WRITE_OUT_MS, &reach) < 0) {

@@ -274,7 +274,7 @@ int ts_end_reconnect(struct ts_mig *m, struct ts_end *e, struct ts_err *err)
 
 /* $1 directory, $2 program, $3 temporary directory, $4 idle seconds. Prints "PID STARTTIME" once the socket is there. It ends by itself when nobody has asked for a while: that is
  * what removes it if tranship dies, while a restore under way still comes to its end. */
-static const char service_script[] = "umask 077; mkdir -p \"$1\" && rm -f -- \"$1/podman.sock\" || exit 1; "
+static const char service_script[] = "umask 077; rm -f -- \"$1/podman.sock\" || exit 1; "
                                      "TMPDIR=$3 setsid \"$2\" system service --time=\"$4\" \"unix://$1/podman.sock\" </dev/null >\"$1/service.log\" 2>&1 & "
                                      "p=$!; n=0; "
                                      "while ! [ -S \"$1/podman.sock\" ]; do "
@@ -294,7 +294,7 @@ int ts_end_start_service(struct ts_mig *m, struct ts_end *e, struct ts_err *err)
                 return -1;
         free(TS_TAKE(e->service_id));
         free(TS_TAKE(e->service));
-        if (ts_host_check(e->host, argv, NULL, &e->service_id, err) < 0)
+        if (ts_own_dir(e->host, dir, err) < 0 || ts_host_check(e->host, argv, NULL, &e->service_id, err) < 0)
                 return ts_err_prefix(err, "private Podman service on '%s'", e->ep->label);
         if (ts_journal_res_id(m->j, n, e->service_id, err) < 0 || ts_journal_res_state(m->j, n, TS_RES_MADE, err) < 0)
                 return -1;

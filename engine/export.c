@@ -17,7 +17,9 @@ static void install(struct ts_mig *m, struct ts_end *e)
         if (ts_agent_install(e->host, &e->agent, &why) == 0) {
                 const char *const argv[] = { e->agent, "--version", NULL };
 
-                if (ts_host_check(e->host, argv, NULL, NULL, &why) == 0)
+                const char *const hold_argv[] = { e->agent, "hold", NULL };
+
+                if (ts_host_check(e->host, argv, NULL, NULL, &why) == 0 && ts_host_start(e->host, hold_argv, &e->agent_held, &why) == 0)
                         return;
         }
         free(TS_TAKE(e->agent));
@@ -77,5 +79,6 @@ void ts_archive_hang_up(struct ts_end *e)
         e->packed_fd = 0;
         e->archive = NULL;
         ts_packed_free(TS_TAKE(e->packed));
+        ts_proc_free(TS_TAKE(e->agent_held));
         free(TS_TAKE(e->agent));
 }

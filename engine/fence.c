@@ -9,7 +9,6 @@
 #include <string.h>
 
 #define FENCE_SCRIPT_TIMEOUT_MS 60000
-#define STOP_GRACE_S 10
 
 /* $1 container ID, $2 runtime, $3 the runtime's state directory ("": its default). Ends whatever works for the container or is it, until nothing of it is left:
  *   - the monitor, the runtime and CRIU that have its ID among their arguments, and all their descendants (`criu swrk` has no such argument);
@@ -240,7 +239,7 @@ int ts_quiesce_source(struct ts_mig *m, struct ts_err *err)
         if (ts_end_reconnect(m, &m->src, err) < 0)
                 return -1;
         if (m->strategy == TS_COLD) /* a stop that may still come: done now, so that the start comes after it */
-                return ts_api_stop(m->src.api, id, STOP_GRACE_S, err);
+                return ts_api_stop(m->src.api, id, err);
         if (!service)
                 return ts_keeps_id(m) ? 0 : forbid_dump(m, err);
         return end_service(m, &m->src, service, err) < 0 ? -1 : ts_host_check(m->src.host, await_argv, &opts, NULL, err);

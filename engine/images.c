@@ -59,7 +59,8 @@ static int make_dir(struct ts_mig *m, const char *parent, struct ts_err *err)
 
         if (!dir)
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
-        if (ts_journal_intent(m->j, TS_RES_DUMP_DIR, TS_SIDE_SOURCE, dir, NULL, "absent", &n, err) < 0 || ts_host_check(m->src.host, argv, NULL, NULL, err) < 0)
+        /* Made exclusively, where nobody else can take it away. */
+        if (ts_own_dir_check(m->src.host, parent, true, err) < 0 || ts_journal_intent(m->j, TS_RES_DUMP_DIR, TS_SIDE_SOURCE, dir, NULL, "absent", &n, err) < 0 || ts_host_check(m->src.host, argv, NULL, NULL, err) < 0)
                 return -1;
         m->dump_dir = TS_TAKE(dir);
         return ts_journal_res_state(m->j, n, TS_RES_MADE, err);

@@ -111,6 +111,8 @@ void ts_mig_clear(struct ts_mig *m)
         ts_call_free(TS_TAKE(m->import));
         ts_call_free(TS_TAKE(m->dump));
         ts_proc_free(TS_TAKE(m->door_opener));
+        ts_proc_free(TS_TAKE(m->announcing));
+        free(TS_TAKE(m->announcer));
         ts_proc_free(TS_TAKE(m->feed));
         ts_archive_hang_up(&m->src);
         ts_archive_hang_up(&m->dst);
@@ -143,4 +145,6 @@ void ts_mig_clear(struct ts_mig *m)
         free(TS_TAKE(m->target_bundle));
         free(TS_TAKE(m->policy));
         free(TS_TAKE(m->predump_log));
+        ts_list_clear(&m->others);
+        ts_list_clear(&m->free_networks);
 }

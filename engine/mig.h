@@ -11,6 +11,7 @@
 #include "engine/probe.h"
 #include "transfer/archive.h"
 #include "transfer/host.h"
+#include "transfer/own_dir.h"
 #include "transfer/rate.h"
 #include <pthread.h>
 #include <stdatomic.h>
@@ -34,6 +35,7 @@ struct ts_end {
         struct ts_packed *packed;    /* the archive's connection (export.c); or NULL */
         int packed_fd;               /* 1 + that one, until it is used; 0: none */
         char *agent;                 /* the program on the host, which packs and unpacks an archive; NULL: it is not packed */
+        struct ts_proc *agent_held;  /* keeps it there until then */
         struct ts_dial archive_dial;
         const struct ts_dial *archive; /* how to make such a connection; NULL: like any other */
         uint64_t wire_sent, wire_received; /* bytes of host connections that are closed already */
@@ -72,6 +74,10 @@ struct ts_mig {
         struct ts_container *c;       /* the source container as found by preflight */
         struct ts_image *image;       /* of it, on the source */
         bool image_on_target;
+        struct ts_list others; /* pairs: ID on the source, name, of the containers that it shares
+                                  namespaces with */
+        struct ts_list
+                free_networks; /* Docker: there it gets another address, which its engine chooses */
         struct ts_data *data;
         size_t n_data;
         bool shared_writable;         /* some writable directory is used by both hosts */
@@ -116,6 +122,9 @@ struct ts_mig {
 
         unsigned dump_resource;       /* in the journal, of the last dump */
         struct ts_proc *door_opener;  /* under way */
+        char *announcer; /* the program on the target that tells neighbours where the container is,
+                            or NULL: nobody to tell */
+        struct ts_proc *announcing;   /* under way */
         struct ts_call *dump;         /* checkpoint with export under way: its body is the archive */
         struct ts_call *import;       /* restore with import under way */
         uint64_t archive_bytes;       /* sent into the import so far */
@@ -162,6 +171,8 @@ void ts_end_wire(const struct ts_end *e, uint64_t *ret_sent, uint64_t *ret_recei
 void ts_end_close(struct ts_end *e);
 int ts_end_start_service(struct ts_mig *m, struct ts_end *e, struct ts_err *err); /* Podman: a private service, journalled; the api of e is opened anew on it */
 int ts_end_stop_service(struct ts_end *e, const char *service_id, struct ts_err *err); /* by pid and start time; waits until it is gone */
+/* Where directories for what is under way are made, on both hosts. */
+static inline const char *ts_mig_staging(const struct ts_mig *m) { return m->o->staging && *m->o->staging ? m->o->staging : TS_STAGING_DIR; }
 int ts_end_stop_unknown(struct ts_end *e, const char *dir, struct ts_err *err); /* one whose process nobody learnt, by its directory */
 static inline struct ts_end *ts_mig_end(struct ts_mig *m, enum ts_side s) { return s == TS_SIDE_SOURCE ? &m->src : &m->dst; }
 
@@ -300,6 +311,14 @@ void ts_door_open(struct ts_mig *m, struct ts_end *e);
 void ts_door_begin_open(struct ts_mig *m, struct ts_end *e);
 void ts_door_end_open(struct ts_mig *m, struct ts_end *e);
 int ts_door_remove(struct ts_end *e, const char *table, struct ts_err *err); /* absent is success */
+
+/* ---- the container's new place, told to the neighbours of its addresses (announce.c); best effort
+ * ---- */
+void ts_announce_plan(struct ts_mig *m, const struct ts_container *c); /* before the freeze */
+void ts_announce_begin(struct ts_mig *m,
+                       const struct ts_container *there); /* it runs there; at once */
+void ts_announce_end(struct ts_mig *m);
+void ts_forget_connections(struct ts_mig *m); /* forget.c: the source's container has gone */
 
 void ts_sysctls_put_back(struct ts_mig *m); /* net.* of the container on the target; best effort */
 

@@ -174,11 +174,17 @@ static void remove_agents(struct ts_mig *m)
         struct ts_host *hosts[] = { m->src.host, m->dst.host };
 
         ts_places_close(m);
+        ts_archive_hang_up(&m->src);
+        ts_archive_hang_up(&m->dst);
         for (size_t i = 0; i < TS_ARRAY_LEN(hosts); i++) {
                 ts_auto_err err = TS_ERR_INIT;
 
-                if (hosts[i] && ts_agent_uninstall(hosts[i], &err) < 0)
+                int rc = hosts[i] ? ts_agent_uninstall(hosts[i], &err) : 0;
+
+                if (rc < 0)
                         ts_mig_warn(m, "the agent's program on '%s': %s", ts_host_name(hosts[i]), ts_err_message(&err));
+                else if (rc > 0)
+                        ts_mig_warn(m, "the agent's program stays on '%s': another migration uses it there", ts_host_name(hosts[i]));
         }
 }
 

@@ -42,7 +42,7 @@ struct ts_move_opts {
         unsigned max_downtime_ms; /* refuse a freeze that is forecast to be longer; 0: no limit */
         unsigned verify_timeout_ms, fence_timeout_ms, peer_timeout_ms, reconnect_timeout_ms, checkpoint_timeout_ms, restore_timeout_ms;
         enum ts_on_verify_failure on_verify_failure;
-        const char *staging;     /* directory on the hosts, NULL or "": /var/tmp/tranship */
+        const char *staging;     /* directory on the hosts, NULL or "": /var/lib/tranship/staging */
         const char *state_dir;   /* NULL: ts_state_dir() */
         const char *podman, *docker; /* the programs' names on the hosts */
         struct ts_event_sink events;

@@ -47,6 +47,7 @@ const struct ts_check ts_checks[] = {
         { "paused", FIRM, ALWAYS, NULL },
         { "lock-held", INVARIANT, ALWAYS, ts_check_lock },
         { "journal-space", INVARIANT, ALWAYS, ts_check_journal },
+        { "unsafe-directory", INVARIANT, ALWAYS, ts_check_own_dirs },
         { "probe-program", FIRM, ALWAYS, ts_check_probes },
         { "auto-remove", INVARIANT, ALWAYS, ts_check_auto_remove },
         { "restart-policy", INVARIANT, ALWAYS, ts_check_restart_policy },
@@ -57,13 +58,23 @@ const struct ts_check ts_checks[] = {
         { "tty", SKIP, DOCKER_LIVE, ts_check_tty },
         { "io-uring", SKIP, LIVE, ts_check_processes },
         { "aio", SKIP, LIVE, NULL },
+        { "mptcp", SKIP, LIVE, ts_check_mptcp },
+        { "hard-link", SKIP, LIVE, ts_check_linked },
+        { "traced", FIRM, LIVE, ts_check_traced },
+        { "exec-sessions", WARNING, ALWAYS, ts_check_exec_sessions },
         { "ipc-shareable", SKIP, DOCKER_LIVE, ts_check_shm },
-        { "pid-host", SKIP, LIVE, ts_check_namespaces },
-        { "userns", SKIP, ALWAYS, NULL },
+        { "pid-host", SKIP, LIVE, NULL },
+        { "ipc-host", FIRM, LIVE, NULL },
+        { "userns", FIRM, ALWAYS, ts_check_namespaces },
+        { "docker-init", FIRM, DOCKER_LIVE, ts_check_docker_init },
         { "privileged", WARNING, ALWAYS, ts_check_devices },
         { "devices", WARNING, ALWAYS, NULL },
         { "log-driver", WARNING, ALWAYS, ts_check_log_driver },
         { "secrets", SKIP, TS_ON_PODMAN | ANY_MODE, ts_check_secrets },
+        { "rootfs", FIRM, TS_ON_PODMAN | ANY_MODE, ts_check_rootfs },
+        { "storage-driver", FIRM, ALWAYS, ts_check_storage },
+        { "metacopy", FIRM, ALWAYS, ts_check_metacopy },
+        { "container-unreadable", WARNING, ALWAYS, ts_check_unreadable },
         { "name-taken", INVARIANT, ALWAYS, ts_check_names },
         { "id-taken", INVARIANT, ALWAYS, NULL },
         { "image-unavailable", FIRM, ALWAYS, ts_check_image },
@@ -73,8 +84,11 @@ const struct ts_check ts_checks[] = {
         { "network-parent", SKIP, ALWAYS, NULL },
         { "subnet-taken", SKIP, ALWAYS, NULL },
         { "address-taken", SKIP, ALWAYS, ts_check_addresses },
+        { "address-changes", WARNING, ALWAYS, NULL },
         { "port-taken", SKIP, ALWAYS, ts_check_ports },
-        { "mount-unsupported", SKIP, ALWAYS, ts_check_mounts },
+        { "host-ip", SKIP, ALWAYS, NULL },
+        { "connections", WARNING, LIVE, ts_check_connections },
+        { "mount-unsupported", FIRM, ALWAYS, ts_check_mounts },
         { "volume-exists", INVARIANT, ALWAYS, ts_check_volumes },
         { "volume-missing", FIRM, ALWAYS, NULL },
         { "volume-driver", SKIP, ALWAYS, NULL },
@@ -214,6 +228,8 @@ static int find_image(struct ts_mig *m, struct ts_err *err)
         ts_auto_err why = TS_ERR_INIT;
 
         ts_image_free(TS_TAKE(m->image));
+        if (!m->c->image_id)
+                return 0; /* podman run --rootfs: a finding */
         if (ts_api_image(m->src.api, ts_or(m->c->image_id, ""), &m->image, &why) == 0 || why.code == TS_ENOTFOUND)
                 return 0;
         ts_err_move(err, &why);

@@ -17,7 +17,9 @@ void ts_facts_clear(struct ts_facts *f);
 const char *ts_fact(const struct ts_facts *f, const char *key, size_t n);
 uint64_t ts_fact_u64(const struct ts_facts *f, const char *key, uint64_t fallback);
 bool ts_fact_is(const struct ts_facts *f, const char *key, const char *value);
-/* Adds a question about a value to the next ts_facts_fetch; asking twice is asking once. Kinds: fs, path, du, ino, link, lock, unit, secret, pid, hostpid. */
+/* Adds a question about a value to the next ts_facts_fetch; asking twice is asking once. Kinds: fs,
+ * path, du, ino, link, lock, unit, secret, pid, hostpid, plain, own and sticky
+ * (own_dir.h). */
 int ts_facts_ask(struct ts_facts *f, const char *kind, const char *value, struct ts_err *err);
 /* What was answered to ts_facts_ask(kind, value), or NULL. */
 const char *ts_facts_answer(const struct ts_facts *f, const char *kind, const char *value);
@@ -45,6 +47,7 @@ struct ts_view {
 struct ts_preflight {
         struct ts_mig *m;
         struct ts_view src, dst;
+        const char *criu_conf; /* CRIU's configuration file of this container: borrowed */
 };
 /* Fills both views. The container, its image and m->data are known. */
 int ts_preflight_look(struct ts_preflight *p, struct ts_err *err);
@@ -54,6 +57,9 @@ static inline const char *ts_view_name(const struct ts_view *v)
 {
         return v->e->ep->label;
 }
+/* What ts_facts_ask("plain") is asked about a network of Docker's on that side: "yes" when its
+ * addresses cannot be chosen. Caller frees; NULL: it cannot be asked. */
+char *ts_plain_question(const struct ts_view *v, const struct ts_network *n);
 /* Both sides are one machine and one network: ports and addresses of the source are seen on the target too. */
 bool ts_preflight_same_net(const struct ts_preflight *p);
 
@@ -100,6 +106,7 @@ void ts_check_cpu(struct ts_preflight *p);
 void ts_check_kernel(struct ts_preflight *p);
 void ts_check_lock(struct ts_preflight *p);
 void ts_check_journal(struct ts_preflight *p);
+void ts_check_own_dirs(struct ts_preflight *p);
 void ts_check_probes(struct ts_preflight *p);
 /* preflight_container.c: the container and what depends on it */
 void ts_check_state(struct ts_preflight *p);
@@ -118,10 +125,27 @@ void ts_check_log_driver(struct ts_preflight *p);
 void ts_check_secrets(struct ts_preflight *p);
 void ts_check_names(struct ts_preflight *p);
 void ts_check_image(struct ts_preflight *p);
+/* preflight_options.c: options of the container, and the storage */
+void ts_check_unreadable(struct ts_preflight *p);
+void ts_check_storage(struct ts_preflight *p);
+void ts_check_rootfs(struct ts_preflight *p);
+void ts_check_docker_init(struct ts_preflight *p);
+void ts_check_traced(struct ts_preflight *p);
+void ts_check_exec_sessions(struct ts_preflight *p);
+void ts_check_metacopy(struct ts_preflight *p);
 /* preflight_net.c: networks, addresses, ports */
 void ts_check_networks(struct ts_preflight *p);
 void ts_check_addresses(struct ts_preflight *p);
 void ts_check_ports(struct ts_preflight *p);
+/* preflight_traffic.c: connections, sockets and files that processes have open */
+extern const char ts_traffic_script[];
+void ts_check_mptcp(struct ts_preflight *p);
+void ts_check_linked(struct ts_preflight *p);
+void ts_check_connections(struct ts_preflight *p);
+bool ts_bound_to(const struct ts_preflight *p,
+                 const char *ip); /* a socket of the container has that address for its own */
+/* "0100007F" or "0100007F:1F90" as in /proc/net/tcp; also 32 digits as in tcp6. */
+bool ts_proc_address_is(const char *hex, const char *ip, bool big_endian);
 /* preflight_data.c: volumes and bind mounts */
 void ts_check_mounts(struct ts_preflight *p);
 void ts_check_volumes(struct ts_preflight *p);
@@ -131,6 +155,13 @@ uint64_t ts_memory_bytes(const struct ts_preflight *p); /* of the container's pr
 void ts_check_space(struct ts_preflight *p);
 /* Questions to the hosts that only this check has. */
 int ts_space_ask(struct ts_preflight *p, struct ts_err *err);
+
+/* Directories on both hosts that only root may be able to change. */
+#define TS_OWN_DIRS 3
+static inline const char *ts_own_dir_at(const struct ts_mig *m, size_t i)
+{
+        return i == 0 ? TS_OWN_TOP : i == 1 ? "/run/tranship" : ts_mig_staging(m);
+}
 
 /* ---- the plan for volumes and bind mounts ---- */
 /* "NAME=HOW" with HOW one of words[0..1] (→ modes[0..1]); the last '=' counts. TS_EUSAGE. */

@@ -1,7 +1,6 @@
 /* Preflight, the container itself: its state, who would start it again, who depends on it, what its processes hold that a dump cannot take along, and whether its name, ID and
  * image are free and at hand on the target. */
 #include "engine/preflight.h"
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -127,14 +126,48 @@ void ts_check_dependents(struct ts_preflight *p)
                         p->src.dependents.n == 1 ? "s" : "", p->m->c->name);
 }
 
+static const struct ts_brief *brief_of(const struct ts_briefs *all, const char *ref)
+{
+        for (size_t i = 0; i < all->n; i++)
+                if (ts_streq0(all->v[i].id, ref) || ts_streq0(all->v[i].name, ref))
+                        return &all->v[i];
+        return NULL;
+}
+
+/* Engines name it by its ID on the source; on the target it is the running container of the same
+ * name. wanting: those that are not there, by name. */
+static void look_for_other(struct ts_preflight *p, const char *ref, struct ts_list *wanting)
+{
+        const struct ts_brief *here = brief_of(&p->src.containers, ref);
+        const char *name = here && here->name ? here->name : ref;
+        const struct ts_brief *there = brief_of(&p->dst.containers, name);
+
+        if (ts_list_add(&p->m->others, ref, NULL) == 0)
+                (void)ts_list_add(&p->m->others, name, NULL);
+        if (ts_keeps_id(p->m) || !there || there->state != TS_STATE_RUNNING)
+                (void)ts_list_add(wanting, name, NULL);
+}
+
 void ts_check_dependency(struct ts_preflight *p)
 {
-        ts_auto_free char *names = joined(&p->m->c->dependencies);
+        const struct ts_list *all = &p->m->c->dependencies;
+        ts_auto_list wanting = TS_LIST_INIT;
+        ts_auto_free char *names = NULL;
 
-        if (p->m->c->dependencies.n)
+        ts_list_clear(&p->m->others);
+        for (size_t i = 0; i < all->n; i++)
+                look_for_other(p, all->v[i], &wanting);
+        names = joined(&wanting);
+        if (wanting.n && ts_keeps_id(p->m))
                 ts_find(p->m, "dependency",
-                        "move or make what it needs on the target first, under the same name; Podman cannot export such a container at all",
-                        "'%s' needs another container: %s", p->m->c->name, ts_or(names, "?"));
+                        "move with --cold, while a container of that name runs on the target",
+                        "'%s' needs another container, %s: Podman dumps no container that does",
+                        p->m->c->name, ts_or(names, "?"));
+        else if (wanting.n)
+                ts_find(p->m, "dependency",
+                        "run a container of that name on the target first: this one joins it there",
+                        "'%s' needs another container, which does not run on the target: %s",
+                        p->m->c->name, ts_or(names, "?"));
 }
 
 void ts_check_pod(struct ts_preflight *p)
@@ -174,35 +207,9 @@ void ts_check_shm(struct ts_preflight *p)
 {
         const char *ipc = ts_or(p->m->c->ipc_mode, "");
 
-        if ((!strcmp(ipc, "shareable") || !strcmp(ipc, "host") || ts_starts(ipc, "container:")) && ts_fact_is(&p->src.facts, "shm", "yes"))
+        if ((!strcmp(ipc, "shareable") || ts_starts(ipc, "container:")) && ts_fact_is(&p->src.facts, "shm", "yes"))
                 ts_find(p->m, "ipc-shareable", "create it with --ipc private",
                         "'%s' has files in /dev/shm, and with --ipc %s Docker's checkpoint leaves them out", p->m->c->name, ipc);
-}
-
-/* Docker with user remapping has its data under ROOT/UID.GID. */
-static const char *remap(const struct ts_engine_info *i)
-{
-        const char *slash = strrchr(ts_or(i->graph_root, ""), '/');
-        size_t digits = slash ? strspn(slash + 1, "0123456789") : 0;
-
-        return i->kind == TS_DOCKER && digits && slash[1 + digits] == '.' && isdigit((unsigned char)slash[2 + digits]) ? slash + 1 : "";
-}
-
-void ts_check_namespaces(struct ts_preflight *p)
-{
-        const struct ts_container *c = p->m->c;
-        const char *userns = ts_or(c->userns_mode, ""), *s = remap(p->src.e->info), *d = remap(p->dst.e->info);
-
-        if (c->pid_mode && !strcmp(c->pid_mode, "host"))
-                ts_find(p->m, "pid-host", "create it without --pid host, or move with --cold",
-                        "'%s' shares the host's process IDs: they would have to be free on the target", c->name);
-        if (strcmp(s, d) != 0)
-                ts_find(p->m, "userns", "set userns-remap alike on both", "user IDs are remapped to %s on the source and %s on the target",
-                        *s ? s : "nothing", *d ? d : "nothing");
-        else if (*userns && strcmp(userns, "host") != 0 && strcmp(userns, "private") != 0)
-                ts_find(p->m, "userns", "make sure /etc/subuid and /etc/subgid are alike on both, then say --skip userns",
-                        "'%s' has a user namespace of its own (%s): the files' owners and the restore depend on the same mapping", c->name,
-                        userns);
 }
 
 void ts_check_devices(struct ts_preflight *p)
@@ -263,7 +270,7 @@ void ts_check_image(struct ts_preflight *p)
         const struct ts_mig *m = p->m;
         const struct ts_image *named = p->dst.by_name;
 
-        if (!m->image)
+        if (!m->image && m->c->image_id)
                 ts_find(p->m, "image-unavailable",
                         "tag or pull the very same image on the source again (docker commit would make another one)",
                         "the source no longer has the image of '%s' (%s)", m->c->name, ts_or(m->c->image_name, ts_or(m->c->image_id, "?")));

@@ -264,6 +264,36 @@ void ts_data_settle(struct ts_preflight *p)
 }
 
 /* ---- the checks ---- */
+static void unsupported(struct ts_preflight *p, const struct ts_mount *mount)
+{
+        static const struct {
+                const char *type, *what, *hint;
+        } kinds[] = {
+                { "overlay", "an overlay (:O), whose changes the engine throws away when the container stops", "create the container without :O, on a volume with a copy of the files" },
+                { "subpath", "a part of a volume (subpath), which the engine does not find again at a restore", "create the container with a volume of its own for it" },
+                { "image", "the content of another image, which the engine mounts anew at every start", "create the container without it, or with a volume that holds a copy" },
+        };
+        const struct ts_container *c = p->m->c;
+
+        for (size_t i = 0; i < TS_ARRAY_LEN(kinds); i++)
+                if (!strcmp(kinds[i].type, mount->type)) {
+                        ts_find(p->m, "mount-unsupported", kinds[i].hint, "'%s' in '%s' is %s%s%s%s", ts_or(mount->destination, "?"), c->name, kinds[i].what,
+                                mount->name ? " (volume '" : "", ts_or(mount->name, ""), mount->name ? "')" : "");
+                        return;
+                }
+        ts_find(p->m, "mount-unsupported", "create the container without it", "'%s' in '%s' is a mount of type '%s', which does not come along",
+                ts_or(mount->destination, "?"), c->name, mount->type);
+}
+
+/* Podman lists an image that is mounted twice: as such, and as the overlay over it. */
+static bool listed_before(const struct ts_container *c, size_t at)
+{
+        for (size_t i = 0; i < at; i++)
+                if (ts_streq0(c->mounts[i].destination, c->mounts[at].destination))
+                        return true;
+        return false;
+}
+
 void ts_check_mounts(struct ts_preflight *p)
 {
         static const char *const known[] = { "volume", "bind", "tmpfs", "devpts", "proc", "sysfs", "mqueue", "" };
@@ -275,10 +305,8 @@ void ts_check_mounts(struct ts_preflight *p)
 
                 for (size_t k = 0; k < TS_ARRAY_LEN(known); k++)
                         is_known = is_known || !strcmp(ts_or(mount->type, ""), known[k]);
-                if (!is_known)
-                        ts_find(p->m, "mount-unsupported", "create the container without it",
-                                "'%s' in '%s' is a mount of type '%s', which does not come along", ts_or(mount->destination, "?"), c->name,
-                                mount->type);
+                if (!is_known && !listed_before(c, i))
+                        unsupported(p, mount);
                 else if (data && !ts_data_sayable(mount->source))
                         ts_find(p->m, "mount-unsupported", "rename it", "the path behind '%s' in '%s' is empty or holds control characters",
                                 ts_or(mount->destination, "?"), c->name);

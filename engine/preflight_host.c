@@ -280,3 +280,33 @@ void ts_check_journal(struct ts_preflight *p)
         else if ((uint64_t)fs.f_bavail * fs.f_frsize < JOURNAL_BYTES)
                 ts_find(p->m, "journal-space", hint, "no room for the journal in '%s'", dir);
 }
+
+/* ---- directories of ours ---- */
+static void judge_dir(struct ts_preflight *p, const struct ts_view *v, const char *kind, const char *path, const char *what, const char *hint)
+{
+        const char *said = ts_facts_answer(&v->facts, kind, path);
+
+        if (said && *said && strcmp(said, "safe") != 0)
+                ts_find(p->m, "unsafe-directory", hint, "%s '%s' on '%s' is not safe from other users: %s", what, path, ts_view_name(v), said);
+}
+
+/* Where somebody else than root can put his files in the place of ours, the engines would take those for the container. */
+void ts_check_own_dirs(struct ts_preflight *p)
+{
+        static const char *const mend = "chown root and chmod go-w what is named; no part of the path may be a symbolic link",
+                                *const other = "name one with --staging of which every part belongs to root and is writable by nobody else, as " TS_STAGING_DIR " is, "
+                                               "and none is a symbolic link";
+        const struct ts_view *views[] = { &p->src, &p->dst };
+
+        for (size_t i = 0; i < TS_ARRAY_LEN(views); i++) {
+                for (size_t k = 0; k < TS_OWN_DIRS; k++) {
+                        bool staging = k == 2, chosen = p->m->o->staging && *p->m->o->staging;
+
+                        if (staging && !chosen)
+                                continue; /* it is below the first */
+                        judge_dir(p, views[i], "own", ts_own_dir_at(p->m, k), staging ? "the staging directory" : "the directory", staging ? other : mend);
+                }
+                if (p->m->o->shared_dir)
+                        judge_dir(p, views[i], "sticky", p->m->o->shared_dir, "the directory of --transfer shared", mend);
+        }
+}

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define CRIU_CONF "/etc/criu/runc.conf"
+#define DOCKER_NETWORKS "network/files/local-kv.db" /* below Docker's root */
 
 static int absent_is_fine(int rc, struct ts_err *why, struct ts_err *err)
 {
@@ -70,9 +71,13 @@ static int look_dependents(struct ts_preflight *p, struct ts_view *v, struct ts_
                 ts_auto(ts_container) struct ts_container *other = NULL;
                 ts_auto_err why = TS_ERR_INIT;
 
-                if (ts_streq0(v->containers.v[i].id, c->id))
+                if (ts_streq0(v->containers.v[i].id, c->id) || v->containers.v[i].unreadable)
                         continue;
-                if (absent_is_fine(ts_api_inspect(v->e->api, v->containers.v[i].id, &other, &why), &why, err) < 0)
+                if (ts_api_inspect(v->e->api, v->containers.v[i].id, &other, &why) < 0 && (why.code == TS_EPROTO || why.code == TS_ELIMIT)) {
+                        v->containers.v[i].unreadable = ts_strdup0(ts_err_message(&why));
+                        continue;
+                }
+                if (absent_is_fine(other ? 0 : -1, &why, err) < 0)
                         return ts_err_prefix(err, "container '%s'", ts_or(v->containers.v[i].name, ""));
                 if (other && add_dependent(v, other, c, err) < 0)
                         return -1;
@@ -160,6 +165,30 @@ static int fetch_facts(struct ts_preflight *p, struct ts_view *v, struct ts_err 
         return ts_facts_fetch(&v->facts, v->e->host, &o, err);
 }
 
+/* Docker does not tell whether a network was made with a subnet of its user's, and takes a
+ * container's address only there; its own records say it. */
+static int ask_plain(struct ts_preflight *p, struct ts_view *v, struct ts_err *err)
+{
+        for (size_t i = 0; v == &p->dst && v->e->info->kind == TS_DOCKER && i < v->n_used; i++) {
+                ts_auto_free char *value = v->used[i] ? ts_plain_question(v, v->used[i]) : NULL;
+
+                if (value && ts_facts_ask(&v->facts, "plain", value, err) < 0)
+                        return -1;
+        }
+        return 0;
+}
+
+/* Where root's files of ours will be, on both hosts. */
+static int ask_own(struct ts_preflight *p, struct ts_view *v, struct ts_err *err)
+{
+        const struct ts_move_opts *o = p->m->o;
+
+        for (size_t i = 0; i < TS_OWN_DIRS; i++)
+                if (ts_facts_ask(&v->facts, "own", ts_own_dir_at(p->m, i), err) < 0)
+                        return -1;
+        return o->shared_dir ? ts_facts_ask(&v->facts, "sticky", o->shared_dir, err) : 0;
+}
+
 /* ---- both at once ---- */
 struct looker {
         struct ts_preflight *p;
@@ -175,6 +204,8 @@ static void *look_thread(void *arg)
         struct looker *l = arg;
 
         l->rc = look_engine(l->p, l->v, &l->err);
+        if (l->rc == 0)
+                l->rc = ask_plain(l->p, l->v, &l->err);
         if (l->rc == 0)
                 l->rc = fetch_facts(l->p, l->v, &l->err);
         if (l->rc < 0)
@@ -203,14 +234,24 @@ static int look_both(struct ts_preflight *p, struct ts_err *err)
         return rc;
 }
 
+char *ts_plain_question(const struct ts_view *v, const struct ts_network *n)
+{
+        return n->id && v->e->info->graph_root
+                       ? ts_fmt("%s/" DOCKER_NETWORKS ":%s", v->e->info->graph_root, n->id)
+                       : NULL;
+}
+
 int ts_preflight_look(struct ts_preflight *p, struct ts_err *err)
 {
+        p->criu_conf = criu_conf(p->m->c);
         if (look_networks(p, &p->src, err) < 0) /* the target is asked about them */
                 return -1;
         for (size_t i = 0; i < 2; i++) {
                 struct ts_view *v = i ? &p->dst : &p->src;
 
                 if (v->e->info->graph_root && ts_facts_ask(&v->facts, "ino", v->e->info->graph_root, err) < 0)
+                        return -1;
+                if (ask_own(p, v, err) < 0)
                         return -1;
         }
         if (ask_source(p, err) < 0 || ask_target(p, err) < 0 || ts_space_ask(p, err) < 0 || look_both(p, err) < 0)

@@ -122,6 +122,39 @@ static const char *wanted_ip(const struct ts_mig *m, const struct ts_network_use
         return ip && *ip ? ip : NULL;
 }
 
+/* Docker: a running address that its engine chose is kept on networks of the user's own, where that
+ * can be. */
+static const char *hoped_ip(const struct ts_mig *m, const struct ts_network_use *u)
+{
+        bool chosen = m->engine == TS_DOCKER && strcmp(u->name, "bridge") != 0 &&
+                      !(u->static_ip && *u->static_ip);
+
+        return chosen && u->ip && *u->ip ? u->ip : NULL;
+}
+
+/* There it gets another address: names and aliases stay. What has an address of its own open needs
+ * that very one to be restored. */
+static void other_address(struct ts_preflight *p, const struct ts_network_use *u, const char *code,
+                          const char *hint, const char *why)
+{
+        bool needed = p->m->strategy != TS_COLD && ts_bound_to(p, u->ip);
+        ts_auto_free char *or_cold = ts_fmt("%s, or move with --cold", hint);
+
+        if (!ts_list_has(&p->m->free_networks, u->name))
+                (void)ts_list_add(&p->m->free_networks, u->name, NULL);
+        if (needed)
+                ts_find(p->m, code, or_cold,
+                        "'%s' has connections open from its address %s on network '%s', and cannot "
+                        "have it on the target: %s",
+                        p->m->c->name, u->ip, u->name, why);
+        else
+                ts_find(p->m, "address-changes",
+                        "other containers find it by its name; choose the address (--ip) where it "
+                        "matters",
+                        "'%s' gets another address than %s on network '%s': %s", p->m->c->name,
+                        u->ip, u->name, why);
+}
+
 static bool network_holds(const struct ts_network *n, const char *ip)
 {
         for (size_t i = 0; i < n->n_subnets; i++) {
@@ -136,12 +169,26 @@ static bool network_holds(const struct ts_network *n, const char *ip)
 static void check_present(struct ts_preflight *p, const struct ts_network_use *u, const struct ts_network *here,
                           const struct ts_network *there)
 {
-        const char *ip = wanted_ip(p->m, u),
-                   *hint = "remove or rename it on the target, so that it is made like the source's, or make it alike";
+        ts_auto_free char *question = ts_plain_question(&p->dst, there);
+        const char *ip = wanted_ip(p->m, u), *hoped = hoped_ip(p->m, u),
+                   *plain = ts_facts_answer(&p->dst.facts, "plain", question),
+                   *hint = "remove or rename it on the target, so that it is made like the "
+                           "source's, or make it alike";
 
         if (here && !ts_streq0(here->driver, there->driver))
                 ts_find(p->m, "network-differs", hint, "network '%s' has the driver '%s' on the source and '%s' on the target", u->name,
                         ts_or(here->driver, ""), ts_or(there->driver, ""));
+        else if (ip && ts_streq0(plain, "yes"))
+                ts_find(p->m, "network-differs", "make it there anew with --subnet",
+                        "network '%s' on the target was made without a subnet: Docker gives no "
+                        "container there the address %s that '%s' must have",
+                        u->name, ip, p->m->c->name);
+        else if (hoped && ts_streq0(plain, "yes"))
+                other_address(p, u, "network-differs", "make it there anew with --subnet",
+                              "the network there was made without a subnet, and Docker chooses");
+        else if (hoped && there->n_subnets && !network_holds(there, hoped))
+                other_address(p, u, "network-differs", hint,
+                              "the network there has another subnet");
         else if (ip && there->n_subnets && !network_holds(there, ip))
                 ts_find(p->m, "network-differs", hint, "network '%s' on the target (%s) has no room for the container's address %s",
                         u->name, ts_or(there->subnets[0].subnet, "?"), ip);
@@ -272,10 +319,18 @@ static void taken_by(struct ts_preflight *p, const struct ts_network_use *u, con
 static void check_member(struct ts_preflight *p, const struct ts_network_use *u, const char *id, const char *name, const char *ip,
                          const char *mac)
 {
-        const char *want = wanted_ip(p->m, u), *want_mac = ts_keeps_id(p->m) ? u->mac : u->static_mac;
+        const char *want = wanted_ip(p->m, u), *hoped = hoped_ip(p->m, u),
+                   *want_mac = ts_keeps_id(p->m) ? u->mac : u->static_mac;
 
         if (ts_streq0(id, p->m->c->id))
                 return; /* the same engine, or a left-over of an earlier move: told elsewhere */
+        if (hoped && same_address(ip, hoped)) {
+                ts_auto_free char *why = ts_fmt("container '%s' has it there", ts_or(name, "?"));
+
+                other_address(p, u, "address-taken", "stop that one, or give it another address",
+                              ts_or(why, "it is taken there"));
+                return;
+        }
         if (want && same_address(ip, want))
                 taken_by(p, u, want, name);
         else if (want_mac && *want_mac && mac && !strcasecmp(mac, want_mac))
@@ -327,13 +382,48 @@ static void check_neighbours(struct ts_preflight *p, const struct ts_network_use
                 }
 }
 
+/* Somebody on the network that it will be on again has the address that its engine had chosen. */
+static void check_hoped(struct ts_preflight *p, const struct ts_network_use *u, const char *hoped)
+{
+        const char *line;
+        char ip[64], mac[32];
+
+        for (size_t n = 0; (line = ts_fact(&p->dst.facts, "arp", n)); n++)
+                if (sscanf(line, "%63s %31s", ip, mac) == 2 && same_address(ip, hoped) &&
+                    strspn(mac, "0:") != strlen(mac) && u->mac && strcasecmp(mac, u->mac) != 0)
+                        other_address(p, u, "address-taken", "find out which machine it is",
+                                      "the target knows another machine that has it");
+        for (size_t n = 0; (line = ts_fact(&p->dst.facts, "address", n)); n++)
+                if (same_address(line, hoped))
+                        other_address(p, u, "address-taken", "give the host another one",
+                                      "it is the target host's own");
+}
+
+/* The one network of Docker's on which nobody can choose. */
+static void check_default_bridge(struct ts_preflight *p, const struct ts_network_use *u)
+{
+        if (p->m->strategy != TS_COLD && ts_bound_to(p, u->ip))
+                ts_find(p->m, "address-changes",
+                        "on a network of the user's own (docker network create --subnet) the "
+                        "address is kept",
+                        "'%s' has connections open from its address %s on Docker's default bridge: "
+                        "should Docker give it another one on the "
+                        "target, the restore fails and the source goes on",
+                        p->m->c->name, u->ip);
+}
+
 void ts_check_addresses(struct ts_preflight *p)
 {
         const struct ts_container *c = p->m->c;
 
         for (size_t i = 0; i < c->n_networks; i++) {
-                const char *want = wanted_ip(p->m, &c->networks[i]);
+                const char *want = wanted_ip(p->m, &c->networks[i]),
+                           *hoped = hoped_ip(p->m, &c->networks[i]);
 
+                if (p->m->engine == TS_DOCKER && !strcmp(c->networks[i].name, "bridge"))
+                        check_default_bridge(p, &c->networks[i]);
+                if (hoped)
+                        check_hoped(p, &c->networks[i], hoped);
                 if (p->dst.used[i]) {
                         check_docker_members(p, &c->networks[i], p->dst.used[i]);
                         check_podman_members(p, &c->networks[i], p->dst.used[i]);
@@ -389,9 +479,48 @@ static void check_own_ports(struct ts_preflight *p, const char *key, const char 
         }
 }
 
+static bool has_address(const struct ts_view *v, const char *ip)
+{
+        const char *line;
+        unsigned char want[16];
+        char text[33];
+
+        for (size_t n = 0; (line = ts_fact(&v->facts, "address", n)); n++)
+                if (same_address(line, ip))
+                        return true;
+        if (inet_pton(AF_INET6, ip, want) != 1)
+                return false;
+        for (size_t i = 0; i < sizeof(want); i++)
+                (void)snprintf(text + 2 * i, 3, "%02x", want[i]);
+        for (size_t n = 0; (line = ts_fact(&v->facts, "address6", n)); n++)
+                if (!strcasecmp(line, text))
+                        return true;
+        return false;
+}
+
+/* "-p 10.1.2.3:80:80": the target has to have that address. */
+static void check_host_ip(struct ts_preflight *p, const struct ts_port *port)
+{
+        struct ts_prefix any;
+
+        if (!port->host_ip || ts_prefix_parse(port->host_ip, &any) < 0 ||
+            !strcmp(port->host_ip, "0.0.0.0") || !strcmp(port->host_ip, "::") ||
+            !ts_fact(&p->dst.facts, "address", 0) || has_address(&p->dst, port->host_ip))
+                return;
+        ts_find(p->m, "host-ip",
+                "give the target that address first, or create the container without it (-p "
+                "HOSTPORT:PORT)",
+                "'%s' publishes port %u on the address %s of its host, which the target does not "
+                "have",
+                p->m->c->name, port->host_port, port->host_ip);
+}
+
 void ts_check_ports(struct ts_preflight *p)
 {
         const struct ts_container *c = p->m->c;
+
+        for (size_t i = 0; i < c->n_ports; i++)
+                check_host_ip(p, &c->ports[i]);
 
         if (ts_preflight_same_net(p))
                 return; /* what listens there is the container itself, until it is frozen */

@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DEFAULT_STAGING "/var/tmp/tranship"
-#define STATE_DIR "/var/lib/tranship"
 #define CONTAINERD_TMP "/tmp"                 /* its checkpoints pass through os.MkdirTemp */
 #define CONTAINERD_ROOT "/var/lib/containerd" /* its content store */
 #define SMALL ((uint64_t)8 << 20)             /* CRIU's other images, headers, the journal's copy */
@@ -23,11 +21,6 @@ struct needs {
         struct need v[NEEDS_MAX];
         size_t n;
 };
-
-static const char *staging(const struct ts_mig *m)
-{
-        return m->o->staging && *m->o->staging ? m->o->staging : DEFAULT_STAGING;
-}
 
 static const char *volume_root(const struct ts_view *v)
 {
@@ -49,8 +42,8 @@ int ts_space_ask(struct ts_preflight *p, struct ts_err *err)
         for (size_t i = 0; i < TS_ARRAY_LEN(views); i++) {
                 const char *const paths[] = { ts_or(views[i]->e->info->graph_root, "/"),
                                               volume_root(views[i]),
-                                              staging(m),
-                                              STATE_DIR,
+                                              ts_mig_staging(m),
+                                              TS_OWN_TOP,
                                               CONTAINERD_TMP,
                                               CONTAINERD_ROOT };
 
@@ -121,8 +114,8 @@ static void need_podman(const struct ts_preflight *p, struct needs *all, uint64_
         bool scp = p->m->o->transfer == TS_TRANSFER_SCP;
 
         need(all, s, ts_or(s->e->info->graph_root, "/"))->late += dump + volumes;
-        need(all, s, staging(p->m))->late += dump + volumes;
-        need(all, d, staging(p->m))->late += (scp ? 2 : 1) * (dump + rootfs);
+        need(all, s, ts_mig_staging(p->m))->late += dump + volumes;
+        need(all, d, ts_mig_staging(p->m))->late += (scp ? 2 : 1) * (dump + rootfs);
         need(all, d, ts_or(d->e->info->graph_root, "/"))->late += dump + rootfs;
 }
 
@@ -146,7 +139,7 @@ static void need_docker(const struct ts_preflight *p, struct needs *all, uint64_
                 need(all, both[i], ts_or(both[i]->e->info->graph_root, "/"))->late += dump;
         }
         if (p->m->o->transfer == TS_TRANSFER_SCP)
-                need(all, &p->dst, staging(p->m))->late += dump;
+                need(all, &p->dst, ts_mig_staging(p->m))->late += dump;
 }
 
 /* Podman saves and loads through its temporary directory, Docker inside its root. */
@@ -157,7 +150,7 @@ static void need_image(const struct ts_preflight *p, struct needs *all)
         uint64_t size = p->m->image && !p->m->image_on_target ? p->m->image->size_bytes : 0;
 
         for (size_t i = 0; i < TS_ARRAY_LEN(both); i++)
-                need(all, both[i], podman ? staging(p->m) : ts_or(both[i]->e->info->graph_root, "/"))->early += size;
+                need(all, both[i], podman ? ts_mig_staging(p->m) : ts_or(both[i]->e->info->graph_root, "/"))->early += size;
         need(all, &p->dst, ts_or(p->dst.e->info->graph_root, "/"))->keep += size;
 }
 
@@ -247,8 +240,8 @@ void ts_check_space(struct ts_preflight *p)
         need_data(p, &all, &volumes, &unknown);
         need_image(p, &all);
         need(&all, &p->dst, ts_or(p->dst.e->info->graph_root, "/"))->keep += rootfs;
-        need(&all, &p->src, STATE_DIR)->keep += SMALL / 8;
-        need(&all, &p->dst, STATE_DIR)->keep += SMALL / 8;
+        need(&all, &p->src, TS_OWN_TOP)->keep += SMALL / 8;
+        need(&all, &p->dst, TS_OWN_TOP)->keep += SMALL / 8;
         if (p->m->strategy == TS_ARCHIVE)
                 need_podman(p, &all, dump, volumes, rootfs);
         else if (p->m->strategy != TS_COLD) {

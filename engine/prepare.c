@@ -6,6 +6,7 @@
 #include "engine/lock.h"
 #include "engine/mig.h"
 #include "engine/self.h"
+#include "transfer/own_dir.h"
 #include "transfer/relay.h"
 #include <limits.h>
 #include <stdio.h>
@@ -14,7 +15,6 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#define DEFAULT_STAGING "/var/tmp/tranship"
 #define STALL_MS 120000
 #define WARM_SESSIONS 4
 
@@ -86,7 +86,7 @@ int ts_mig_lock(struct ts_mig *m, struct ts_err *err)
                 m->lock_path = ts_lock_path(ts_journal_head(m->j)->container_id);
         if (!m->lock_path)
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
-        if (ts_journal_intent(m->j, TS_RES_LOCK, TS_SIDE_SOURCE, m->lock_path, m->id, NULL, &n, err) < 0 ||
+        if (ts_journal_intent(m->j, TS_RES_LOCK, TS_SIDE_SOURCE, m->lock_path, m->id, NULL, &n, err) < 0 || ts_own_dir(m->src.host, TS_LOCK_DIR, err) < 0 ||
             ts_lock_take(m->src.host, m->lock_path, &mine, m->lock_token, err) < 0)
                 return -1;
         m->locked = true;
@@ -115,17 +115,14 @@ int ts_mig_decides(struct ts_mig *m, struct ts_err *err)
 
 static int make_staging(struct ts_mig *m, struct ts_end *e, struct ts_err *err)
 {
-        const char *base = m->o->staging && *m->o->staging ? m->o->staging : DEFAULT_STAGING;
         unsigned n = 0;
 
-        e->staging = ts_fmt("%s/%s-%s", base, m->id, ts_side_str(e->side));
+        e->staging = ts_fmt("%s/%s-%s", ts_mig_staging(m), m->id, ts_side_str(e->side));
         if (!e->staging)
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
         if (ts_journal_intent(m->j, TS_RES_STAGING, e->side, e->staging, NULL, NULL, &n, err) < 0)
                 return -1;
-
-        const char *const argv[] = { "mkdir", "-p", "-m", "0700", "--", base, e->staging, NULL };
-        if (ts_host_check(e->host, argv, NULL, NULL, err) < 0)
+        if (ts_own_dir(e->host, e->staging, err) < 0)
                 return ts_err_prefix(err, "staging directory on '%s'", e->ep->label);
         return ts_journal_res_state(m->j, n, TS_RES_MADE, err);
 }
@@ -311,11 +308,47 @@ static int podman_spec(struct ts_mig *m, struct ts_json **ret, struct ts_err *er
         return ts_json_parse(ts_or(text, ""), strlen(ts_or(text, "")), 0, ret, err);
 }
 
+/* "container:ID": the container that it shares a namespace with has another ID on the target, but
+ * the same name. */
+static int name_other(const struct ts_mig *m, struct ts_json *host_config, const char *key)
+{
+        const char *mode = ts_json_str(host_config, key, ""),
+                   *id = ts_starts(mode, "container:") ? mode + strlen("container:") : NULL;
+
+        for (size_t i = 0; id && i + 1 < m->others.n; i += 2) {
+                ts_auto_free char *named = !strcmp(m->others.v[i], id)
+                                                   ? ts_fmt("container:%s", m->others.v[i + 1])
+                                                   : NULL;
+
+                if (named)
+                        return ts_json_set_str(host_config, key, named);
+        }
+        return 0;
+}
+
+static int name_others(const struct ts_mig *m, struct ts_json **ret, struct ts_err *err)
+{
+        static const char *const modes[] = { "NetworkMode", "IpcMode", "PidMode" };
+        ts_auto(ts_json) struct ts_json *copy = ts_json_copy(m->c->json);
+        struct ts_json *host_config = copy ? ts_json_member(copy, "HostConfig") : NULL;
+
+        for (size_t i = 0; host_config && i < TS_ARRAY_LEN(modes); i++)
+                if (name_other(m, host_config, modes[i]) < 0)
+                        return ts_err_set(err, TS_ENOMEM, "out of memory");
+        *ret = TS_TAKE(copy);
+        return *ret ? 0 : ts_err_set(err, TS_ENOMEM, "out of memory");
+}
+
 static int make_container(struct ts_mig *m, struct ts_err *err)
 {
         ts_auto(ts_json) struct ts_json *spec = NULL;
+        ts_auto(ts_json) struct ts_json *like = NULL;
         ts_auto_list warnings = TS_LIST_INIT;
-        struct ts_create create = { .name = m->c->name, .image_ref = m->image->id, .inspect = m->c->json, .image_inspect = m->image->json, .extra_label = m->label };
+        struct ts_create create = { .name = m->c->name,
+                                    .image_ref = m->image->id,
+                                    .image_inspect = m->image->json,
+                                    .extra_label = m->label,
+                                    .free_networks = &m->free_networks };
         unsigned n = 0;
 
         if (m->strategy == TS_ARCHIVE)
@@ -324,6 +357,9 @@ static int make_container(struct ts_mig *m, struct ts_err *err)
                 return ts_make_stub(m, err);
         if (ts_api_kind(m->src.api) == TS_PODMAN && podman_spec(m, &spec, err) < 0)
                 return -1;
+        if (name_others(m, &like, err) < 0)
+                return -1;
+        create.inspect = like;
         create.spec = spec;
         if (ts_journal_intent(m->j, TS_RES_CONTAINER, TS_SIDE_TARGET, m->c->name, NULL, "absent", &n, err) < 0)
                 return -1;
@@ -333,7 +369,8 @@ static int make_container(struct ts_mig *m, struct ts_err *err)
                 return -1;
         for (size_t i = 0; i < warnings.n; i++)
                 ts_mig_warn(m, "target engine: %s", warnings.v[i]);
-        if (ts_api_kind(m->src.api) == TS_DOCKER && ts_api_connect_networks(m->dst.api, m->dst_id, m->c->json, err) < 0)
+        if (ts_api_kind(m->src.api) == TS_DOCKER &&
+            ts_api_connect_networks(m->dst.api, m->dst_id, m->c->json, &m->free_networks, err) < 0)
                 return ts_err_prefix(err, "networks of '%s' on the target", m->c->name);
         return 0;
 }

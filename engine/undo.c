@@ -8,8 +8,13 @@
 
 const struct ts_run_opts ts_slow_run = { .timeout_ms = 600000 };
 
-/* $1: a checkpoint directory of ours. containerd unpacks every checkpoint it restores into a temporary directory and never removes it: whole memory images. Those of ours have our dump's inventory. */
-static const char sweep_script[] = "for d in \"${TMPDIR:-/tmp}\"/ctrd-checkpoint* /run/user/0/ctrd-checkpoint*; do [ -d \"$d\" ] && cmp -s -- \"$d/inventory.img\" \"$1/inventory.img\" && rm -rf -- \"$d\"; done; exit 0";
+/* $1: a checkpoint directory of ours. containerd unpacks every checkpoint it restores into a temporary directory and never removes it: whole memory images. Those of ours have our dump's inventory.
+ * Everybody may put something of that name there (a FIFO would be read for ever): only a directory that is root's is looked into, which nobody else can take away or change. */
+static const char sweep_script[] = "for d in \"${TMPDIR:-/tmp}\"/ctrd-checkpoint* /run/user/0/ctrd-checkpoint*; do "
+                                   "[ -n \"$(find \"$d\" -maxdepth 0 -type d -uid 0 ! -perm /022 2>/dev/null)\" ] && "
+                                   "[ -n \"$(find \"$d/inventory.img\" -maxdepth 0 -type f -uid 0 2>/dev/null)\" ] && "
+                                   "cmp -s -- \"$d/inventory.img\" \"$1/inventory.img\" && rm -rf --one-file-system -- \"$d\"; done; exit 0";
+static const struct ts_run_opts sweep_run = { .timeout_ms = 60000 };
 
 /* recover has not made the container on the target, and asks where it is. */
 static void find_target_bundle(struct ts_mig *m)
@@ -30,7 +35,7 @@ void ts_sweep_containerd(struct ts_mig *m, struct ts_end *e)
         const char *const argv[] = { "/bin/sh", "-c", sweep_script, "sh", ts_or(dir, ""), NULL };
 
         if (base && m->checkpoint && e->host)
-                (void)ts_host_check(e->host, argv, &ts_slow_run, NULL, NULL);
+                (void)ts_host_check(e->host, argv, &sweep_run, NULL, NULL);
 }
 
 static int undo_lock(struct ts_mig *m, struct ts_end *e, const struct ts_res *r, struct ts_err *err)

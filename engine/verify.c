@@ -13,8 +13,10 @@ static int observe_running(struct ts_mig *m, ts_deadline deadline, struct ts_err
 
                 if (ts_api_inspect(m->dst.api, m->dst_id, &now, err) < 0)
                         return ts_err_prefix(err, "after the restore");
-                if (now->state == TS_STATE_RUNNING && now->pid > 0)
+                if (now->state == TS_STATE_RUNNING && now->pid > 0) {
+                        ts_announce_begin(m, now);
                         return 0;
+                }
                 if (now->state == TS_STATE_EXITED)
                         return ts_err_set(err, TS_EENGINE, "container '%s' ended on the target with status %lld right after the restore", ts_journal_head(m->j)->container_name, (long long)now->exit_code);
                 if (ts_deadline_passed(deadline))

@@ -31,7 +31,7 @@ void ts_agent_free(struct ts_agent *a);
 TS_DEFINE_AUTO(ts_agent, ts_agent_free);
 /* The program alone: copied as above. Its path there is the caller's. Blocking. */
 int ts_agent_install(struct ts_host *h, char **ret_path, struct ts_err *err);
-/* Removes the copies of the program from a host. */
+/* Removes the program from a host. 1: it stays, for somebody else is using it. */
 int ts_agent_uninstall(struct ts_host *h, struct ts_err *err);
 
 struct ts_ship_stats {

@@ -5,13 +5,15 @@
 #include "base/thread.h"
 #include "transfer/agent/frame.h"
 #include "transfer/agent/serve.h"
+#include "transfer/own_dir.h"
 
 #include <errno.h>
 #include <openssl/crypto.h>
 #include <string.h>
 
-#define AGENT_DIR "/var/lib/tranship/agent"
+#define AGENT_DIR TS_OWN_TOP "/agent"
 #define HELLO_MS 20000
+#define ENDING_MS 3000 /* agents of ours that were told to end are gone by then */
 
 /* ---- the program on the host ---- */
 
@@ -30,13 +32,12 @@ static int is_right(struct ts_host *h, const char *path, const char *sha256, boo
 static int install(struct ts_host *h, const char *path, const struct ts_agent_blob *blob, struct ts_err *err)
 {
         ts_auto_free char *tmp = ts_fmt("%s.%llx", path, (unsigned long long)ts_now_us());
-        const char *const make[] = { "mkdir", "-p", "-m", "0700", "--", AGENT_DIR, NULL },
-                          *const move[] = { "mv", "-f", "--", tmp, path, NULL }, *const drop[] = { "rm", "-f", "--", tmp, NULL };
+        const char *const move[] = { "mv", "-f", "--", tmp, path, NULL }, *const drop[] = { "rm", "-f", "--", tmp, NULL };
         bool right = false;
 
         if (!tmp)
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
-        if (ts_host_check(h, make, NULL, NULL, err) < 0 || ts_host_put(h, tmp, 0700, blob->data, blob->len, err) < 0 ||
+        if (ts_host_put(h, tmp, 0700, blob->data, blob->len, err) < 0 ||
             is_right(h, tmp, blob->sha256, &right, err) < 0)
                 return -1;
         if (right)
@@ -47,9 +48,21 @@ static int install(struct ts_host *h, const char *path, const struct ts_agent_bl
 
 int ts_agent_uninstall(struct ts_host *h, struct ts_err *err)
 {
-        const char *const argv[] = { "rm", "-rf", "--one-file-system", "--", AGENT_DIR, NULL };
+        ts_auto_free char *path = ts_fmt(AGENT_DIR "/%s", ts_agent_blob().sha256);
+        const char *const argv[] = { path, "remove", NULL };
+        ts_deadline deadline = ts_deadline_in_ms(ENDING_MS);
 
-        return ts_host_check(h, argv, NULL, NULL, err);
+        if (!path)
+                return ts_err_set(err, TS_ENOMEM, "out of memory");
+        for (;;) {
+                ts_auto_run r = { 0 };
+
+                if (ts_host_run(h, argv, NULL, &r, err) < 0)
+                        return -1;
+                if (r.status != TS_AGENT_IN_USE || ts_deadline_passed(deadline))
+                        return r.status == TS_AGENT_IN_USE;
+                ts_sleep_ms(100);
+        }
 }
 
 int ts_agent_install(struct ts_host *h, char **ret_path, struct ts_err *err)
@@ -60,7 +73,7 @@ int ts_agent_install(struct ts_host *h, char **ret_path, struct ts_err *err)
 
         if (!path)
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
-        if (is_right(h, path, blob.sha256, &right, err) < 0 || (!right && install(h, path, &blob, err) < 0))
+        if (ts_own_dir(h, AGENT_DIR, err) < 0 || is_right(h, path, blob.sha256, &right, err) < 0 || (!right && install(h, path, &blob, err) < 0))
                 return -1;
         *ret_path = TS_TAKE(path);
         return 0;

@@ -247,7 +247,7 @@ class Fault:
         ids = self.ids()
         for engine in (self.src, self.dst):
             host = engine.host
-            left = [str(p) for top in ("/var/tmp/tranship", "/var/lib/tranship", "/run/tranship") for p in pathlib.Path(host.path(top)).rglob("*")
+            left = [str(p) for top in ("/var/lib/tranship", "/run/tranship") for p in pathlib.Path(host.path(top)).rglob("*")
                     if any(i in str(p) for i in ids)]
             lab.check(not left, f"left on {host}:", left)
             found = engine.inspect(self.name)

@@ -407,7 +407,7 @@ def staging_full(f):
     f.start()
     with f.watch():
         r = f.paused_move("prepare:after")
-        staging = f"/var/tmp/tranship/{f.migration()}-target"
+        staging = f"/var/lib/tranship/staging/{f.migration()}-target"
         small_disk(f, staging)
         f.wait(f.resume(r), 4)
         big_disk(f, staging)

@@ -727,7 +727,7 @@ class Test:
     def check_no_traces(self):
         """No lock, staging directory or journal copy of this case's migrations is left on the hosts."""
         for h in self.hosts:
-            left = h.sh('for id do find /var/tmp/tranship /var/lib/tranship /run/tranship -path "*$id*" 2>/dev/null || :; done',
+            left = h.sh('for id do find /var/lib/tranship /run/tranship -path "*$id*" 2>/dev/null || :; done',
                         *self.ids) if self.ids else ""
             check(not left, f"left on {h}:", left)
 

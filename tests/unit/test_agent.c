@@ -356,6 +356,49 @@ static void while_it_grows(void)
         stop(&target);
 }
 
+/* Passes frames on up to one of that type. */
+static void pass_on(struct agent *source, struct agent *target, enum ts_frame_type last)
+{
+        ts_auto_frame f = { 0 };
+
+        do {
+                CU_ASSERT_EQUAL_FATAL(ts_frame_read(source->io, &f, DEADLINE, false, &err), 1);
+                put(target->io, &f);
+        } while (f.type != last);
+}
+
+/* containerd unpacks a dump in the order of names, pages-10.img before pages-2.img: the file with the highest number need not be the one that grows. */
+static void grown_after_its_turn(void)
+{
+        struct agent source, target;
+        ts_auto_free unsigned char *m = random_bytes(8 << 20);
+
+        start(&source);
+        start(&target);
+        greet(&source);
+        greet(&target);
+        append_file(source.dir, "pages-2.img", m, 4 << 20);
+        append_file(source.dir, "pages-10.img", m + (4 << 20), 2 << 20);
+        watch(&source);
+        CU_ASSERT_EQUAL(finish(&source, &target, TS_ROUND_PAGES, -1), 1536);
+        for_each_file(source.dir, remove_file);
+        watch(&source);
+        append_file(source.dir, "pages-2.img", m + 4096, 1000001);
+        append_file(source.dir, "pages-10.img", m + (5 << 20), 8191);
+        pass_on(&source, &target, TS_FRAME_SIZE);
+        append_file(source.dir, "pages-2.img", m + 4096 + 1000001, 48575); /* 1 MiB */
+        memset(m + (6 << 20), 0, 1 << 20);
+        append_file(source.dir, "pages-2.img", m + (6 << 20), 1 << 20);
+        append_file(source.dir, "pages-2.img", m + (2 << 20), (2 << 20) + 77); /* what was there already, and an odd end */
+        append_file(source.dir, "pages-10.img", m + (5 << 20) + 8191, 100000);
+        write_file(source.dir, "inventory.img", "new", 3);
+        CU_ASSERT(finish(&source, &target, TS_ROUND_FINAL, -1) >= 0);
+        same_file(source.dir, target.dir, "pages-2.img");
+        same_file(source.dir, target.dir, "pages-10.img");
+        stop(&source);
+        stop(&target);
+}
+
 /* Whatever is damaged on the way or on the target's disk: no dump appears there. */
 static void damage_is_found(void)
 {
@@ -740,6 +783,7 @@ static CU_TestInfo tests[] = {
         UNIT(no_dump_there),
         UNIT(rehearsals_first),
         UNIT(while_it_grows),
+        UNIT(grown_after_its_turn),
         UNIT(damage_is_found),
         UNIT(damaged_base_is_found),
         UNIT(goes_on_from_an_earlier_one),

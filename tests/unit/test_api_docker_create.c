@@ -225,6 +225,37 @@ static void addresses_may_be_left_free(void)
         CU_ASSERT_FALSE(ts_docker_mac_is_made("02:42:ac:12:00:03", "nonsense"));
 }
 
+/* Kept once, an address looks as if the user had asked for it: the label tells the next move. */
+static void chosen_addresses_are_marked(void)
+{
+        ts_auto(ts_json) struct ts_json *inspect = fixture("docker-26.1.5-inspect"), *body = NULL,
+                                        *again = NULL;
+        struct ts_create c = { .name = "n", .image_ref = "i", .inspect = inspect };
+        struct ts_json *e, *labels;
+        UNIT_OK(ts_docker_create_body(&c, 45, &body, NULL, &err));
+        UNIT_STR(ts_json_str(ts_json_member(ts_json_get(body, "Labels"), "tranship.chosen.dnet2"),
+                             "", NULL),
+                 "172.18.0.2");
+        labels = ts_json_get(inspect, "Config.Labels");
+        CU_ASSERT_EQUAL(ts_json_set_str(labels, "tranship.chosen.dnet2", "172.18.0.2"), 0);
+        e = ts_json_child(ts_json_member(ts_json_get(inspect, "NetworkSettings.Networks"), "dnet2"),
+                          "IPAMConfig");
+        CU_ASSERT_EQUAL(ts_json_set_str(e, "IPv4Address", "172.18.0.2"), 0);
+        CU_ASSERT_TRUE(ts_docker_address_chosen(inspect, "dnet2"));
+        ts_auto_list freed = TS_LIST_INIT;
+        UNIT_OK(ts_list_add(&freed, "dnet2", &err));
+        c.free_networks = &freed;
+        UNIT_OK(ts_docker_create_body(&c, 45, &again, NULL, &err));
+        UNIT_STR(ts_json_str(ts_json_member(ts_json_get(again, "Labels"), "tranship.chosen.dnet2"),
+                             "", NULL),
+                 NULL);
+        ts_auto(ts_json) struct ts_json *endpoint = ts_docker_endpoint(inspect, "dnet2", 45, true);
+        UNIT_STR(ts_json_str(endpoint, "IPAMConfig.IPv4Address", NULL), NULL);
+        CU_ASSERT_EQUAL(ts_json_set_str(labels, "tranship.chosen.dnet2", "172.18.0.3"),
+                        0); /* the user has chosen since */
+        CU_ASSERT_FALSE(ts_docker_address_chosen(inspect, "dnet2"));
+}
+
 static void members_this_program_does_not_know(void)
 {
         static const char text[] = "{\"Config\":{\"Future\":{\"a\":1},\"Image\":\"x\"},\"HostConfig\":{\"NewLimit\":5,\"NewNothing\":null,\"Memory\":0}}";
@@ -338,6 +369,7 @@ static CU_TestInfo tests[] = {
         UNIT(joined_network),
         UNIT(places_on_networks),
         UNIT(addresses_may_be_left_free),
+        UNIT(chosen_addresses_are_marked),
         UNIT(members_this_program_does_not_know),
         UNIT(podman_specification_is_completed),
         UNIT(podman_forms_of_settings),

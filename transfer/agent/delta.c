@@ -25,6 +25,7 @@ struct file {
         struct version old, new;
         bool done; /* the new one is complete on the other side */
         bool kept; /* there will be no other version */
+        bool cut;  /* the other side has put what there was behind the end aside already */
 };
 
 /* Where a held page is. */
@@ -325,7 +326,7 @@ static int go_to(struct ts_delta *d, uint64_t end, struct ts_err *err)
                 if (ts_alive_tick(err) < 0 || ts_read_at(d->f->new.fd, d->now, len, d->pos, err) < 0)
                         return -1;
                 ts_digest_add(d->digest, d->now, len);
-                if (d->pos < d->f->old.size) {
+                if (d->pos < d->f->old.size && !d->f->cut) {
                         had = d->f->old.size - d->pos < len ? (size_t)(d->f->old.size - d->pos) : len;
                         if (ts_read_at(d->f->old.fd, d->before, had, d->pos, err) < 0)
                                 return -1;
@@ -402,6 +403,23 @@ int ts_delta_end(struct ts_delta *d, uint64_t size_bytes, unsigned char ret_sum[
         return 0;
 }
 
+int ts_delta_resume(struct ts_delta *d, uint32_t file, struct ts_err *err)
+{
+        struct file *f = file < d->n ? &d->files[file] : NULL;
+
+        if (d->f || !f || !f->done || f->kept || f->new.size % TS_PAGE)
+                return ts_err_set(err, TS_EPROTO, "it has grown after its end");
+        ts_digest_begin(d->digest);
+        if (ts_digest_add_fd(d->digest, f->new.fd, f->new.size, err) < 0)
+                return -1;
+        d->f = f;
+        f->done = false;
+        f->cut = true;
+        d->pos = f->new.size;
+        d->has_next = false;
+        return f->new.fd;
+}
+
 static int index_file(struct ts_delta *d, uint32_t file, struct ts_err *err)
 {
         const struct version *v = &d->files[file].old;
@@ -434,7 +452,7 @@ int ts_delta_settle(struct ts_delta *d, struct ts_err *err)
                         drop(&f->old);
                         f->old = f->new;
                         f->new = (struct version){ .fd = -1 };
-                        f->done = false;
+                        f->done = f->cut = false;
                 }
                 pages += f->old.size / TS_PAGE;
         }

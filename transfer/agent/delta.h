@@ -58,6 +58,8 @@ int ts_delta_begin(struct ts_delta *d, uint32_t file, int fd, struct ts_err *err
 int ts_delta_feed(struct ts_delta *d, uint64_t upto_bytes, struct ts_err *err);
 /* Emits the rest: the file has size_bytes. ret_sum: XXH3-128 of all of it, as it was read. */
 int ts_delta_end(struct ts_delta *d, uint64_t size_bytes, unsigned char ret_sum[TS_DIGEST_BYTES], struct ts_err *err);
+/* A file whose new version ended, with whole pages, goes on after all, from there. Returns its descriptor, which stays ours; -1: TS_EPROTO, TS_EIO. */
+int ts_delta_resume(struct ts_delta *d, uint32_t file, struct ts_err *err);
 /* The round is over: the new versions are what the other side holds. Files without one are held no more (they keep their numbers). Reads everything once, to index it. */
 int ts_delta_settle(struct ts_delta *d, struct ts_err *err);
 /* Of this round; reset by ts_delta_settle. */

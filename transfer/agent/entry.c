@@ -49,6 +49,8 @@ static int read_xattr(const char *at, const char *name, struct ts_entry *e, stru
 
         if (!value)
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
+        if (!strcmp(name, "trusted.overlay.metacopy")) /* its content is in the layer below: here it is zeros */
+                return ts_err_set(err, TS_EREFUSED, "it has no content of its own (metacopy=on)");
         if (n < 0)
                 return errno == ENODATA || errno == EOPNOTSUPP ? 0 : ts_err_errno(err, errno, "cannot read the attribute '%s'", name);
         /* Offsets, while memory may still move. */

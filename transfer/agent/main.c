@@ -1,17 +1,23 @@
 /* The agent as a program: copied to a host by tranship and started over SSH, it talks on its standard input and output, and ends when nobody talks to it any more. */
 #include "base/mem.h"
+#include "transfer/agent/announce.h"
 #include "transfer/agent/dial.h"
+#include "transfer/agent/forget.h"
 #include "transfer/agent/join.h"
 #include "transfer/agent/link.h"
 #include "transfer/agent/sample.h"
 #include "transfer/agent/serve.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define PATIENCE_MS 90000U /* without a connection; longer than tranship tries to make one anew */
 #define LAST_WORDS_MS 5000U
@@ -62,6 +68,49 @@ static int serve(struct ts_err *err)
         return rc;
 }
 
+/* Each one that runs holds a lock of the program's file for as long as it does: its connections are made anew by that file, and it is removed only when nobody does. */
+static int lock_self(int how)
+{
+        int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+
+        if (fd >= 0 && flock(fd, how | LOCK_NB) == 0)
+                return 0;
+        if (fd >= 0)
+                (void)close(fd);
+        return -1;
+}
+
+/* For who will start it by its path later. */
+static int hold_self(void)
+{
+        char buf[64];
+        ssize_t n;
+
+        do
+                n = read(STDIN_FILENO, buf, sizeof(buf));
+        while (n > 0 || (n < 0 && errno == EINTR));
+        return 0;
+}
+
+static int remove_self(void)
+{
+        char path[4096];
+        ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
+        char *slash;
+
+        if (lock_self(LOCK_EX) < 0)
+                return TS_AGENT_IN_USE;
+        path[n < 0 ? 0 : n] = '\0';
+        if (n <= 0 || unlink(path) < 0)
+                return 1;
+        slash = strrchr(path, '/');
+        if (slash && slash != path) {
+                *slash = '\0';
+                (void)rmdir(path); /* not while there are those of other versions */
+        }
+        return 0;
+}
+
 int main(int argc, char **argv)
 {
         ts_auto_err err = TS_ERR_INIT;
@@ -71,10 +120,20 @@ int main(int argc, char **argv)
                 (void)puts("tranship-agent " TS_VERSION);
                 return 0;
         }
+        if (argc == 2 && !strcmp(argv[1], "remove"))
+                return remove_self();
+        if (argc != 3 || strcmp(argv[1], "sample") != 0) /* it is not missed */
+                (void)lock_self(LOCK_SH);
+        if (argc == 2 && !strcmp(argv[1], "hold"))
+                return hold_self();
         if (argc == 3 && !strcmp(argv[1], "join"))
                 return ts_join_main(argv[2]);
         if (argc == 3 && !strcmp(argv[1], "sample"))
                 return ts_sample_main(argv[2]);
+        if (argc == 3 && !strcmp(argv[1], "announce"))
+                return ts_announce_main(argv[2]);
+        if (argc >= 3 && !strcmp(argv[1], "forget"))
+                return ts_forget_main(argv + 2);
         if (argc == 2 && !strcmp(argv[1], "unpack"))
                 return ts_unpack_main();
         if (argc == 4 && !strcmp(argv[1], "dial"))

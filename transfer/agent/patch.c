@@ -14,7 +14,8 @@
 
 struct file {
         int fd;
-        uint64_t old_size; /* when it was begun in this round */
+        uint64_t old_size; /* when it was begun in this round … */
+        uint64_t held;     /* … and of that, what is still in the file where it was not overwritten */
         uint64_t new_size; /* once it is done */
         bool begun, done;
         uint32_t *
@@ -107,8 +108,24 @@ int ts_patch_begin(struct ts_patch *p, uint32_t file, struct ts_err *err)
         if (size_of(p->files[file].fd, &p->files[file].old_size, err) < 0)
                 return -1;
         p->f = &p->files[file];
+        p->f->held = p->f->old_size;
         p->f->begun = true;
         p->pos = 0;
+        p->over = false;
+        ts_digest_begin(p->digest);
+        return 0;
+}
+
+int ts_patch_resume(struct ts_patch *p, uint32_t file, struct ts_err *err)
+{
+        struct file *f = file < p->n ? &p->files[file] : NULL;
+
+        if (p->f || !f || !f->done || f->new_size % TS_PAGE)
+                return ts_err_set(err, TS_EPROTO, "an update of file %" PRIu32 " cannot go on", file);
+        p->f = f;
+        f->done = false;
+        f->held = 0; /* its end was cut off */
+        p->pos = f->new_size;
         p->over = false;
         ts_digest_begin(p->digest);
         return 0;
@@ -133,8 +150,6 @@ static int spill_pages(struct ts_patch *p, uint64_t first, size_t n, struct ts_e
 {
         struct file *f = p->f;
 
-        if (p->spill_fd < 0)
-                return 0;
         if (ts_read_at(f->fd, p->aside, n * TS_PAGE, first * TS_PAGE, err) < 0)
                 return -1;
         if (ts_is_zero(p->aside, n * TS_PAGE))
@@ -155,8 +170,10 @@ static int spill_pages(struct ts_patch *p, uint64_t first, size_t n, struct ts_e
 /* Puts aside what the old version has from page `first` to before page `end`; an odd end is nobody's source. */
 static int spill(struct ts_patch *p, uint64_t first, uint64_t end, struct ts_err *err)
 {
-        uint64_t pages = p->f->old_size / TS_PAGE;
+        uint64_t pages = p->f->held / TS_PAGE;
 
+        if (p->spill_fd < 0)
+                return 0;
         if (end > pages)
                 end = pages;
         for (size_t n; first < end; first += n) {
@@ -177,7 +194,7 @@ static int make_way(struct ts_patch *p, uint64_t pos, uint64_t len, struct ts_er
 static int zero(struct ts_patch *p, uint64_t len, struct ts_err *err)
 {
         int fd = p->f->fd;
-        uint64_t end = p->pos + len < p->f->old_size ? p->pos + len : p->f->old_size;
+        uint64_t end = p->pos + len < p->f->held ? p->pos + len : p->f->held;
 
         if (p->pos >= end)
                 return 0;
@@ -265,7 +282,7 @@ static int put(struct ts_patch *p, const struct ts_op *op, const void *data, str
 
 static int stay(const struct ts_patch *p, const struct ts_op *op, struct ts_err *err)
 {
-        return op->len <= p->f->old_size && p->pos <= p->f->old_size - op->len ? 0
+        return op->len <= p->f->held && p->pos <= p->f->held - op->len ? 0
                                                                                : ts_err_set(err, TS_EPROTO, "what is to stay is not there");
 }
 

@@ -17,6 +17,8 @@ TS_DEFINE_AUTO(ts_patch, ts_patch_free);
 /* A held file, empty or of an earlier round; its number, counted from 0, as the other side counts. fd: read and write; taken over (also on failure). */
 int ts_patch_add(struct ts_patch *p, int fd, uint32_t *ret_file, struct ts_err *err);
 int ts_patch_begin(struct ts_patch *p, uint32_t file, struct ts_err *err);
+/* A file whose update ended in this round, with whole pages, goes on from there; nothing can stay from here on. */
+int ts_patch_resume(struct ts_patch *p, uint32_t file, struct ts_err *err);
 /* data as for ts_op_fn. TS_EPROTO: a step that makes no sense. TS_ELIMIT. TS_EIO, TS_ENOSPC. */
 int ts_patch_step(struct ts_patch *p, const struct ts_op *op, const void *data, struct ts_err *err);
 /* All steps of a STEPS message. */

@@ -268,10 +268,12 @@ static int begin_pages(struct ts_receive *r, struct ts_unpack *u, const struct t
                 if (!it)
                         return -1;
         }
-        if (it->file != file || it->here)
+        if (it->file != file || it->right)
                 return bad("a file under another's number", err);
-        it->here = true;
         r->pages = it;
+        if (it->here) /* it has grown since its end */
+                return ts_patch_resume(r->patch, file, err);
+        it->here = true;
         return ts_patch_begin(r->patch, file, err);
 }
 

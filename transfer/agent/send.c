@@ -190,9 +190,14 @@ static int open_dump(struct ts_send *s, struct ts_err *err)
 
 /* ---- the directory ---- */
 
+struct written {
+        unsigned long long number;
+        struct timespec changed;
+};
+
 struct names {
         struct ts_list others;
-        unsigned long long *pages; /* rising */
+        struct written *pages; /* in the order in which they were written last */
         size_t n;
 };
 
@@ -216,25 +221,32 @@ static bool pages_number(const char *name, unsigned long long *ret)
 
 static int compare(const void *a, const void *b)
 {
-        unsigned long long x = *(const unsigned long long *)a, y = *(const unsigned long long *)b;
+        const struct written *x = a, *y = b;
 
-        return (x > y) - (x < y);
+        if (x->changed.tv_sec != y->changed.tv_sec)
+                return x->changed.tv_sec < y->changed.tv_sec ? -1 : 1;
+        if (x->changed.tv_nsec != y->changed.tv_nsec)
+                return x->changed.tv_nsec < y->changed.tv_nsec ? -1 : 1;
+        return (x->number > y->number) - (x->number < y->number);
 }
 
-static int add_name(struct names *n, const char *name, struct ts_err *err)
+static int add_name(const struct ts_send *s, struct names *n, const char *name, struct ts_err *err)
 {
         unsigned long long number = 0;
+        struct stat st;
 
         if (!pages_number(name, &number))
                 return ts_list_add(&n->others, name, err);
         if ((n->n & (n->n + 1)) == 0) { /* full at each power of two less one */
-                unsigned long long *p = realloc(n->pages, (2 * n->n + 2) * sizeof(*p));
+                struct written *p = realloc(n->pages, (2 * n->n + 2) * sizeof(*p));
 
                 if (!p)
                         return ts_err_set(err, TS_ENOMEM, "out of memory");
                 n->pages = p;
         }
-        n->pages[n->n++] = number;
+        if (fstatat(s->dump, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+                return errno == ENOENT ? 0 : ts_err_errno(err, errno, "cannot look at '%s'", name);
+        n->pages[n->n++] = (struct written){ .number = number, .changed = st.st_ctim };
         return 0;
 }
 
@@ -264,7 +276,7 @@ static int list_root(struct ts_send *s, struct names *ret, struct ts_err *err)
                 if (!e)
                         break;
                 if (e->d_name[0] != '.')
-                        rc = add_name(ret, e->d_name, err);
+                        rc = add_name(s, ret, e->d_name, err);
         }
         (void)closedir(d);
         if (ret->n)
@@ -301,22 +313,27 @@ static int learn(struct ts_send *s, unsigned long long number, struct ts_err *er
         return 0;
 }
 
+static int say_pages(struct ts_send *s, const struct pages *p, struct ts_err *err)
+{
+        char name[64];
+
+        name_of(p, name);
+        ts_frame_begin(&s->other, TS_FRAME_PAGES);
+        return ts_put_u32(&s->other, p->file, err) < 0 || ts_put_text(&s->other, name, err) < 0 ? -1 : write_frame(s, &s->other, err);
+}
+
 static int begin(struct ts_send *s, unsigned long long number, struct ts_err *err)
 {
         char name[64];
 
         if (!find(s, number) && learn(s, number, err) < 0)
                 return -1;
-        (void)snprintf(name, sizeof(name), "pages-%llu.img", number);
-        s->fd = openat(s->dump, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+        s->now = find(s, number);
+        name_of(s->now, name);
+        s->fd = openat(s->dump, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
         if (s->fd < 0)
                 return ts_err_errno(err, errno, "cannot open '%s'", name);
-        s->now = find(s, number);
-        ts_frame_begin(&s->other, TS_FRAME_PAGES);
-        if (ts_delta_begin(s->delta, s->now->file, s->fd, err) < 0 || ts_put_u32(&s->other, s->now->file, err) < 0 ||
-            ts_put_text(&s->other, name, err) < 0)
-                return -1;
-        return write_frame(s, &s->other, err);
+        return ts_delta_begin(s->delta, s->now->file, s->fd, err) < 0 ? -1 : say_pages(s, s->now, err);
 }
 
 static int size_now(const struct ts_send *s, uint64_t *ret, struct ts_err *err)
@@ -327,13 +344,17 @@ static int size_now(const struct ts_send *s, uint64_t *ret, struct ts_err *err)
         return 0;
 }
 
-static int end(struct ts_send *s, struct ts_err *err)
+/* Whole pages only, while it may grow: so it can go on. */
+static int end(struct ts_send *s, bool complete, struct ts_err *err)
 {
         uint64_t size = 0;
 
         if (!s->now)
                 return 0;
-        if (size_now(s, &size, err) < 0 || ts_delta_end(s->delta, size, s->now->sum, err) < 0 || flush_steps(s, err) < 0)
+        if (size_now(s, &size, err) < 0)
+                return -1;
+        size -= complete ? 0 : size % TS_PAGE;
+        if (ts_delta_end(s->delta, size, s->now->sum, err) < 0 || flush_steps(s, err) < 0)
                 return -1;
         s->now->size = size;
         s->now->sent = true;
@@ -342,16 +363,39 @@ static int end(struct ts_send *s, struct ts_err *err)
         return ts_put_u64(&s->other, size, err) < 0 ? -1 : write_frame(s, &s->other, err);
 }
 
-/* Every file that is there: all but the last one are complete. */
+/* Every file that is there: all but the last one are thought to be complete. */
 static int send_pages(struct ts_send *s, const struct names *n, struct ts_err *err)
 {
         for (size_t i = 0; i < n->n; i++) {
-                const struct pages *known = find(s, n->pages[i]);
+                const struct pages *known = find(s, n->pages[i].number);
 
-                if ((s->now && s->now->number == n->pages[i]) || (known && known->sent))
+                if (known && (known == s->now || known->sent))
                         continue;
-                if (end(s, err) < 0 || begin(s, n->pages[i], err) < 0)
+                if (end(s, false, err) < 0 || begin(s, n->pages[i].number, err) < 0)
                         return -1;
+        }
+        return 0;
+}
+
+/* The dump is complete: what files have got since their turn was over. */
+static int send_tails(struct ts_send *s, struct ts_err *err)
+{
+        if (end(s, true, err) < 0)
+                return -1;
+        for (size_t i = 0; i < s->n_pages; i++) {
+                struct pages *p = &s->pages[i];
+                struct stat st;
+                char name[64];
+
+                name_of(p, name);
+                if (!p->sent || fstatat(s->dump, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || (uint64_t)st.st_size == p->size)
+                        continue;
+                s->fd = ts_delta_resume(s->delta, p->file, err);
+                if (s->fd < 0)
+                        return ts_err_prefix(err, "'%s'", name);
+                s->now = p;
+                if (say_pages(s, p, err) < 0 || end(s, true, err) < 0)
+                        return ts_err_prefix(err, "'%s'", name);
         }
         return 0;
 }
@@ -472,7 +516,7 @@ static int sum_pages(struct ts_send *s, enum ts_round_kind kind, struct ts_err *
                 if (fstatat(s->dump, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
                         return ts_err_errno(err, errno, "cannot look at '%s'", name);
                 if ((uint64_t)st.st_size != s->pages[i].size)
-                        return ts_err_set(err, TS_EPROTO, "'%s' has grown after the next one was begun", name);
+                        return ts_err_set(err, TS_EPROTO, "'%s' has grown after the dump was complete", name);
                 if (kind == TS_ROUND_EARLIER && !is_still(&s->pages[i], s->dump))
                         return ts_err_set(err, TS_EPROTO, "'%s' was written again after it was sent", name);
                 if (send_sum(s, name, s->pages[i].size, s->pages[i].sum, err) < 0)
@@ -507,7 +551,7 @@ int ts_send_finish(struct ts_send *s, enum ts_round_kind kind, struct ts_delta_s
         if (rc == 0 && kind != TS_ROUND_PAGES && s->dump < 0)
                 rc = ts_err_set(err, TS_EPROTO, "there is no dump in '%s'", s->name);
         if (rc == 0)
-                rc = send_pages(s, &n, err) < 0 || end(s, err) < 0 ? -1 : 0;
+                rc = send_pages(s, &n, err) < 0 || send_tails(s, err) < 0 ? -1 : 0;
         if (rc == 0 && kind == TS_ROUND_EARLIER && n.n > EARLIER_MAX)
                 rc = ts_err_set(err, TS_ELIMIT, "a dump of %zu processes is none to go on from", n.n);
         if (rc == 0 && kind == TS_ROUND_EARLIER && !ts_list_has(&n.others, "inventory.img"))

@@ -16,7 +16,8 @@ int ts_send_root(struct ts_send *s, const char *path, struct ts_err *err);
 /* The next round is the dump in the directory `name` of it, or in itself: ".". It need not be there yet; of the dump before it what the other side holds is kept open here, all of it may go.
  * If that was one to go on from (TS_ROUND_EARLIER), a dump of another name does, one of the same name takes its place. */
 int ts_send_watch(struct ts_send *s, const char *name, struct ts_err *err);
-/* A dump is under way: sends what pages files have grown by. CRIU writes one at a time, in the order of their numbers, and only appends. *ret_more (may be NULL): something was sent. */
+/* A dump is under way: sends what pages files have grown by. CRIU writes one at a time, in the order of their numbers; containerd, which unpacks an archive, in the order of their names; both only append. Which one is being
+ * written is a guess, and what a file got after its turn is sent when the dump is complete. *ret_more (may be NULL): something was sent. */
 int ts_send_grown(struct ts_send *s, bool *ret_more, struct ts_err *err);
 /* The dump is complete. Afterwards the next round can begin. TS_EPROTO: a file is not what it was. */
 int ts_send_finish(struct ts_send *s, enum ts_round_kind kind, struct ts_delta_stats *ret_stats, struct ts_err *err);

@@ -15,4 +15,7 @@ struct ts_agent_doors {
 /* Serves until the other side ends the stream (0), or something failed: then it was told with an ERROR (-1). Does not close the stream. tool: for HELLO. doors: NULL: none. */
 int ts_agent_serve(struct ts_duplex *io, const char *tool, const struct ts_agent_doors *doors, struct ts_err *err);
 
+/* Exit status of `remove`. */
+#define TS_AGENT_IN_USE 3
+
 #endif

@@ -25,11 +25,17 @@ struct sum {
         uint64_t low, high;
 };
 
+/* Of a file's blocks; a group of zeros, as holes are, is NULL. Only the last group may be shorter than the others. */
+#define GROUP ((uint64_t)1024)
+struct sums {
+        struct sum **groups;
+        uint64_t n;
+};
+
 /* What an inode was when the other side got it. */
 struct inode {
         struct stat st;
-        struct sum *sums;
-        uint64_t n_sums;
+        struct sums sums;
         uint64_t round; /* in which it was seen last */
         bool doubtful;  /* to be read again whatever its times say */
         bool remade;    /* in that round the other side made a new object for it: its other names there are of the old one */
@@ -62,6 +68,7 @@ struct ts_tree_send {
         bool untold; /* … does not tell of writes through mappings */
         struct timespec began;
         unsigned char *buf;
+        struct ts_digest *digest;
         struct ts_op op; /* held back; DATA is in the frame already, all but its length, … */
         size_t len_at;   /* … which belongs there */
 };
@@ -75,9 +82,10 @@ struct ts_tree_send *ts_tree_send_new(struct ts_duplex *out, struct ts_pack *pac
         t->out = out;
         t->pack = pack;
         t->buf = malloc(CHUNK);
-        if (t->buf)
+        t->digest = ts_digest_new();
+        if (t->buf && t->digest)
                 return t;
-        free(t);
+        ts_tree_send_free(t);
         return NULL;
 }
 
@@ -89,11 +97,91 @@ static void name_free(void *p)
         free(n);
 }
 
+static uint64_t groups_of(uint64_t n)
+{
+        return (n + GROUP - 1) / GROUP;
+}
+
+static void sums_clear(struct sums *s)
+{
+        for (uint64_t g = 0; g < groups_of(s->n); g++)
+                free(s->groups[g]);
+        free(s->groups);
+        *s = (struct sums){ 0 };
+}
+
+static struct sum sums_get(const struct sums *s, uint64_t block)
+{
+        const struct sum *group = s->groups[block / GROUP];
+
+        return group ? group[block % GROUP] : (struct sum){ 0, 0 };
+}
+
+static int sums_set(struct sums *s, uint64_t block, struct sum sum, struct ts_err *err)
+{
+        uint64_t first = block / GROUP * GROUP, n = s->n - first < GROUP ? s->n - first : GROUP;
+        struct sum **group = &s->groups[block / GROUP];
+
+        if (!*group && !sum.low && !sum.high)
+                return 0;
+        if (!*group)
+                *group = calloc((size_t)n, sizeof(**group));
+        if (!*group)
+                return ts_err_set(err, TS_ENOMEM, "out of memory");
+        (*group)[block % GROUP] = sum;
+        return 0;
+}
+
+/* Blocks from `from` to before `to` are zeros. */
+static void sums_zero(struct sums *s, uint64_t from, uint64_t to)
+{
+        for (uint64_t end; from < to; from = end) {
+                struct sum **group = &s->groups[from / GROUP];
+
+                end = (from / GROUP + 1) * GROUP < to ? (from / GROUP + 1) * GROUP : to;
+                if (from % GROUP == 0 && end - from == GROUP) {
+                        free(*group);
+                        *group = NULL;
+                } else if (*group) {
+                        memset(*group + from % GROUP, 0, (size_t)(end - from) * sizeof(**group));
+                }
+        }
+}
+
+/* n from here on, of which the first `common` stay. */
+static int sums_size(struct sums *s, uint64_t n, uint64_t common, struct ts_err *err)
+{
+        struct sums more = { .groups = (struct sum **)calloc((size_t)groups_of(n) + 1, sizeof(struct sum *)), .n = n };
+
+        if (!more.groups)
+                return ts_err_set(err, TS_ENOMEM, "out of memory");
+        for (uint64_t g = 0; g < groups_of(common); g++) {
+                uint64_t first = g * GROUP, had = s->n - first < GROUP ? s->n - first : GROUP, gets = n - first < GROUP ? n - first : GROUP,
+                         stay = common - first < GROUP ? common - first : GROUP;
+
+                if (!s->groups[g])
+                        continue;
+                if (had == gets) {
+                        more.groups[g] = TS_TAKE(s->groups[g]);
+                } else {
+                        more.groups[g] = calloc((size_t)gets, sizeof(struct sum));
+                        if (!more.groups[g]) {
+                                sums_clear(&more);
+                                return ts_err_set(err, TS_ENOMEM, "out of memory");
+                        }
+                        memcpy(more.groups[g], s->groups[g], (size_t)stay * sizeof(struct sum));
+                }
+        }
+        sums_clear(s);
+        *s = more;
+        return 0;
+}
+
 static void inode_free(void *p)
 {
         struct inode *i = p;
 
-        free(i->sums);
+        sums_clear(&i->sums);
         free(i->path);
         free(i);
 }
@@ -115,6 +203,8 @@ void ts_tree_send_free(struct ts_tree_send *t)
         table_clear(&t->inodes, inode_free);
         ts_frame_clear(&t->frame);
         ts_frame_clear(&t->steps);
+        if (t->digest)
+                ts_digest_free(t->digest);
         free(t->buf);
         free(t);
 }
@@ -269,7 +359,7 @@ static int begin_data(struct ts_tree_send *t, struct ts_err *err)
 }
 
 /* Those of one kind that follow each other become one. */
-static int step(struct ts_tree_send *t, enum ts_op_kind kind, const void *data, size_t len, struct ts_err *err)
+static int step(struct ts_tree_send *t, enum ts_op_kind kind, const void *data, uint64_t len, struct ts_err *err)
 {
         if (t->op.kind != kind && (flush_op(t, err) < 0 || (t->steps.body.len > CHUNK - BLOCK && flush_steps(t, err) < 0)))
                 return -1;
@@ -280,7 +370,7 @@ static int step(struct ts_tree_send *t, enum ts_op_kind kind, const void *data, 
         if (kind != TS_OP_DATA)
                 return 0;
         t->stats.bytes_sent += len;
-        if (ts_put_bytes(&t->steps, data, len, err) < 0)
+        if (ts_put_bytes(&t->steps, data, (size_t)len, err) < 0)
                 return -1;
         return t->steps.body.len > CHUNK - BLOCK ? flush_steps(t, err) : 0;
 }
@@ -294,16 +384,17 @@ static struct sum sum_of(const unsigned char *p, size_t len)
         return (struct sum){ h.low64, h.high64 };
 }
 
-/* Zeros have the sum 0 whatever their number is, so that a hole needs not be read. */
-static int send_block(struct ts_tree_send *t, struct inode *i, uint64_t block, const unsigned char *p, size_t len, XXH3_state_t *whole,
+/* Zeros have the sum 0 whatever their number is, so that a hole needs not be read. known: so many sums are those of what the other side has. */
+static int send_block(struct ts_tree_send *t, struct inode *i, uint64_t block, const unsigned char *p, size_t len, uint64_t known,
                       struct ts_err *err)
 {
-        bool zero = ts_is_zero(p, len), known = block < i->n_sums;
-        struct sum sum = zero ? (struct sum){ 0, 0 } : sum_of(p, len), old = known ? i->sums[block] : (struct sum){ 0, 0 };
+        bool zero = ts_is_zero(p, len);
+        struct sum sum = zero ? (struct sum){ 0, 0 } : sum_of(p, len), old = sums_get(&i->sums, block);
 
-        (void)XXH3_128bits_update(whole, p, len);
-        i->sums[block] = sum;
-        if (known && sum.low == old.low && sum.high == old.high)
+        ts_digest_add(t->digest, p, len);
+        if (sums_set(&i->sums, block, sum, err) < 0)
+                return -1;
+        if (block < known && sum.low == old.low && sum.high == old.high)
                 return step(t, zero ? TS_OP_ZERO : TS_OP_SAME, NULL, len, err);
         return zero ? step(t, TS_OP_ZERO, NULL, len, err) : step(t, TS_OP_DATA, p, len, err);
 }
@@ -334,81 +425,74 @@ static uint64_t next_data(int fd, uint64_t pos, uint64_t size)
         return (uint64_t)at < size ? (uint64_t)at / BLOCK * BLOCK : size;
 }
 
-static int send_range(struct ts_tree_send *t, struct inode *i, int fd, uint64_t *pos, uint64_t size, XXH3_state_t *whole,
-                      struct ts_err *err)
+static int send_hole(struct ts_tree_send *t, struct inode *i, uint64_t *pos, uint64_t data, struct ts_err *err)
+{
+        uint64_t len = data - *pos;
+
+        sums_zero(&i->sums, *pos / BLOCK, (data + BLOCK - 1) / BLOCK);
+        ts_digest_zeros(t->digest, len);
+        *pos = data;
+        return step(t, TS_OP_ZERO, NULL, len, err);
+}
+
+static int send_range(struct ts_tree_send *t, struct inode *i, int fd, uint64_t *pos, uint64_t size, uint64_t known, struct ts_err *err)
 {
         uint64_t data = next_data(fd, *pos, size);
         size_t want, got;
 
         if (ts_alive_tick(err) < 0)
                 return -1;
-
-        if (data > *pos) { /* a hole, a chunk of it */
-                want = data - *pos < CHUNK ? (size_t)(data - *pos) : CHUNK;
-                memset(t->buf, 0, want);
-                got = want;
-        } else {
-                want = size - *pos < CHUNK ? (size_t)(size - *pos) : CHUNK;
-                if (read_chunk(fd, t->buf, want, *pos, &got, err) < 0)
-                        return -1;
-                t->stats.bytes_read += got;
-                if (got < want) {
-                        if (t->final)
-                                return ts_err_set(err, TS_EPROTO, "it became shorter while it was read");
-                        memset(t->buf + got, 0, want - got); /* the next round tells */
-                        i->doubtful = true;
-                }
+        if (data > *pos)
+                return send_hole(t, i, pos, data, err);
+        want = size - *pos < CHUNK ? (size_t)(size - *pos) : CHUNK;
+        if (read_chunk(fd, t->buf, want, *pos, &got, err) < 0)
+                return -1;
+        t->stats.bytes_read += got;
+        if (got < want) {
+                if (t->final)
+                        return ts_err_set(err, TS_EPROTO, "it became shorter while it was read");
+                memset(t->buf + got, 0, want - got); /* the next round tells */
+                i->doubtful = true;
         }
         for (size_t at = 0; at < want; at += BLOCK)
-                if (send_block(t, i, (*pos + at) / BLOCK, t->buf + at, want - at < BLOCK ? want - at : BLOCK, whole, err) < 0)
+                if (send_block(t, i, (*pos + at) / BLOCK, t->buf + at, want - at < BLOCK ? want - at : BLOCK, known, err) < 0)
                         return -1;
         *pos += want;
         return 0;
 }
 
 /* An odd last block that was one before may be a whole one now, or the other way round: its sum does not count. */
-static int size_sums(struct inode *i, uint64_t old_size, uint64_t size, bool known, struct ts_err *err)
+static int size_sums(struct inode *i, uint64_t old_size, uint64_t size, bool there, uint64_t *ret_known, struct ts_err *err)
 {
-        uint64_t n = (size + BLOCK - 1) / BLOCK, common = !known ? 0 : old_size == size ? n : (old_size < size ? old_size : size) / BLOCK;
-        struct sum *more = calloc((size_t)n + 1, sizeof(*more));
+        uint64_t n = (size + BLOCK - 1) / BLOCK, common = !there ? 0 : old_size == size ? n : (old_size < size ? old_size : size) / BLOCK;
 
-        if (!more)
-                return ts_err_set(err, TS_ENOMEM, "out of memory");
-        if (common)
-                memcpy(more, i->sums, (size_t)common * sizeof(*more));
-        free(i->sums);
-        i->sums = more;
-        i->n_sums = common;
-        return 0;
+        if (common > i->sums.n) /* of a round that was broken off */
+                common = i->sums.n;
+        *ret_known = common;
+        return sums_size(&i->sums, n, common, err);
 }
 
-static int send_content(struct ts_tree_send *t, struct inode *i, int fd, uint64_t old_size, bool known, struct ts_err *err)
+static int send_content(struct ts_tree_send *t, struct inode *i, int fd, uint64_t old_size, bool there, struct ts_err *err)
 {
-        uint64_t size = (uint64_t)i->st.st_size;
-        XXH3_state_t *whole = XXH3_createState();
-        XXH128_canonical_t canonical;
-        int rc = whole ? 0 : ts_err_set(err, TS_ENOMEM, "out of memory");
+        uint64_t size = (uint64_t)i->st.st_size, known = 0;
+        unsigned char sum[TS_DIGEST_BYTES];
+        int rc = size_sums(i, old_size, size, there, &known, err);
 
-        if (rc == 0)
-                rc = size_sums(i, old_size, size, known, err);
-        if (rc == 0)
-                (void)XXH3_128bits_reset(whole);
+        ts_digest_begin(t->digest);
         ts_frame_begin(&t->steps, TS_FRAME_STEPS);
         t->op = (struct ts_op){ 0 };
         for (uint64_t pos = 0; rc == 0 && pos < size;)
-                rc = send_range(t, i, fd, &pos, size, whole, err);
-        i->n_sums = (size + BLOCK - 1) / BLOCK;
+                rc = send_range(t, i, fd, &pos, size, known, err);
         if (rc == 0)
                 rc = flush_steps(t, err);
         if (rc == 0) {
-                XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(whole));
+                ts_digest_end(t->digest, sum);
                 ts_frame_begin(&t->frame, TS_FRAME_CLOSE);
-                rc = ts_put_u64(&t->frame, size, err) < 0 || ts_put_bytes(&t->frame, canonical.digest, 16, err) < 0 ||
+                rc = ts_put_u64(&t->frame, size, err) < 0 || ts_put_bytes(&t->frame, sum, sizeof(sum), err) < 0 ||
                                      write_frame(t, &t->frame, err) < 0
                              ? -1
                              : 0;
         }
-        (void)XXH3_freeState(whole);
         return rc;
 }
 

@@ -1,0 +1,164 @@
+/* Preflight, what the container's processes have open towards others: connections that cannot come
+ * along, sockets and files that CRIU cannot dump. Judges what ts_traffic_script saw; kernel objects
+ * without an address are in preflight_container.c. */
+#include "engine/preflight.h"
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A part of the script in preflight_facts.c: `traffic PID FD-DIRECTORIES`. Nothing of the network
+ * of a container that has the host's own, but for its MPTCP sockets: those are found by what the
+ * processes hold. */
+const char ts_traffic_script[] =
+        "deleted_files() { # open, deleted, and there under another name: CRIU needs link-remap "
+        "for those\n"
+        "  find \"$@\" -maxdepth 1 -lname '/* (deleted)' -printf '%p %l\\n' | head -n 500 | while "
+        "read -r p l; do\n"
+        "    case $(stat -L -c '%h %F' -- \"$p\") in 0\\ * | '') ;; *regular*) printf "
+        "'linked=%s\\n' \"${l% (deleted)}\" ;; esac\n"
+        "  done | sort -u | head -n 20\n"
+        "}\n"
+        "traffic() {\n"
+        "  t=$1; shift\n"
+        "  deleted_files \"$@\"\n"
+        "  if [ \"$(readlink \"/proc/$t/ns/net\")\" = \"$(readlink /proc/self/ns/net)\" ]; then\n"
+        "    { find \"$@\" -maxdepth 1 -lname 'socket:*' -printf '%l\\n'; ss -HMane; } | awk "
+        "'/^socket:/ { gsub(/[^0-9]/, \"\"); held[$0] = 1; next }\n"
+        "      { for (i = 1; i <= NF; i++) if ($i ~ /^ino:/ && (substr($i, 5) in held)) n++ } END "
+        "{ print \"mptcp=\" n + 0 }'\n"
+        "    return\n"
+        "  fi\n"
+        "  awk '$1 ~ /^MPTCP/ { n += $3 } END { print \"mptcp=\" n + 0 }' "
+        "\"/proc/$t/net/protocols\"\n"
+        "  cat \"/proc/$t/net/tcp\" \"/proc/$t/net/tcp6\" | awk '$4 == \"01\" && n++ < 2000 { "
+        "print \"connection=\" $2, $3 }'\n"
+        "  cat \"/proc/$t/net/tcp\" \"/proc/$t/net/tcp6\" \"/proc/$t/net/udp\" "
+        "\"/proc/$t/net/udp6\" | awk '$4 != \"06\" && $2 ~ /^[0-9A-F]+:/ {\n"
+        "    split($2, a, \":\"); if (a[1] !~ /^0*$/ && !(a[1] in seen) && n++ < 200) { seen[a[1]] "
+        "= 1; print \"bound=\" a[1] } }'\n"
+        "}\n";
+
+/* ---- addresses as /proc/net prints them (pure) ---- */
+static int hex_word(const char *hex, bool big_endian, unsigned char ret[4])
+{
+        char word[9];
+        unsigned long v;
+
+        if (strnlen(hex, 8) < 8)
+                return -1;
+        memcpy(word, hex, 8);
+        word[8] = '\0';
+        if (strspn(word, "0123456789abcdefABCDEF") != 8)
+                return -1;
+        v = strtoul(word, NULL, 16);
+        for (unsigned i = 0; i < 4; i++)
+                ret[i] = (unsigned char)(v >> (big_endian ? 24 - 8 * i : 8 * i));
+        return 0;
+}
+
+bool ts_proc_address_is(const char *hex, const char *ip, bool big_endian)
+{
+        unsigned char have[16], want[16] = { 0 };
+        size_t digits = strcspn(ts_or(hex, ""), ": "), n = digits / 8;
+        bool v4 = ip && !strchr(ip, ':');
+
+        if (!ip || (digits != 8 && digits != 32) || (!v4 && digits == 8) ||
+            inet_pton(v4 ? AF_INET : AF_INET6, ip, want) != 1)
+                return false;
+        for (size_t i = 0; i < n; i++)
+                if (hex_word(hex + 8 * i, big_endian, have + 4 * i) < 0)
+                        return false;
+        if (!v4 || digits == 8)
+                return !memcmp(have, want, 4 * n);
+        /* ::ffff:a.b.c.d */
+        return !memcmp(have, "\0\0\0\0\0\0\0\0\0\0\xff\xff", 12) && !memcmp(have + 12, want, 4);
+}
+
+static unsigned port_of(const char *text)
+{
+        const char *colon = strchr(text, ':');
+
+        return colon ? (unsigned)(strtoul(colon + 1, NULL, 16) & 0xffff) : 0;
+}
+
+bool ts_bound_to(const struct ts_preflight *p, const char *ip)
+{
+        bool big = ts_arch_big_endian(ts_fact(&p->src.facts, "arch", 0));
+        const char *hex;
+
+        for (size_t n = 0; (hex = ts_fact(&p->src.facts, "bound", n)); n++)
+                if (ts_proc_address_is(hex, ip, big))
+                        return true;
+        return false;
+}
+
+/* ---- what CRIU cannot dump ---- */
+static bool conf_says(const struct ts_view *v, const char *option)
+{
+        const char *line;
+
+        for (size_t n = 0; (line = ts_fact(&v->facts, "criu_conf", n)); n++)
+                if (ts_criu_conf_says(line, option))
+                        return true;
+        return false;
+}
+
+void ts_check_mptcp(struct ts_preflight *p)
+{
+        uint64_t n = ts_fact_u64(&p->src.facts, "mptcp", 0);
+
+        if (n)
+                ts_find(p->m, "mptcp",
+                        "programs in Go (1.24 and newer) listen that way unless they are started "
+                        "with the environment variable "
+                        "GODEBUG=multipathtcp=0; or create the container with --sysctl "
+                        "net.mptcp.enabled=0, or move with --cold",
+                        "processes of '%s' have %llu MPTCP sockets, which CRIU cannot dump",
+                        p->m->c->name, (unsigned long long)n);
+}
+
+void ts_check_linked(struct ts_preflight *p)
+{
+        const char *file = ts_fact(&p->src.facts, "linked", 0),
+                   *conf = ts_or(p->criu_conf, "/etc/criu/runc.conf");
+        ts_auto_free char *hint = ts_fmt("add the line 'link-remap' to %s on both hosts, let the "
+                                         "program close the file, or move with --cold",
+                                         conf);
+
+        if (file && !(conf_says(&p->src, "link-remap") && conf_says(&p->dst, "link-remap")))
+                ts_find(p->m, "hard-link", hint,
+                        "a process of '%s' has '%.200s' open, which was deleted and is still there "
+                        "under another name (a hard link): CRIU "
+                        "refuses without link-remap",
+                        p->m->c->name, file);
+}
+
+/* ---- connections that end ---- */
+static bool publishes(const struct ts_container *c, unsigned port)
+{
+        for (size_t i = 0; i < c->n_ports; i++)
+                if (c->ports[i].host_port && c->ports[i].container_port == port &&
+                    !ts_streq0(c->ports[i].proto, "udp"))
+                        return true;
+        return false;
+}
+
+/* Through a published port the client talks to the source host's address, which does not follow the
+ * container. */
+void ts_check_connections(struct ts_preflight *p)
+{
+        const char *line;
+        size_t open = 0;
+
+        for (size_t n = 0; (line = ts_fact(&p->src.facts, "connection", n)); n++)
+                open += publishes(p->m->c, port_of(line));
+        if (open)
+                ts_find(p->m, "connections",
+                        "they would be kept with an address of the container's own that is the "
+                        "same on both hosts (macvlan, ipvlan)",
+                        "%zu connection%s through published ports of '%s' will be reset when it "
+                        "has moved: the clients talk to an address of "
+                        "the source host, and have to connect again",
+                        open, open == 1 ? "" : "s", p->m->c->name);
+}

@@ -1,0 +1,248 @@
+"""Options of containers, their mounts and their image: what was seen to fail on real engines, and its neighbours. The right outcome is in each case's first lines."""
+
+import json
+import subprocess
+import sys
+import time
+
+import lab
+from lab import case, check, same, until
+
+COUNTER = "i=0; while :; do echo $i; i=$((i+1)); sleep 0.1; done"
+
+
+def numbers(text):
+    return [int(line) for line in text.split() if line.isdigit()]
+
+
+def counter(t, name, *options, image="counter", script=COUNTER, before=""):
+    t.src.start(name, *options, image=image, cmd=("sh", "-c", before + script, t.marker))
+    until(lambda: len(numbers(t.src.logs(name))) >= 2, 20, f"{name} counts")
+    return name
+
+
+def counts_on(engine, name):
+    start = len(numbers(engine.logs(name)))
+    until(lambda: len(numbers(engine.logs(name))) >= start + 3, 20, f"{name} on {engine} counts on")
+
+
+def findings(r, code):
+    """The findings of that code, as "message → hint"."""
+    return [f"{f['message']} → {f.get('hint')}" for f in (r.report or {}).get("findings") or [] if f["code"] == code]
+
+
+def refused(t, name, code, *words, args=(), counts=True):
+    """check and move say the same, with these words in it; the container goes on."""
+    for command in ("check", "move"):
+        r = t.begin(command, *args, name).wait().expect(3)
+        found = findings(r, code)
+        check(found, command, "did not find", code, "but", r.codes, r.tail())
+        for word in words:
+            check(any(word in f for f in found), f"'{word}' is missing in", found)
+    if counts:
+        counts_on(t.src, name)
+    same(f"{name} on {t.dst}", "absent", t.dst.state(name))
+
+
+def moved(t, name, *args):
+    r = t.begin("check", *args, name).wait().expect(0)
+    t.move(*args, name)
+    same(f"{name} on {t.src}", "absent", t.src.state(name))
+    counts_on(t.dst, name)
+    return r
+
+
+# ---- name spaces
+
+
+@case(engine="podman")
+def uidmap(t):
+    """Refused by name, live and cold: a restore fails on both sides, and a new container had its files under other owners."""
+    for i, (options, words) in enumerate(((("--uidmap", "0:100000:65536"), "0:100000:65536"), (("--gidmap", "0:200000:65536", "--uidmap", "0:100000:65536"), "0:100000:65536"),
+                                          (("--userns", "keep-id"), "user namespace"))):
+        name = counter(t, f"it-userns-{i}", *options)
+        refused(t, name, "userns", words)
+        refused(t, name, "userns", words, args=("--cold",))
+        t.src.remove(name)
+    t.hosts[0].sh("cp /etc/subuid /tmp/it-subuid; cp /etc/subgid /tmp/it-subgid; echo containers:2147483647:2147483648 | tee -a /etc/subuid >> /etc/subgid")
+    t.at_end(t.hosts[0].sh, "cp /tmp/it-subuid /etc/subuid; cp /tmp/it-subgid /etc/subgid")
+    name = counter(t, "it-userns-auto", "--userns", "auto")
+    refused(t, name, "userns", "user namespace")
+    refused(t, name, "userns", "user namespace", args=("--cold",))
+    # The hint leads to success
+    moved(t, counter(t, "it-userns-host", "--userns", "host"))
+
+
+def ipc_host(t):
+    """Refused by name: a checkpoint takes the host's /dev/shm for the container's own, and a restore puts it back as it was. The hint's ways move."""
+    name = counter(t, "it-ipc-host", "--ipc", "host")
+    refused(t, name, "ipc-host", "--ipc host", "/dev/shm")
+    locks = t.hosts[0].sh("ls -i /dev/shm")
+    moved(t, name, "--cold")
+    same("/dev/shm of the source", locks, t.hosts[0].sh("ls -i /dev/shm"))
+    moved(t, counter(t, "it-ipc-private", "--ipc", "private"))
+    moved(t, counter(t, "it-ipc-none", "--ipc", "none"))
+    moved(t, counter(t, "it-ipc-shareable", "--ipc", "shareable"))
+    other = counter(t, "it-ipc-other", "--ipc", "shareable")
+    name = counter(t, "it-ipc-joined", "--ipc", f"container:{other}")
+    refused(t, name, "dependency", "needs another container")
+    refused(t, other, "dependents", name)
+
+
+for engine_ in lab.SOCKETS:
+    lab.add_case(f"containers/ipc-host/{engine_}", ipc_host, engine_, None, 240)
+
+
+# ---- mounts
+
+
+@case(engine="podman", timeout=240)
+def subpath(t):
+    """Podman: refused by name, the source's data as it was. Docker's volume-subpath moves (options/volume-subpath)."""
+    t.src.cli("volume", "create", "it-base")
+    t.hosts[0].sh('mkdir "$1/sub"; echo kept > "$1/sub/file"', t.src.get("/v1.41/volumes/it-base")["Mountpoint"])
+    name = counter(t, "it-subpath", "--mount", "type=volume,src=it-base,dst=/data,subpath=sub")
+    refused(t, name, "mount-unsupported", "'/data'", "it-base", "subpath")
+    refused(t, name, "mount-unsupported", "'/data'", args=("--cold",))
+    same("the file", "kept", t.src.exec(name, "cat /data/file").strip())
+    t.src.remove(name)
+    name = counter(t, "it-whole", "--volume", "it-base:/data")
+    moved(t, name)
+    same("the file", "kept", t.dst.exec(name, "cat /data/sub/file").strip())
+
+
+@case(engine="podman")
+def overlay_volume(t):
+    """-v VOLUME:/wk:O and -v /DIR:/wk:O are refused by name, and no hint of ours leads there; what was written stays."""
+    t.src.cli("volume", "create", "it-lower")
+    t.hosts[0].sh("mkdir -p /srv/it-lower")
+    t.at_end(t.hosts[0].sh, "rm -rf /srv/it-lower")
+    for i, source in enumerate(("it-lower", "/srv/it-lower")):
+        name = counter(t, f"it-overlay-{i}", "--volume", f"{source}:/wk:O")
+        t.src.exec(name, "echo mine > /wk/file")
+        refused(t, name, "mount-unsupported", "'/wk'", ":O")
+        refused(t, name, "mount-unsupported", "'/wk'", args=("--cold",))
+        r = t.begin("check", name).wait()
+        check(not findings(r, "bind-undecided"), r.tail())
+        same("what it wrote", "mine", t.src.exec(name, "cat /wk/file").strip())
+    moved(t, counter(t, "it-plain", "--volume", "it-plain:/wk"))
+
+
+@case(engine="podman", timeout=180)
+def image_mount(t):
+    """A container with an image mounted, on either host, running or not, keeps no other one from moving; it is itself refused by name."""
+    name = counter(t, "it-mounted", "--mount", "type=image,src=counter,dst=/other")
+    t.src.cli("create", "--name", "it-created", "--mount", "type=image,src=counter,dst=/other", "counter", "sleep", "1")
+    t.dst.need_image("counter")
+    t.dst.cli("create", "--name", "it-there", "--mount", "type=image,src=counter,dst=/other", "counter", "sleep", "1")
+    refused(t, name, "mount-unsupported", "'/other'", "image")
+    moved(t, counter(t, "it-other"))
+    moved(t, counter(t, "it-kernel", "--mount", "type=devpts,dst=/terminals"))
+    refused(t, counter(t, "it-ramfs", "--mount", "type=ramfs,dst=/ram"), "mount-unsupported", "'/ram'", "ramfs")
+
+
+def nul_inspect(t):
+    """A container whose inspect answer has a NUL (a runtime's error text, a variable) keeps no other one from moving."""
+    for e in (t.src, t.dst):
+        e.need_image("counter")
+        e.api("POST", "/v1.41/containers/create", {"Image": "counter", "Cmd": ["/bin/no\0such"], "Labels": {"a": "b\0c"}}, name="it-nul")
+        e.cli("start", "it-nul", check_status=False)
+    check("\\u0000" in json.dumps(t.src.inspect("it-nul")), "the test itself: no NUL in", t.src.inspect("it-nul"))
+    moved(t, counter(t, "it-other"))
+
+
+for engine_ in lab.SOCKETS:
+    lab.add_case(f"containers/nul-inspect/{engine_}", nul_inspect, engine_)
+
+
+# ---- processes
+
+
+@case(engine="docker")
+def docker_init(t):
+    """docker run --init: said beforehand, for Docker cannot restore it on either side. Cold it moves."""
+    name = counter(t, "it-init", "--init")
+    refused(t, name, "docker-init", "--init")
+    moved(t, name, "--cold")
+    moved(t, counter(t, "it-no-init", "--init=false"))
+
+
+@case(engine="podman")
+def podman_init(t):
+    """podman run --init moves: catatonit lies in the engine's directory on both sides, which is translated."""
+    made = "test -e /usr/local/bin/catatonit || install -m 0755 \"$(command -v tini-static || command -v docker-init)\" /usr/local/bin/catatonit"
+    for h in t.hosts:
+        h.sh(made)
+        t.at_end(h.sh, "rm -f /usr/local/bin/catatonit")
+    moved(t, counter(t, "it-init", "--init", "--init-path", "/usr/local/bin/catatonit"))
+
+
+def stop_timeout(t):
+    """--cold gives the container the time for its end that it was created with."""
+    clean = 'trap "sleep 14; echo done > /data/clean; exit 0" TERM; [ -e /data/clean ] && echo 1000; ' + COUNTER
+    name = counter(t, "it-slow-stop", "--stop-timeout", "40", "--volume", "it-slow:/data", script=clean)
+    moved(t, name, "--cold")
+    same("what it does at its end", "done", t.dst.exec(name, "cat /data/clean").strip())
+    began = time.monotonic()
+    name = counter(t, "it-fast-stop", "--stop-timeout", "1", before="trap '' TERM; ")
+    moved(t, name, "--cold")
+    check(time.monotonic() - began < 40, "it was waited for longer than its own second")
+
+
+TRACER = """
+import ctypes, os, sys
+libc, pid = ctypes.CDLL(None, use_errno=True), int(sys.argv[1])
+assert libc.ptrace(0x4206, pid, None, None) == 0, os.strerror(ctypes.get_errno())  # PTRACE_SEIZE: it runs on; our end detaches
+print("traces", flush=True)
+sys.stdin.read()
+"""
+
+
+def traced(t):
+    """A process with a tracer: a finding that names both; without it, it moves."""
+    name = counter(t, "it-traced")
+    process = t.src.inspect(name)["State"]["Pid"]
+    tracer = subprocess.Popen(["nsenter", f"--target={t.hosts[0].pid}", "--pid", "--", sys.executable, "-c", TRACER, str(process)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        same("the tracer", b"traces\n", tracer.stdout.readline())
+        refused(t, name, "traced", f"process {process} (sh) is traced by process", "python3", counts=False)  # it stops at its next signal
+    finally:
+        tracer.communicate()
+    moved(t, name)
+
+
+def exec_sessions(t):
+    """What came in by exec is gone after the move: a warning with their number and commands."""
+    name = counter(t, "it-exec")
+    check(not findings(t.begin("check", name).wait().expect(0), "exec-sessions"), "a warning without a reason")
+    t.src.cli("exec", "--detach", name, "sleep", "7001")
+    t.src.cli("exec", "--detach", name, "sh", "-c", "sleep 7002 & wait")
+    t.src.cli("exec", "--detach", "--interactive", "--tty", name, "sleep", "7003")
+    until(lambda: "7003" in t.src.exec(name, "ps"), 10, "they run")
+    found = findings(moved(t, name), "exec-sessions")
+    same("warnings", 1, len(found))
+    for word in ("3 processes", "sleep 7001", "sh -c sleep 7002 & wait", "sleep 7003"):
+        check(word in found[0], f"'{word}' is missing in", found)
+
+
+for function_ in (stop_timeout, traced, exec_sessions):
+    for engine_ in lab.SOCKETS:
+        lab.add_case(f"containers/{function_.__name__.replace('_', '-')}/{engine_}", function_, engine_, None, 180)
+
+
+# ---- images and storage
+
+
+@case(engine="podman")
+def rootfs(t):
+    """podman run --rootfs: refused by name; with an image of it, as the hint says, it moves."""
+    t.src.need_image("counter")
+    t.hosts[0].sh("mkdir -p /srv/it-root; podman create --name it-template counter >/dev/null; podman export it-template | tar -x -C /srv/it-root; podman rm it-template >/dev/null")
+    t.at_end(t.hosts[0].sh, "rm -rf /srv/it-root")
+    t.src.cli("run", "--detach", "--name", "it-rootfs", "--rootfs", "/srv/it-root", "sh", "-c", COUNTER, t.marker)
+    until(lambda: len(numbers(t.src.logs("it-rootfs"))) >= 2, 20, "it counts")
+    refused(t, "it-rootfs", "rootfs", "--rootfs", "/srv/it-root")
+    refused(t, "it-rootfs", "rootfs", args=("--cold",))
+    moved(t, counter(t, "it-neighbour"))
+    t.hosts[0].sh("tar -C /srv/it-root -c . | podman import - it-rooted:1 >/dev/null")
+    moved(t, counter(t, "it-rooted", image="it-rooted:1"))

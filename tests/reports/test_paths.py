@@ -1,0 +1,249 @@
+"""What hosts and their users do to files, directories and logs: by the names of the reports, and what is next to each of them."""
+
+import hashlib
+import json
+import os
+import pathlib
+import re
+import signal
+import time
+
+import lab
+from lab import case, check, same, until
+
+SCP, ARCHIVE, PODMAN, DOCKER = lab.PATHS
+COUNTER = "i=0; while :; do echo $i; i=$((i+1)); sleep 0.1; done"
+
+
+# ---- helpers
+
+
+def numbers(text):
+    return [int(line) for line in text.split() if line.isdigit()]
+
+
+def start_counter(t, *options, name="it-counter", script=COUNTER, at_least=3):
+    t.src.start(name, *options, cmd=("sh", "-c", script, t.marker))
+    if at_least:
+        until(lambda: len(numbers(t.src.logs(name))) >= at_least, 20, "the counter counts")
+    return name
+
+
+def check_moved(t, name, src=None, dst=None):
+    src, dst = src or t.src, dst or t.dst
+    same(f"{name} on {src}", "absent", src.state(name))
+    same(f"{name} on {dst}", "running", dst.state(name))
+
+
+def codes(t, *args, **kwargs):
+    """What check says: its exit status and the codes of its findings."""
+    r = t.begin("check", *args, **kwargs).wait(120)
+    return r.status, r.codes
+
+
+def paused(t, point, *args, **kwargs):
+    """A move that stopped itself (SIGSTOP) at PHASE:POINT; on() lets it go on."""
+    r = t.begin("move", *args, env={"TRANSHIP_FAULT": f"{point}:stop"}, **kwargs)
+    until(lambda: not r.running or stopped(r), 90, f"tranship stops at {point}")
+    check(r.status is None, f"tranship ended before {point}:", r.tail() if r.status is not None else "")
+    return r
+
+
+def stopped(r):
+    try:
+        with open(f"/proc/{r.process.pid}/stat", "rb") as f:
+            return f.read().rpartition(b")")[2].split()[0] == b"T"
+    except OSError:
+        return False
+
+
+def on(t, r, status=0):
+    os.kill(r.process.pid, signal.SIGCONT)
+    r.wait(150).expect(status)
+    t.ids.append(r.report["id"])
+    return r
+
+
+def findings(r, code):
+    return [f["message"] for f in (r.report or {}).get("findings") or [] if f["code"] == code]
+
+
+# ---- directories of ours
+
+
+def refused_staging(t, name, why, *args):
+    """check and move say the same, in these words."""
+    for command in ("check", "move"):
+        r = t.begin(command, *args, name).wait(120).expect(3)
+        said = findings(r, "unsafe-directory")
+        check(said and any(why in s for s in said), command, "does not say", why, "but", said)
+    check(t.src.running(name), "it runs on")
+
+
+def ways(*paths, timeout):
+    """A case for each way, as @case; but it changes what its hosts have together, so it has them to itself."""
+    def register(function):
+        name = "paths/" + function.__name__.replace("_", "-")
+        for path in paths:
+            def run(t, path=path):
+                t.engine, t.options = lab.PATHS[path]
+                t.strategy = lab.STRATEGIES.get(path, "in-place")
+                t.src, t.dst = (h.engine(t.engine) for h in t.hosts[:2])
+                function(t)
+            lab.add_case(f"{name}/{path}", run, timeout=timeout)
+        return function
+    return register
+
+
+@ways(PODMAN, ARCHIVE, SCP, DOCKER, timeout=240)
+def staging_owner(t):
+    """An ordinary user was there first."""
+    name, host = start_counter(t), t.dst.host
+    host.sh("install -d -o 1000 -m 0777 /var/tmp/tranship")
+    t.at_end(host.sh, "rm -rf /var/tmp/tranship /srv/user /srv/link /srv/group")
+    refused_staging(t, name, "'/var/tmp' is writable by everybody", "--staging", "/var/tmp/tranship")
+    host.sh("mkdir -p /srv/user && chown 1000 /srv/user && ln -s /root /srv/link && mkdir -m 0775 /srv/group && chgrp 50 /srv/group")
+    refused_staging(t, name, "'/srv/user' belongs to user 1000", "--staging", "/srv/user/deep")
+    refused_staging(t, name, "'/srv/link' is a symbolic link", "--staging", "/srv/link/deep")
+    refused_staging(t, name, "'/srv/group' is writable by group 50", "--staging", "/srv/group")
+    t.move(name)  # what the user made is not touched
+    check_moved(t, name)
+    same("what the user made", "", host.sh("ls -A /var/tmp/tranship"))
+
+
+@ways(PODMAN, ARCHIVE, DOCKER, timeout=240)
+def staging_ways(t):
+    """What the hint says works; the directories that have no option are looked at, too."""
+    name, host = start_counter(t), t.dst.host
+    t.at_end(host.sh, "chmod 0755 /var/lib/tranship /run/tranship; rm -rf '/srv/of tranship'")
+    host.sh("mkdir -p /var/lib/tranship /run/tranship; chmod 0777 /var/lib/tranship")
+    refused_staging(t, name, "'/var/lib/tranship' is writable by everybody")
+    host.sh("chmod go-w /var/lib/tranship; chmod 0775 /run/tranship")
+    refused_staging(t, name, "'/run/tranship' is writable by group 0")
+    host.sh("chmod go-w /run/tranship")
+    t.move("--staging", "/srv/of tranship/a/b", name)
+    check_moved(t, name)
+    same("mode of what was made", "700", host.sh("stat -c %a '/srv/of tranship/a'").strip())
+    same("left", "", host.sh("ls -A '/srv/of tranship/a/b'"))
+
+
+@ways(PODMAN, ARCHIVE, SCP, DOCKER, timeout=300)
+def remove_agent(t):
+    """A move that removes the agent's program, while another one has yet to connect to it again, or to start it."""
+    for h in t.hosts:
+        h.sh("rm -rf /var/lib/tranship/agent")  # of other versions
+    first, second = start_counter(t), start_counter(t, name="it-second")
+    r = paused(t, "pre-copy:after" if t.strategy == "in-place" else "prepare:after", first)
+    other = t.move("--remove-agent", second)
+    for h in t.hosts:
+        check(h.sh("ls /var/lib/tranship/agent"), f"the program is gone from {h}")
+    check(sum("another migration uses it" in w for w in other.report["warnings"]) == 2, other.report["warnings"])
+    for h in t.hosts:  # every connection of the first one breaks
+        h.sh("ss -K state established sport = :22 >/dev/null 2>&1 || :")
+    on(t, r)
+    check_moved(t, first)
+    third = start_counter(t, name="it-third")
+    t.move("--remove-agent", third)
+    for h in t.hosts:
+        same(f"agents on {h}", "", h.sh("ls /var/lib/tranship/agent 2>/dev/null || :"))
+
+
+@ways(DOCKER, timeout=300)
+def ctrd_fifo(t):
+    """What users put where containerd has its temporary directories is neither read, nor followed, nor removed; what containerd left there of ours is."""
+    name = start_counter(t)
+    traps = ("mkdir /tmp/ctrd-checkpoint1 && mkfifo /tmp/ctrd-checkpoint1/inventory.img && chown -R 1000 /tmp/ctrd-checkpoint1;"
+             "mkdir -p /root/of-root && mkfifo /root/of-root/inventory.img && ln -s /root/of-root /tmp/ctrd-checkpoint2;"
+             "mkdir /tmp/ctrd-checkpoint3 && ln -s /dev/zero /tmp/ctrd-checkpoint3/inventory.img;"
+             "mkfifo /tmp/ctrd-checkpoint4")
+    for h in t.hosts:
+        h.sh(traps)
+        t.at_end(h.sh, "rm -rf /tmp/ctrd-checkpoint[1-4] /root/of-root")
+    r = t.begin("move", name, env={"TRANSHIP_FAULT": "verify:before:fail"}).wait(200).expect(4)  # back again: both sides are swept
+    check(r.seconds < 100, "it took", r.seconds, "s")
+    t.move(name)
+    check_moved(t, name)
+    for h in t.hosts:
+        same(f"what is in /tmp of {h}", [f"/tmp/ctrd-checkpoint{n}" for n in range(1, 5)], h.sh("ls -d /tmp/ctrd-checkpoint*").split())
+        check(h.sh("ls -A /root/of-root").strip() == "inventory.img", "a link was followed")
+
+
+# ---- holes
+
+
+def agent_peaks(host):
+    """Most memory that each agent of the host ever held, in KiB, and the processor time it took, in seconds."""
+    found = host.sh('''for p in /proc/[0-9]*; do case $(readlink "$p/exe") in /var/lib/tranship/agent/*)
+        awk -v t="$(awk '{ print $14 + $15 }' "$p/stat")" '/^VmHWM/ { print $2, t / 100 }' "$p/status";; esac; done''', check_status=False)
+    return [tuple(map(float, line.split())) for line in found.splitlines()]
+
+
+@case(PODMAN, DOCKER, timeout=240)
+def sparse(t):
+    """128 GiB with 8 KiB in them, holes made and filled between the rounds, and a file that shrinks: it costs what is in it."""
+    t.src.cli("volume", "create", "it-sparse")
+    start_counter(t, "--volume", "it-sparse:/s")
+    src = lab.Host.path(t.src.host, t.src.get("/v1.41/volumes/it-sparse")["Mountpoint"])
+    with open(src + "/big", "wb") as f:
+        f.truncate(128 << 30)
+        os.pwrite(f.fileno(), b"a" * 4096, 1 << 30)
+        os.pwrite(f.fileno(), b"b" * 4096, 100 << 30)
+    for name, size in (("punched", 1 << 20), ("shrinks", 1 << 20)):
+        with open(src + "/" + name, "wb") as f:
+            f.write(os.urandom(size))
+            f.truncate(64 << 30)
+    r = paused(t, "pre-copy:after", "it-counter")
+    with open(src + "/big", "r+b") as f:
+        os.pwrite(f.fileno(), b"c" * 4096, 64 << 30)
+        f.truncate((128 << 30) + 5)
+        os.pwrite(f.fileno(), b"end", (128 << 30) + 5)
+    t.src.host.sh('fallocate -p -o 0 -l 524288 "$1/punched"; truncate -s 524289 "$1/shrinks"', t.src.get("/v1.41/volumes/it-sparse")["Mountpoint"])
+    want = {name: sums(src + "/" + name) for name in ("big", "punched", "shrinks")}
+    peaks = [p for h in t.hosts for p in agent_peaks(h)]
+    check(peaks and all(kib < 60 << 10 and seconds < 10 for kib, seconds in peaks), "agents took (KiB, s)", peaks)
+    on(t, r)
+    check_moved(t, "it-counter")
+    dst = t.dst.host.path(t.dst.get("/v1.41/volumes/it-sparse")["Mountpoint"])
+    same("files", want, {name: sums(dst + "/" + name) for name in want})
+    same("blocks of them", [True] * 3, [os.stat(dst + "/" + name).st_blocks < 8192 for name in want])
+    check(r.report["bytes"]["volumes"] < 8 << 20, "bytes of volumes:", r.report["bytes"]["volumes"])
+
+
+def sums(path):
+    """Size, and what is there that is not zeros, by position."""
+    found = hashlib.sha256()
+    with open(path, "rb") as f:
+        end = pos = os.fstat(f.fileno()).st_size
+        at = 0
+        while at < end:
+            try:
+                at = os.lseek(f.fileno(), at, os.SEEK_DATA)
+            except OSError:
+                break
+            stop = os.lseek(f.fileno(), at, os.SEEK_HOLE)
+            at -= at % 4096
+            while at < stop:
+                piece = os.pread(f.fileno(), 4096, at)
+                if piece.strip(b"\0"):
+                    found.update(at.to_bytes(8) + piece)
+                at += 4096
+    return pos, found.hexdigest()
+
+
+# ---- several processes
+
+
+CHILDREN = "n=0; while [ $n -lt 30 ]; do n=$((n+1)); tail -f /dev/null & done; while :; do sleep 1; done"
+
+
+@case(DOCKER, PODMAN, timeout=600)
+def docker_processes(t):
+    """Thirty processes with a memory each: an archive that is unpacked has pages-10.img before pages-2.img."""
+    name = start_counter(t, script=CHILDREN, at_least=0)
+    src, dst = t.src, t.dst
+    for _ in range(6):
+        until(lambda: len(src.cli("top", name).strip().splitlines()) >= 32, 20, "all processes run")
+        t.move(name, src=src, dst=dst)
+        check_moved(t, name, src, dst)
+        src, dst = dst, src
+    check(len(src.cli("top", name).strip().splitlines()) >= 32, "processes are missing")
