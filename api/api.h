@@ -204,7 +204,14 @@ int ts_api_image_remove(struct ts_api *a, const char *id, struct ts_err *err); /
 
 /* ---- networks, volumes ---- */
 struct ts_subnet { char *subnet, *gateway, *range; };
-struct ts_network { char *name, *id, *driver, *parent /* macvlan, ipvlan: interface */; struct ts_subnet *subnets; size_t n_subnets; bool internal, ipv6, builtin /* podman, bridge, host, none */, dns; struct ts_json *json; };
+struct ts_network {
+        char *name, *id, *driver, *parent /* macvlan, ipvlan: interface */;
+        struct ts_subnet *subnets;
+        size_t n_subnets;
+        bool internal, ipv6, builtin /* podman, bridge, host, none */, dns;
+        struct ts_json *json;
+        int engine_major; /* version of the engine that told of it; 0: not known */
+};
 void ts_network_free(struct ts_network *n);
 TS_DEFINE_AUTO(ts_network, ts_network_free);
 int ts_api_network(struct ts_api *a, const char *name, struct ts_network **ret, struct ts_err *err); /* TS_ENOTFOUND */

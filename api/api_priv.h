@@ -94,6 +94,9 @@ int ts_docker_create_body(const struct ts_create *c, int minor, struct ts_json *
 char *ts_docker_first_network(const struct ts_json *inspect);
 bool ts_docker_network_is_own(const char *mode); /* of the user's own: neither bridge nor host, none, container:… */
 /* What to say of the container's place on that network; an empty object when there is nothing to say. NULL: out of memory. */
+/* Podman: how a bridge network without the option `isolate` behaves changed with version 6; the
+ * option is added to body where it would change on the way. 0: not known. */
+int ts_podman_network_isolation(struct ts_json *body, int from_major, int to_major);
 #define TS_DOCKER_CHOSEN                                                                       \
         "tranship.chosen." /* and a network: a label of a container; the address there that an \
                               engine had chosen */

@@ -293,14 +293,31 @@ static int decode_restore(const char *text, size_t len, struct ts_call_result *r
 
 /* ---- bodies ---- */
 
+/* Since Podman 6 (netavark 2) containers of other bridge networks are kept out unless it says
+ * otherwise, before it they were let in. */
+int ts_podman_network_isolation(struct ts_json *body, int from_major, int to_major)
+{
+        struct ts_json *options;
+
+        if (strcmp(ts_json_str(body, "driver", ""), "bridge") != 0 || from_major <= 0 ||
+            to_major <= 0 || (from_major < 6) == (to_major < 6) ||
+            !ts_json_is_null(ts_json_get(body, "options.isolate")))
+                return 0;
+        options = ts_json_child(body, "options");
+        return options ? ts_json_set_str(options, "isolate", to_major < 6 ? "strict" : "false")
+                       : -1;
+}
+
 /* What a network is, without what only this instance of it has. */
 static struct ts_json *network_body(const struct ts_api *a, const struct ts_network *src)
 {
         static const char *const not_these[] = { "id", "created", "containers" };
         struct ts_json *body = ts_json_copy(src->json);
-        (void)a;
         for (size_t i = 0; body && i < TS_ARRAY_LEN(not_these); i++)
                 (void)ts_json_del(body, not_these[i]);
+        if (body)
+                (void)ts_podman_network_isolation(body, src->engine_major,
+                                                  a->have_info ? a->info.v[0] : 0);
         if (body && !src->parent) /* a bridge's own name may be taken there */
                 (void)ts_json_del(body, "network_interface");
         return body;

@@ -152,6 +152,7 @@ static int network_decode(const struct ts_api *a, struct ts_json *j, struct ts_n
         if (ts_decode(j, network_fields, TS_ARRAY_LEN(network_fields), n, "network", err) < 0 || decode_subnets(n, err) < 0)
                 return -1;
         n->builtin = is_builtin(a, n->name);
+        n->engine_major = a->have_info ? a->info.v[0] : 0;
         if (a->kind == TS_DOCKER)
                 n->dns = !n->builtin;
         if (!ts_streq0(n->driver, "macvlan") && !ts_streq0(n->driver, "ipvlan")) { /* of a bridge Podman tells the bridge's own name */

@@ -70,3 +70,30 @@ void ts_announce_end(struct ts_mig *m)
                             ts_err_message(&err));
         ts_proc_free(TS_TAKE(m->announcing));
 }
+
+/* After Podman's own restore, too, it is down. Where sockets need it earlier the stub's hook has
+ * done it already (stub.c). */
+void ts_lo_begin(struct ts_mig *m, const struct ts_container *there)
+{
+        ts_auto_free char *target = ts_fmt("--target=%lld", (long long)there->pid);
+        const char *const argv[] = {
+                "nsenter", ts_or(target, ""), "--net", "--", "ip", "link", "set", "lo", "up", NULL
+        };
+
+        if (target && !m->lo && m->dst.info->kind == TS_PODMAN &&
+            ts_streq0(there->network_mode, "none"))
+                (void)ts_host_start(m->dst.host, argv, &m->lo, NULL);
+}
+
+void ts_lo_end(struct ts_mig *m)
+{
+        ts_auto_err err = TS_ERR_INIT;
+
+        if (!m->lo)
+                return;
+        (void)ts_proc_end_input(m->lo);
+        if (ts_proc_finish(m->lo, ts_deadline_in_ms(ANNOUNCE_MS), &err) < 0)
+                ts_mig_warn(m, "the loopback interface of the container is down: %s",
+                            ts_err_message(&err));
+        ts_proc_free(TS_TAKE(m->lo));
+}

@@ -212,6 +212,7 @@ int ts_phase_cleanup(struct ts_mig *m, struct ts_err *err)
                 return 0;
         }
         policy_on_target(m);
+        ts_lo_end(m);
         ts_announce_end(m);
         ts_sysctls_put_back(m);
         drop_target_images(m);

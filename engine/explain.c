@@ -1,11 +1,16 @@
 /* Puts the words of CRIU and the runtime into a failed checkpoint or restore: fetches the logs' tails from the host and looks the known troubles up (criu_log.c). Best effort: never another failure. */
+#include "base/io.h"
 #include "engine/criu_log.h"
 #include "engine/mig.h"
+#include "transfer/ship.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define TAIL_BYTES "65536"
+#define LOG_MAX ((size_t)1 << 17)
+#define KEPT_MS 10000
+#define DOCKER_RESTORE_LOG "/run/containerd/io.containerd.runtime.v2.task/moby/%s/work/restore.log"
 
 static char *log_tail(struct ts_end *e, const char *path)
 {
@@ -15,6 +20,33 @@ static char *log_tail(struct ts_end *e, const char *path)
         if (!path || !e->host || ts_host_run(e->host, argv, NULL, &r, NULL) < 0 || r.status != 0)
                 return NULL;
         return ts_str_take(&r.out);
+}
+
+/* containerd deletes the log of a failed restore before Docker answers: the agent holds it open
+ * from when it is there. */
+void ts_log_keep(struct ts_mig *m)
+{
+        ts_auto_free char *agent = NULL, *path = ts_fmt(DOCKER_RESTORE_LOG, ts_or(m->dst_id, ""));
+        ts_auto_err err = TS_ERR_INIT;
+
+        if (m->engine != TS_DOCKER || m->strategy == TS_COLD || !path || m->log_keeper)
+                return;
+        if (ts_agent_install(m->dst.host, &agent, &err) == 0) {
+                const char *const argv[] = { agent, "keep", path, NULL };
+
+                (void)ts_host_start(m->dst.host, argv, &m->log_keeper, NULL);
+        }
+}
+
+static char *kept_log(struct ts_mig *m)
+{
+        ts_auto(ts_proc) struct ts_proc *p = TS_TAKE(m->log_keeper);
+        ts_auto_str log = TS_STR_INIT_MAX(LOG_MAX);
+
+        if (!p || ts_proc_end_input(p) < 0 ||
+            ts_read_to_end(ts_proc_fd(p), &log, ts_deadline_in_ms(KEPT_MS), NULL) < 0)
+                return NULL;
+        return log.len ? ts_str_take(&log) : NULL;
 }
 
 /* Podman keeps the logs in the bundle; Docker's error text names its file ("path= /…/criu-dump.log"). */
@@ -66,7 +98,7 @@ void ts_explain_failure(struct ts_mig *m, struct ts_err *err)
         if (!err || m->strategy == TS_COLD || !m->phase || (!restore && strcmp(m->phase, "checkpoint") != 0 && strcmp(m->phase, "pre-copy") != 0) || err->code != TS_EENGINE)
                 return;
         path = log_path(m, err, restore);
-        log = log_tail(e, path);
+        log = restore && m->log_keeper ? kept_log(m) : log_tail(e, path);
         if (log && ts_criu_explain(log, &from_log, NULL) == 0 && from_log.code && !err->hint)
                 say_why(m, &from_log, restore, err);
         else

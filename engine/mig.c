@@ -112,6 +112,8 @@ void ts_mig_clear(struct ts_mig *m)
         ts_call_free(TS_TAKE(m->dump));
         ts_proc_free(TS_TAKE(m->door_opener));
         ts_proc_free(TS_TAKE(m->announcing));
+        ts_proc_free(TS_TAKE(m->lo));
+        ts_proc_free(TS_TAKE(m->log_keeper));
         free(TS_TAKE(m->announcer));
         ts_proc_free(TS_TAKE(m->feed));
         ts_archive_hang_up(&m->src);

@@ -125,6 +125,8 @@ struct ts_mig {
         char *announcer; /* the program on the target that tells neighbours where the container is,
                             or NULL: nobody to tell */
         struct ts_proc *announcing;   /* under way */
+        struct ts_proc *log_keeper;   /* Docker: holds the log of the restore (explain.c) */
+        struct ts_proc *lo;           /* the loopback interface is being brought up */
         struct ts_call *dump;         /* checkpoint with export under way: its body is the archive */
         struct ts_call *import;       /* restore with import under way */
         uint64_t archive_bytes;       /* sent into the import so far */
@@ -300,6 +302,8 @@ struct ts_json *ts_mig_options_json(const struct ts_mig *m); /* what ts_mig_from
 /* Fetches CRIU's and the runtime's own words for a failed checkpoint or restore from the host and puts an explanation into err. Best effort. */
 bool ts_dump_may_pass_later(struct ts_mig *m, const struct ts_err *err); /* a dump that failed for a reason that passes in a moment */
 int ts_rearm(struct ts_mig *m, struct ts_err *err); /* before another try: still the same container, no images of the failed one */
+void ts_log_keep(struct ts_mig *m); /* before the freeze: what a failed restore will say, which its
+                                       engine deletes */
 void ts_explain_failure(struct ts_mig *m, struct ts_err *err);
 
 void ts_mig_clear(struct ts_mig *m);
@@ -318,6 +322,9 @@ void ts_announce_plan(struct ts_mig *m, const struct ts_container *c); /* before
 void ts_announce_begin(struct ts_mig *m,
                        const struct ts_container *there); /* it runs there; at once */
 void ts_announce_end(struct ts_mig *m);
+/* Podman, --network none: the loopback interface is up again; at once. The second waits for it. */
+void ts_lo_begin(struct ts_mig *m, const struct ts_container *there);
+void ts_lo_end(struct ts_mig *m);
 void ts_forget_connections(struct ts_mig *m); /* forget.c: the source's container has gone */
 
 void ts_sysctls_put_back(struct ts_mig *m); /* net.* of the container on the target; best effort */

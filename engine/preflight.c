@@ -87,6 +87,7 @@ const struct ts_check ts_checks[] = {
         { "address-changes", WARNING, ALWAYS, NULL },
         { "port-taken", SKIP, ALWAYS, ts_check_ports },
         { "host-ip", SKIP, ALWAYS, NULL },
+        { "none-connected", SKIP, PODMAN_LIVE, ts_check_none },
         { "connections", WARNING, LIVE, ts_check_connections },
         { "mount-unsupported", FIRM, ALWAYS, ts_check_mounts },
         { "volume-exists", INVARIANT, ALWAYS, ts_check_volumes },

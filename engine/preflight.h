@@ -141,6 +141,7 @@ void ts_check_ports(struct ts_preflight *p);
 extern const char ts_traffic_script[];
 void ts_check_mptcp(struct ts_preflight *p);
 void ts_check_linked(struct ts_preflight *p);
+void ts_check_none(struct ts_preflight *p);
 void ts_check_connections(struct ts_preflight *p);
 bool ts_bound_to(const struct ts_preflight *p,
                  const char *ip); /* a socket of the container has that address for its own */

@@ -180,10 +180,26 @@ void ts_check_runtime(struct ts_preflight *p)
                         base_name(own), base_name(p->dst.e->info->runtime));
 }
 
+/* crun loads CRIU's library when it is asked for a dump; Debian only recommends it. */
+static void check_library(struct ts_preflight *p, const struct ts_view *v)
+{
+        const char *own =
+                p->m->c->runtime && *p->m->c->runtime ? p->m->c->runtime : v->e->info->runtime;
+
+        if (!strcmp(base_name(own), "crun") && ts_fact_is(&v->facts, "libcriu", "no"))
+                ts_find(p->m, "runtime-no-criu",
+                        "install it there: libcriu2 (Debian, Ubuntu), criu-libs (Fedora)",
+                        "crun on '%s' needs CRIU's library libcriu.so.2, which is not installed",
+                        ts_view_name(v));
+}
+
 /* crun lists what it was built with: "+SYSTEMD +SELINUX … +CRIU". */
 void ts_check_runtime_criu(struct ts_preflight *p)
 {
         const struct ts_view *views[] = { &p->src, &p->dst };
+
+        for (size_t i = 0; i < TS_ARRAY_LEN(views); i++)
+                check_library(p, views[i]);
 
         for (size_t i = 0; i < TS_ARRAY_LEN(views); i++) {
                 const char *text = ts_or(views[i]->e->info->runtime_version, "");

@@ -50,6 +50,8 @@ static const char script_head[] =
         "} 2>/dev/null\n"
         "criu_facts() {\n"
         "  command -v criu >/dev/null 2>&1 || return 0\n"
+        "  if ldconfig -p >/dev/null 2>&1; then ldconfig -p | grep -q 'libcriu[.]so[.]2' || say "
+        "libcriu no; fi\n"
         "  say criu \"$(criu --version 2>/dev/null | sed -n 's/^Version: *//p')\"\n"
         "  [ \"$(id -u)\" = 0 ] || return 0\n"
         "  if out=$(criu check 2>&1); then say criu_check ok; else say criu_check \"$(printf "

@@ -134,6 +134,23 @@ void ts_check_linked(struct ts_preflight *p)
                         p->m->c->name, file);
 }
 
+/* Podman: CRIU makes the sockets again before anybody could bring the loopback interface up, but
+ * where the runtime runs our hook (stub.c). */
+void ts_check_none(struct ts_preflight *p)
+{
+        const char *runtime = ts_or(p->m->c->runtime, "");
+        bool hook = p->m->strategy == TS_IN_PLACE &&
+                    strstr(*runtime ? runtime : ts_or(p->src.e->info->runtime, ""), "runc");
+
+        if (!hook && ts_streq0(p->m->c->network_mode, "none") && ts_fact(&p->src.facts, "bound", 0))
+                ts_find(p->m, "none-connected",
+                        "use runc and --strategy in-place, let it close them, or move with --cold",
+                        "'%s' has --network none and sockets with a loopback address: CRIU cannot "
+                        "restore them, because that "
+                        "interface is down until the restore is over",
+                        p->m->c->name);
+}
+
 /* ---- connections that end ---- */
 static bool publishes(const struct ts_container *c, unsigned port)
 {

@@ -249,6 +249,63 @@ static int translate_all(struct ts_mig *m, struct ts_json *config, const struct 
         return 0;
 }
 
+/* ---- --network none ---- */
+/* Neither the runtime nor CRIU brings the loopback interface of such a namespace up again, and
+ * sockets with a loopback address cannot be restored before it is. The runtime runs these hooks at
+ * the right moment: the namespace is there, the sockets are not. $1… is nothing: the process is
+ * told on standard input, as JSON. */
+#define LO_HOOK "tranship-lo"
+static const char lo_script[] = "p=$(tr -d ' \\n' | sed -n 's/.*\"pid\":\\([0-9]*\\).*/\\1/p'); "
+                                "nsenter -t \"${p:-0}\" -n ip link set lo up; :";
+
+static int lo_hook(struct ts_json **ret, struct ts_err *err)
+{
+        static const char text[] = "{\"path\": \"/bin/sh\", \"args\": [], \"env\": "
+                                   "[\"PATH=/usr/sbin:/usr/bin:/sbin:/bin\"]}";
+        ts_auto(ts_json) struct ts_json *hook = NULL;
+        struct ts_json *args;
+
+        if (ts_json_parse(text, strlen(text), 0, &hook, err) < 0)
+                return -1;
+        args = ts_json_array();
+        if (ts_json_append(args, ts_json_new_str(LO_HOOK)) < 0 ||
+            ts_json_append(args, ts_json_new_str("-c")) < 0 ||
+            ts_json_append(args, ts_json_new_str(lo_script)) < 0) {
+                ts_json_free(args);
+                return ts_err_set(err, TS_ENOMEM, "out of memory");
+        }
+        if (ts_json_set(hook, "args", args) < 0)
+                return ts_err_set(err, TS_ENOMEM, "out of memory");
+        *ret = TS_TAKE(hook);
+        return 0;
+}
+
+/* An earlier move may have left one there: the description is the source's. */
+static int add_lo_hook(const struct ts_mig *m, struct ts_json *config, struct ts_err *err)
+{
+        struct ts_json *hook = NULL;
+        const struct ts_json *all = ts_json_get(config, "hooks.createRuntime");
+
+        if (!ts_streq0(m->c->network_mode, "none"))
+                return 0;
+        for (size_t i = 0; i < ts_json_len(all); i++)
+                if (!strcmp(ts_json_str(ts_json_at(ts_json_get(ts_json_at(all, i), "args"), 0), "",
+                                        ""),
+                            LO_HOOK))
+                        return 0;
+        if (!ts_json_is_object(ts_json_member(config, "hooks")) &&
+            ts_json_set(config, "hooks", ts_json_object()) < 0)
+                return ts_err_set(err, TS_ENOMEM, "out of memory");
+        if (!ts_json_is_array(all) &&
+            ts_json_set(ts_json_member(config, "hooks"), "createRuntime", ts_json_array()) < 0)
+                return ts_err_set(err, TS_ENOMEM, "out of memory");
+        if (lo_hook(&hook, err) < 0)
+                return -1;
+        return ts_json_append(ts_json_get(config, "hooks.createRuntime"), hook) == 0
+                       ? 0
+                       : ts_err_set(err, TS_ENOMEM, "out of memory");
+}
+
 /* What the runtime is given there: the source's, with the target's paths. The name space of the network is put in by the restore. */
 static int make_bundle(struct ts_mig *m, const struct ts_container *there, struct ts_err *err)
 {
@@ -257,7 +314,8 @@ static int make_bundle(struct ts_mig *m, const struct ts_container *there, struc
         ts_auto_free char *path = ts_fmt("%s/config.json", there->bundle_dir), *text = NULL;
 
         if (read_json(&m->src, m->bundle, "config.json", &config, err) < 0 ||
-            read_json(&m->dst, there->bundle_dir, "config.json", &own, err) < 0 || translate_all(m, config, there, own, err) < 0)
+            read_json(&m->dst, there->bundle_dir, "config.json", &own, err) < 0 ||
+            translate_all(m, config, there, own, err) < 0 || add_lo_hook(m, config, err) < 0)
                 return -1;
         text = ts_json_text(config, false);
         if (!path || !text)

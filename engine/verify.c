@@ -14,6 +14,7 @@ static int observe_running(struct ts_mig *m, ts_deadline deadline, struct ts_err
                 if (ts_api_inspect(m->dst.api, m->dst_id, &now, err) < 0)
                         return ts_err_prefix(err, "after the restore");
                 if (now->state == TS_STATE_RUNNING && now->pid > 0) {
+                        ts_lo_begin(m, now);
                         ts_announce_begin(m, now);
                         return 0;
                 }

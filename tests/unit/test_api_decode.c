@@ -548,6 +548,32 @@ static void reports_of_long_calls(void)
         ts_call_result_clear(&r);
 }
 
+/* Podman 6 keeps other networks' containers out unless the network says otherwise. */
+static void networks_between_podman_5_and_6(void)
+{
+        static const struct {
+                const char *body;
+                int from, to;
+                const char *isolate;
+        } rows[] = {
+                { "{\"driver\":\"bridge\"}", 5, 6, "false" },
+                { "{\"driver\":\"bridge\",\"options\":{\"mtu\":\"1400\"}}", 4, 7, "false" },
+                { "{\"driver\":\"bridge\",\"options\":{\"isolate\":\"true\"}}", 5, 6, "true" },
+                { "{\"driver\":\"bridge\"}", 6, 5, "strict" },
+                { "{\"driver\":\"bridge\"}", 5, 5, NULL },
+                { "{\"driver\":\"bridge\"}", 6, 6, NULL },
+                { "{\"driver\":\"bridge\"}", 0, 6, NULL },
+                { "{\"driver\":\"macvlan\"}", 5, 6, NULL },
+        };
+
+        for (size_t i = 0; i < TS_ARRAY_LEN(rows); i++) {
+                ts_auto(ts_json) struct ts_json *body = NULL;
+                UNIT_OK(ts_json_parse(rows[i].body, strlen(rows[i].body), 0, &body, &err));
+                CU_ASSERT_EQUAL(ts_podman_network_isolation(body, rows[i].from, rows[i].to), 0);
+                UNIT_STR(ts_json_str(body, "options.isolate", NULL), rows[i].isolate);
+        }
+}
+
 static CU_TestInfo tests[] = {
         UNIT(every_form),
         UNIT(nonsense_is_refused),
@@ -563,6 +589,7 @@ static CU_TestInfo tests[] = {
         UNIT(docker_containers),
         UNIT(lists),
         UNIT(reports_of_long_calls),
+        UNIT(networks_between_podman_5_and_6),
         CU_TEST_INFO_NULL,
 };
 UNIT_MAIN("api_decode", tests)

@@ -4,6 +4,7 @@
 #include "transfer/agent/dial.h"
 #include "transfer/agent/forget.h"
 #include "transfer/agent/join.h"
+#include "transfer/agent/keep.h"
 #include "transfer/agent/link.h"
 #include "transfer/agent/sample.h"
 #include "transfer/agent/serve.h"
@@ -134,6 +135,8 @@ int main(int argc, char **argv)
                 return ts_announce_main(argv[2]);
         if (argc >= 3 && !strcmp(argv[1], "forget"))
                 return ts_forget_main(argv + 2);
+        if (argc == 3 && !strcmp(argv[1], "keep"))
+                return ts_keep_main(argv[2]);
         if (argc == 2 && !strcmp(argv[1], "unpack"))
                 return ts_unpack_main();
         if (argc == 4 && !strcmp(argv[1], "dial"))

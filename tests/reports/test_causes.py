@@ -1,0 +1,146 @@
+"""What CRIU cannot take along: known before the freeze where it can be, named where not, and every hint helps."""
+
+import fcntl
+import hashlib
+import pathlib
+
+import lab
+import test_network as net
+from lab import case, check, same, until
+
+SCP, ARCHIVE, PODMAN, DOCKER = lab.PATHS
+SOURCE = pathlib.Path(__file__).with_name("holder.c")
+
+
+def start(t, what, *options, directory="/tmp"):
+    """A container whose process holds what holder.c is told to, and counts."""
+    out = pathlib.Path(lab.BINARY).resolve().parent / f"holder-{hashlib.sha256(SOURCE.read_bytes()).hexdigest()[:12]}"
+    if not out.exists():
+        lab.run(["gcc", "-O1", "-static", "-no-pie", "-o", f"{out}.{t.marker}", str(SOURCE)])
+        pathlib.Path(f"{out}.{t.marker}").rename(out)
+    name = "it-" + what
+    t.src.need_image("counter")
+    t.src.cli("create", "--name", name, *options, "counter", "/holder", what, directory)
+    t.src.cli("cp", "/tranship/" + str(out.relative_to(lab.REPO)), name + ":/holder")
+    t.src.cli("start", name)
+    until(lambda: len(t.src.logs(name).split()) > 2 or not t.src.running(name), 20, "it counts")
+    if not t.src.running(name):
+        raise lab.Skip(t.src.logs(name).strip())
+    return name
+
+
+def alone(t):
+    """No other case that depends on CRIU's configuration runs on these hosts meanwhile: the engines share it."""
+    f = open(f"{lab.STATE}/criu-conf-{t.hosts[0]}", "w")
+    t.at_end(f.close)
+    fcntl.flock(f, fcntl.LOCK_EX)
+
+
+def criu_options(t, *lines):
+    """Adds lines to CRIU's configuration on both hosts, until the case is over."""
+    for h in t.hosts:
+        h.sh('cp -a /etc/criu/runc.conf /etc/criu/runc.conf.before; printf "%s\\n" "$@" >>/etc/criu/runc.conf', *lines)
+        t.at_end(h.sh, "mv /etc/criu/runc.conf.before /etc/criu/runc.conf")
+
+
+def fails(t, name, *words):
+    """A move that only the freeze could tell about: the container goes on, the cause is named, and the hint has these words. Its error."""
+    r = t.move(name, expect=4)
+    net.goes_on(t.src, name)
+    error = r.report["error"]
+    for word in words:
+        check(word in f"{error['message']} {error.get('hint')}", word, "is not in:", error, r.tail())
+    return error
+
+
+@case(PODMAN, DOCKER)
+def mptcp(t):
+    """A listener as Go makes them: a finding with what to do, and with that it moves."""
+    name = start(t, "mptcp")
+    check("GODEBUG=multipathtcp=0" in net.refused(t, name, "mptcp")["hint"], "the hint")
+    t.move("--cold", name)
+    net.moved(t, name)
+
+
+@case(PODMAN, DOCKER)
+def hard_link(t):
+    """An open file that was deleted under one of its names: a finding, and with link-remap as the hint says it moves."""
+    alone(t)
+    t.src.cli("volume", "create", "it-links")
+    name = start(t, "link", "--volume", "it-links:/links", directory="/links")
+    f = net.refused(t, name, "hard-link")
+    check("/links/one" in f["message"] and "link-remap" in f["hint"], f)
+    criu_options(t, "link-remap")
+    t.move(name)
+    net.moved(t, name)
+    net.goes_on(t.dst, name)
+    same("the other name", "kept\n", t.dst.exec(name, "cat /links/two"))
+    same("names in the volume", "two", t.dst.exec(name, "ls /links").strip())
+
+
+@case(PODMAN, DOCKER)
+def php_jit(t):
+    """Shared, executable memory that may not be written comes first: the cause and the work-around are named."""
+    fails(t, start(t, "jit"), "compiler at run time", "opcache.jit_buffer_size=0")
+
+
+@case(PODMAN, DOCKER)
+def irmap(t):
+    """A watched directory whose name CRIU cannot find: the hint has both options, and with them it moves."""
+    alone(t)
+    name = start(t, "watch", directory="/srv/files")
+    fails(t, name, "force-irmap", "irmap-scan-path")
+    criu_options(t, "force-irmap", "irmap-scan-path /srv")
+    t.move(name)
+    net.moved(t, name)
+    net.goes_on(t.dst, name)
+
+
+@case(PODMAN, DOCKER, ARCHIVE)
+def none_connected(t):
+    """--network none with a connection to itself: it lives on. Podman's import leaves nobody the time to bring the interface up: refused by name."""
+    name = start(t, "loop", "--network", "none")
+    if t.strategy == "archive":
+        check("--strategy in-place" in net.refused(t, name, "none-connected")["hint"], "the hint")
+        t.options = ()
+    t.move(name)
+    net.moved(t, name)
+    net.goes_on(t.dst, name)
+    check("UP" in t.dst.exec(name, "ip link show lo"), "lo is down")
+
+
+@case(PODMAN, DOCKER, ARCHIVE)
+def none_lo(t):
+    """--network none: lo is up after the move; live and cold."""
+    name = net.start(t, "it-none", "--network", "none")
+    for src, dst, options in ((t.src, t.dst, ()), (t.dst, t.src, ("--cold",))):
+        t.move(*options, name, src=src, dst=dst)
+        net.moved(t, name, src, dst)
+        check("UP" in dst.exec(name, "ip link show lo"), "lo is down")
+        dst.exec(name, "nc -ll -p 7000 -e cat & sleep 0.2; echo hello | timeout 5 nc 127.0.0.1 7000 | head -1 | grep hello")
+
+
+@case(DOCKER)
+def restore_log(t):
+    """A restore that fails: the words of its log, which containerd deletes, are in the report."""
+    name = net.start(t, "it-log")
+    t.dst.host.sh("mv /usr/sbin/iptables-restore /usr/sbin/iptables-restore.away; mv /usr/sbin/nft /usr/sbin/nft.away")
+    t.at_end(t.dst.host.sh, "mv /usr/sbin/iptables-restore.away /usr/sbin/iptables-restore; mv /usr/sbin/nft.away /usr/sbin/nft")
+    r = t.move(name, expect=4)
+    net.goes_on(t.src, name)
+    said = [w for w in r.report["warnings"] if "restore.log says: " in w and "Error (criu/" in w]
+    check(said, "nothing of the log in:", r.report["warnings"])
+
+
+@case(engine="podman")
+def crun_libcriu(t):
+    """crun without CRIU's library: known beforehand, and what to install."""
+    name = "it-crun"
+    t.src.need_image("counter")
+    t.src.cli("--runtime", "crun", "run", "--detach", "--name", name, "counter", "sh", "-c", net.COUNTER, t.marker)
+    check("runtime-no-criu" not in t.begin("check", name).wait().codes, "with the library it is no finding")
+    t.src.host.sh('mkdir /run/it-away; mv /usr/lib/*-linux-gnu/libcriu.so.2* /run/it-away; ldconfig')
+    t.at_end(t.src.host.sh, "mv /run/it-away/* /usr/lib/*-linux-gnu/; rmdir /run/it-away; ldconfig")
+    r = t.begin("check", name).wait().expect(3)
+    f = net.finding(r, "runtime-no-criu")
+    check("libcriu2" in f["hint"] and "libcriu.so.2" in f["message"], f)
