@@ -243,6 +243,21 @@ def probe_program(f):
     f.count_on(f.dst)
 
 
+@on("podman", "docker")
+def probe_vanishes(f):
+    """The move itself was told not to commit what does not answer: its target, seen for a moment only, is taken back."""
+    start(f)
+    probe = pathlib.Path(f.state, "probe")
+    probe.write_text("#!/bin/sh\n")
+    probe.chmod(0o755)
+    with f.watch():
+        r = f.paused_move("restore:after", "--verify", f"exec:{probe}")
+        probe.unlink()
+        f.wait(f.resume(r), 4)
+        lab.check("could not be run" in words(r), "it does not say why:", r.tail())
+        f.recover_and_rerun(r, "source")
+
+
 # ---- the source ran again
 
 

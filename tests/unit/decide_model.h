@@ -13,7 +13,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-enum { MODEL_CALM_STEPS = 24, MODEL_PEOPLE = 3, MODEL_ROUNDS = 40 };
+enum { MODEL_CALM_STEPS = 24, MODEL_PEOPLE = 3, MODEL_ROUNDS = 40, MODEL_OVERTAKEN = 12 };
 enum who { NOBODY, ORIGINAL, US, PEOPLE };
 enum images { IMAGES_NONE, IMAGES_INCOMPLETE, IMAGES_COMPLETE };
 enum on_target { ABSENT, CREATED, RUNNING, STOPPED };
@@ -46,6 +46,8 @@ struct model {
 
         /* what tranship knows */
         enum ts_stage stage;
+        bool word;       /* a person said that the target is dead, and may be wrong */
+        bool overtaken;  /* another machine recovers while this process is suspended between its look and its act */
         bool recovering; /* another process: the move that asked for the restore is gone */
         bool denied;     /* this process asked the target, and the answer was no */
         bool shared, keep, cold, precreated;
@@ -104,8 +106,8 @@ static inline void check_world(struct model *m)
 {
         bool both = m->running && m->target == RUNNING;
 
-        hold(m, !both || m->by == PEOPLE || m->target_by == PEOPLE, "both run, and nobody but us made them");
-        hold(m, !m->import || !m->running || m->by == PEOPLE, "the source runs by our doing while the target may come to run");
+        hold(m, !both || m->by == PEOPLE || m->target_by == PEOPLE || m->word, "both run, and nobody but us made them");
+        hold(m, !m->import || !m->running || m->by == PEOPLE || m->word, "the source runs by our doing while the target may come to run");
 }
 
 /* ---- things that happen ---- */
@@ -143,7 +145,7 @@ static inline void rollback_lands(struct model *m)
         hold(m, m->cold || m->images == IMAGES_COMPLETE, "restored from images that are not complete");
         hold(m, m->cold || m->by_dump, "restored old memory over newer files");
         hold(m, m->cold || !m->shared || !m->target_ran, "restored old memory beside a shared directory that the target wrote");
-        hold(m, !m->import, "the source is restored while the target may come to run");
+        hold(m, !m->import || m->word, "the source is restored while the target may come to run");
         source_starts(m, US);
         say(m, "  the source is restored");
 }
@@ -294,8 +296,8 @@ static inline void do_undo(struct model *m, bool lost)
         bool neither = m->present && !m->running && m->by_dump;
 
         hold(m, m->stage < TS_STAGE_ROLLED_BACK, "undone after its end or after the commit");
-        hold(m, !m->import, "undone while the target may come to run");
-        hold(m, m->target != RUNNING || m->target_by != US, "undone while it runs on the target by our doing");
+        hold(m, !m->import || m->word, "undone while the target may come to run");
+        hold(m, m->target != RUNNING || m->target_by != US || m->word, "undone while it runs on the target by our doing");
         hold(m, !target_is_a_copy(m) || source_is_a_copy(m) || lost, "the last copy was undone");
         hold(m, lost ? m->images == IMAGES_INCOMPLETE && !m->running : !neither,
              lost ? "given up, and it was not lost" : "undone with the source stopped by us");
@@ -324,7 +326,7 @@ static inline void do_fence(struct model *m)
 static inline void do_restore_source(struct model *m)
 {
         hold(m, m->stage < TS_STAGE_ROLLED_BACK, "the source restored after its end or after the commit");
-        hold(m, m->target != RUNNING || m->target_by != US, "the source restored while it runs on the target by our doing");
+        hold(m, m->target != RUNNING || m->target_by != US || m->word, "the source restored while it runs on the target by our doing");
         advance(m, TS_STAGE_ROLLBACK_SENT);
         if (!m->source_up || chance(m, 8))
                 return;
@@ -372,6 +374,28 @@ static inline void do_finish(struct model *m)
         m->ended = all ? ENDED_MOVED : ENDED_LEFTOVERS;
 }
 
+static inline enum ts_action model_round(struct model *m);
+
+/* This process is suspended after it decided; another machine takes the lock over, recovers, and comes as far as it comes. True: the look at the lock says so, and nothing is done. What this one's journal says is
+ * out of date then. */
+static inline bool another_recovers(struct model *m)
+{
+        enum ts_stage own = m->stage;
+
+        if (m->overtaken || m->stage >= TS_STAGE_ROLLED_BACK || !chance(m, 24))
+                return false;
+        say(m, "  another machine recovers");
+        m->overtaken = m->recovering = true;
+        m->denied = false;
+        for (int i = 0; i < MODEL_OVERTAKEN && m->ended == NOT_ENDED && !m->wrong; i++)
+                (void)model_round(m);
+        m->overtaken = m->denied = false;
+        m->stage = own;
+        m->ended = ENDED_PERSON;
+        say(m, "  the other machine has recovered");
+        return true;
+}
+
 /* One round of settle: look, decide, something happens, act. */
 static inline enum ts_action model_round(struct model *m)
 {
@@ -403,6 +427,8 @@ static inline enum ts_action model_round(struct model *m)
                 something_happens(m);
                 m->people = is_removal ? people : m->people;
         }
+        if (a != TS_ACT_WAIT && a != TS_ACT_PERSON && a != TS_ACT_NOTHING && another_recovers(m))
+                return a;
         switch (a) {
         case TS_ACT_NOTHING:
                 hold(m, m->stage == TS_STAGE_DONE || m->stage == TS_STAGE_ROLLED_BACK, "nothing is done, and it is not over");
@@ -520,6 +546,10 @@ static inline const char *model_walk(struct model *m)
                 forward_to_target(m);
         say(m, "from here on decided");
         for (int i = 0; i < MODEL_ROUNDS && !m->wrong && (m->ended == NOT_ENDED || !chance(m, 3)); i++) {
+                if (m->ended == ENDED_PERSON && !m->target_up && !m->shared && m->stage >= TS_STAGE_RESTORE_SENT && m->stage < TS_STAGE_TARGET_FENCED && chance(m, 4)) {
+                        m->word = m->interfered = true;
+                        advance(m, TS_STAGE_TARGET_FENCED);
+                }
                 m->recovering |= m->ended != NOT_ENDED; /* recover comes again */
                 m->denied &= m->ended == NOT_ENDED;
                 m->ended = NOT_ENDED;
