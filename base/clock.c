@@ -70,7 +70,8 @@ static time_t offset_s(const char *zone)
 {
         int hours = 0, minutes = 0;
 
-        if ((*zone != '+' && *zone != '-') || sscanf(zone + 1, "%2d:%2d", &hours, &minutes) != 2) /* NOLINT(cert-err34-c): two digits */
+        if ((*zone != '+' && *zone != '-') || sscanf(zone + 1, "%2d:%2d", &hours, &minutes) !=
+                                                      2) /* NOLINT(cert-err34-c): two digits */
                 return 0;
         return (*zone == '-' ? -1 : 1) * ((time_t)hours * 3600 + (time_t)minutes * 60);
 }

@@ -27,12 +27,12 @@ int ts_stage_parse(const char *s, enum ts_stage *ret); /* -1 unknown */
 
 enum ts_source_seen {
         TS_SOURCE_UNREACHABLE,
-        TS_SOURCE_RUNNING,            /* with the generation of the journal */
-        TS_SOURCE_MOVED_ON,           /* running with another generation: somebody started it, or our own rollback did */
-        TS_SOURCE_STOPPED_COMPLETE,   /* stopped; the final dump's images are complete (cold: stopped is enough) */
+        TS_SOURCE_RUNNING, /* with the generation of the journal */
+        TS_SOURCE_MOVED_ON, /* running with another generation: somebody started it, or our own rollback did */
+        TS_SOURCE_STOPPED_COMPLETE, /* stopped; the final dump's images are complete (cold: stopped is enough) */
         TS_SOURCE_STOPPED_INCOMPLETE, /* killed by a dump whose images are not complete */
-        TS_SOURCE_STOPPED_ITSELF,     /* ended or was stopped by somebody, without our dump, or ran again since: newer than any images */
-        TS_SOURCE_GONE,               /* removed by somebody */
+        TS_SOURCE_STOPPED_ITSELF, /* ended or was stopped by somebody, without our dump, or ran again since: newer than any images */
+        TS_SOURCE_GONE, /* removed by somebody */
         TS_SOURCE_MAX
 };
 enum ts_target_seen {
@@ -55,7 +55,7 @@ struct ts_case {
         bool shared_writable;      /* both hosts write one directory: no way back once the target may have run */
         bool keep_on_verify_failure;
         bool cold;                 /* stop/start instead of checkpoint/restore: a stopped source is always complete */
-        bool denied;               /* this process asked the target whether it is alive, and the answer was no */
+        bool denied; /* this process asked the target whether it is alive, and the answer was no */
 };
 
 enum ts_action {

@@ -137,7 +137,8 @@ int ts_fence_target(struct ts_mig *m, struct ts_err *err)
         if (ts_end_reconnect(m, &m->dst, err) < 0 || ts_mig_decides(m, err) < 0)
                 return -1;
         if (ts_mirrors_taken(m))
-                return ts_err_set(err, TS_ECONFLICT, "another process has taken migration %s over", m->id);
+                return ts_err_set(err, TS_ECONFLICT, "another process has taken migration %s over",
+                                  m->id);
         if (!id) { /* created with its answer lost: observe_target adopts it by label */
                 enum ts_target_seen seen;
 

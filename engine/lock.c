@@ -231,7 +231,8 @@ static bool is_of(const struct ts_lock_info *i, const char *migration, const cha
         return ts_streq0(i->migration, migration) && ts_streq0(i->token, token);
 }
 
-static int link_or_conflict(struct ts_host *h, const char *tmp, const char *path, const char *migration, const char *token, struct ts_err *err)
+static int link_or_conflict(struct ts_host *h, const char *tmp, const char *path,
+                            const char *migration, const char *token, struct ts_err *err)
 {
         ts_auto_free char *why = NULL;
 
@@ -244,9 +245,12 @@ static int link_or_conflict(struct ts_host *h, const char *tmp, const char *path
                 if (rc != 0)
                         return rc < 0 ? -1 : 0;
                 if (ts_lock_read(h, path, &now, &content, &look) == 0) {
-                        bool other_process = ts_streq0(now.migration, migration) && !ts_streq0(now.token, token);
+                        bool other_process =
+                                ts_streq0(now.migration, migration) && !ts_streq0(now.token, token);
 
-                        rc = is_of(&now, migration, token) ? 0 : other_process ? 1 : taken(&now, err);
+                        rc = is_of(&now, migration, token) ? 0
+                             : other_process               ? 1
+                                                           : taken(&now, err);
                         ts_lock_info_clear(&now);
                         if (rc <= 0)
                                 return rc;
@@ -269,9 +273,11 @@ static void remove_file(struct ts_host *h, const char *path)
         (void)ts_host_run(h, argv, NULL, &r, NULL);
 }
 
-int ts_lock_take(struct ts_host *h, const char *path, const struct ts_journal_head *head, const char *token, struct ts_err *err)
+int ts_lock_take(struct ts_host *h, const char *path, const struct ts_journal_head *head,
+                 const char *token, struct ts_err *err)
 {
-        ts_auto_free char *content = content_for(head, token), *tmp = ts_fmt("%s.new-%s-%s", path, head->id, token);
+        ts_auto_free char *content = content_for(head, token),
+                          *tmp = ts_fmt("%s.new-%s-%s", path, head->id, token);
         int rc;
 
         if (!content || !tmp)
@@ -283,7 +289,8 @@ int ts_lock_take(struct ts_host *h, const char *path, const struct ts_journal_he
         return rc;
 }
 
-int ts_lock_check(struct ts_host *h, const char *path, const char *migration, const char *token, struct ts_err *err)
+int ts_lock_check(struct ts_host *h, const char *path, const char *migration, const char *token,
+                  struct ts_err *err)
 {
         struct ts_lock_info i = { 0 };
         int rc;
@@ -344,7 +351,8 @@ int ts_lock_break(struct ts_host *h, const char *path, const char *expected, str
         return 0;
 }
 
-int ts_lock_release(struct ts_host *h, const char *path, const char *migration, const char *token, struct ts_err *err)
+int ts_lock_release(struct ts_host *h, const char *path, const char *migration, const char *token,
+                    struct ts_err *err)
 {
         ts_auto_free char *content = NULL;
         struct ts_lock_info i = { 0 };

@@ -16,7 +16,7 @@
 
 struct ts_lock_info {
         char *migration;      /* ID */
-        char *token;          /* of the process that acts: a move and whoever recovers it have one ID, and are two */
+        char *token; /* of the process that acts: a move and whoever recovers it have one ID, and are two */
         char *host, *boot_id; /* of the machine whose tranship took it */
         char *machine;        /* a digest of its machine ID: two machines may have one host name; "" when it has none */
         char *pid_ns;         /* its process name space: elsewhere the number means another process */
@@ -30,13 +30,16 @@ void ts_lock_info_clear(struct ts_lock_info *i);
 char *ts_lock_path(const char *container_id); /* in TS_LOCK_DIR; NULL: out of memory or not an ID. Caller frees. */
 /* Takes it for the migration of head and the process of the token (1 to 64 letters and digits); head's host, boot and process are that one's. One that another process of the same migration has is taken
  * over: it is moved away before it is made anew, so that the other one finds it gone, or another's, before it acts. TS_ECONFLICT says who has it and hints at `tranship status` or `tranship recover`. */
-int ts_lock_take(struct ts_host *h, const char *path, const struct ts_journal_head *head, const char *token, struct ts_err *err);
+int ts_lock_take(struct ts_host *h, const char *path, const struct ts_journal_head *head,
+                 const char *token, struct ts_err *err);
 /* TS_ENOTFOUND: nobody has it; TS_EPROTO: the file is not ours. ret_content (may be NULL) is the exact content, for ts_lock_break. Caller clears and frees. */
 int ts_lock_read(struct ts_host *h, const char *path, struct ts_lock_info *ret, char **ret_content, struct ts_err *err);
 /* Is it (still) that migration's and that process's? TS_ECONFLICT when somebody else has it, TS_ENOTFOUND when nobody has. For the moment before each act that cannot be taken back. */
-int ts_lock_check(struct ts_host *h, const char *path, const char *migration, const char *token, struct ts_err *err);
+int ts_lock_check(struct ts_host *h, const char *path, const char *migration, const char *token,
+                  struct ts_err *err);
 /* Removes it if they have it; absent or somebody else's is success and left alone. */
-int ts_lock_release(struct ts_host *h, const char *path, const char *migration, const char *token, struct ts_err *err);
+int ts_lock_release(struct ts_host *h, const char *path, const char *migration, const char *token,
+                    struct ts_err *err);
 /* Removes it if its content is still expected: moved away first, then compared, and put back if it is another's. TS_ECONFLICT when it changed, TS_ENOTFOUND when it is gone already. */
 int ts_lock_break(struct ts_host *h, const char *path, const char *expected, struct ts_err *err);
 /* True only if it is certain that nobody holds it any more: taken on this machine, the process gone or the machine booted since, and the journal in journal_dir final or absent. */

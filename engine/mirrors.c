@@ -74,7 +74,9 @@ bool ts_mirrors_taken(struct ts_mig *m)
         (void)ts_journal_note(m->j, "looked who decides", NULL);
         if (s->mirror && !ts_mirror_error(s->mirror))
                 return false;
-        m->deposed |= says_taken(ts_mirror_error(s->mirror)) || (m->dst.host && begin(m, &m->dst, &err) < 0 && says_taken(ts_err_message(&err)));
+        m->deposed |=
+                says_taken(ts_mirror_error(s->mirror)) ||
+                (m->dst.host && begin(m, &m->dst, &err) < 0 && says_taken(ts_err_message(&err)));
         return m->deposed;
 }
 
@@ -86,7 +88,8 @@ void ts_mirrors_renew(struct ts_mig *m)
                 const struct slot *s = &m->mirrors->slots[ends[i]->side];
                 ts_auto_err err = TS_ERR_INIT;
 
-                if (s->known && (!s->mirror || ts_mirror_error(s->mirror)) && ends[i]->host && begin(m, ends[i], &err) < 0)
+                if (s->known && (!s->mirror || ts_mirror_error(s->mirror)) && ends[i]->host &&
+                    begin(m, ends[i], &err) < 0)
                         ts_debug("%s", ts_err_message(&err));
         }
 }

@@ -72,7 +72,8 @@ bool ts_ran_since(const struct ts_mig *m, const struct ts_container *now)
         const struct ts_json *dumped = ts_journal_detail(m->j, TS_STAGE_CHECKPOINTED);
         const char *restored = ts_json_str(ts_journal_head(m->j)->options, "restored_at", NULL);
 
-        if (!ts_streq0(now->started_at, ts_journal_head(m->j)->container_started_at) || (restored && ts_utc_us(now->restored_at) && !ts_streq0(restored, now->restored_at)))
+        if (!ts_streq0(now->started_at, ts_journal_head(m->j)->container_started_at) ||
+            (restored && ts_utc_us(now->restored_at) && !ts_streq0(restored, now->restored_at)))
                 return true;
         return ts_json_bool(dumped, "checkpointed", false) && !now->checkpointed;
 }
@@ -180,7 +181,8 @@ static int find_target(struct ts_mig *m, struct ts_container **ret, struct ts_er
 
 /* ---- for how long the target has run ---- */
 
-#define STUB_MS 1000 /* Podman's import says "started" when it makes its record; a start by somebody comes later */
+#define STUB_MS \
+        1000 /* Podman's import says "started" when it makes its record; a start by somebody comes later */
 
 /* By the host's own clock, which the engine's times are from. 0: not known. */
 static uint64_t host_now_us(struct ts_mig *m)
@@ -188,17 +190,22 @@ static uint64_t host_now_us(struct ts_mig *m)
         const char *const argv[] = { "date", "-u", "+%Y-%m-%dT%H:%M:%SZ", NULL };
         ts_auto_free char *text = NULL;
 
-        return m->dst.host && ts_host_check(m->dst.host, argv, NULL, &text, NULL) == 0 ? ts_utc_us(text) : 0;
+        return m->dst.host && ts_host_check(m->dst.host, argv, NULL, &text, NULL) == 0
+                       ? ts_utc_us(text)
+                       : 0;
 }
 
 /* When it began to run there. 0: it never did, as far as the engine tells. */
 static uint64_t ran_from(const struct ts_mig *m, const struct ts_container *now)
 {
-        uint64_t restored = ts_utc_us(now->restored_at), started = ts_utc_us(now->started_at), created = ts_utc_us(now->created_at);
+        uint64_t restored = ts_utc_us(now->restored_at), started = ts_utc_us(now->started_at),
+                 created = ts_utc_us(now->created_at);
 
         if (restored || now->state == TS_STATE_CREATED)
                 return restored;
-        return ts_keeps_id(m) && now->restored_at && started < created + STUB_MS * 1000ULL ? 0 : started;
+        return ts_keeps_id(m) && now->restored_at && started < created + STUB_MS * 1000ULL
+                       ? 0
+                       : started;
 }
 
 bool ts_target_worked(const struct ts_mig *m, const struct ts_container *now)
@@ -211,7 +218,8 @@ bool ts_target_worked(const struct ts_mig *m, const struct ts_container *now)
 static bool is_held(struct ts_mig *m, const struct ts_container *now, bool runs)
 {
         uint64_t from = ran_from(m, now), ended = ts_utc_us(now->finished_at), until;
-        unsigned window_ms = (m->o->verify_timeout_ms ? m->o->verify_timeout_ms : TS_VERIFY_MS) + TS_VERIFY_SLACK_MS;
+        unsigned window_ms = (m->o->verify_timeout_ms ? m->o->verify_timeout_ms : TS_VERIFY_MS) +
+                             TS_VERIFY_SLACK_MS;
 
         if (ts_journal_stage(m->j) < TS_STAGE_RESTORE_SENT)
                 return false;
@@ -246,7 +254,9 @@ int ts_observe_target(struct ts_mig *m, enum ts_target_seen *ret, struct ts_err 
         } else if (now->state == TS_STATE_OTHER) {
                 *ret = TS_TARGET_UNREACHABLE; /* between two states: look again */
         } else {
-                *ret = is_held(m, now, false) ? TS_TARGET_SERVED : now->state == TS_STATE_CREATED ? TS_TARGET_CREATED : TS_TARGET_STOPPED;
+                *ret = is_held(m, now, false)           ? TS_TARGET_SERVED
+                       : now->state == TS_STATE_CREATED ? TS_TARGET_CREATED
+                                                        : TS_TARGET_STOPPED;
         }
         ts_debug("target: %s", ts_target_seen_str(*ret));
         return 0;

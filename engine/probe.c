@@ -214,7 +214,8 @@ int ts_probe_until(const struct ts_probe *p, const char *host, ts_deadline deadl
                         return -1;
                 }
                 if (ts_deadline_passed(deadline) && why.code == TS_ENOTFOUND)
-                        return ts_err_set(err, TS_EUSAGE, "it could not be run: %s", ts_err_message(&why));
+                        return ts_err_set(err, TS_EUSAGE, "it could not be run: %s",
+                                          ts_err_message(&why));
                 if (ts_deadline_passed(deadline))
                         return ts_err_set(err, TS_ETIMEOUT, "no answer in time: %s", ts_err_message(&why));
                 ts_sleep_ms(PAUSE_MS);

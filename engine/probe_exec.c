@@ -67,7 +67,8 @@ static int spawn(char *const argv[], pid_t *ret, struct ts_err *err)
         (void)posix_spawn_file_actions_destroy(&files);
         if (e == ENOMEM || e == EAGAIN)
                 return ts_err_errno(err, e, "cannot run '%s'", argv[0]);
-        return e ? ts_err_set(err, TS_EUSAGE, "it could not be run: '%s': %s", argv[0], strerror(e)) : 0;
+        return e ? ts_err_set(err, TS_EUSAGE, "it could not be run: '%s': %s", argv[0], strerror(e))
+                 : 0;
 }
 
 /* Waits for the end of the process without taking its status. Kernels before 5.3 have no pidfd: looked at again and again there. */
@@ -99,7 +100,8 @@ static bool is_in_path(const char *name)
 {
         for (const char *p = ts_or(getenv("PATH"), "/usr/bin:/bin"); p;) {
                 size_t len = strcspn(p, ":");
-                ts_auto_free char *path = len ? ts_fmt("%.*s/%s", (int)len, p, name) : ts_fmt("./%s", name);
+                ts_auto_free char *path =
+                        len ? ts_fmt("%.*s/%s", (int)len, p, name) : ts_fmt("./%s", name);
 
                 if (path && can_run(path))
                         return true;
@@ -112,9 +114,13 @@ int ts_probe_check(const struct ts_probe *p, struct ts_err *err)
 {
         const char *name = p->kind == TS_PROBE_EXEC ? p->argv.v[0] : NULL;
 
-        if (!name || strstr(name, "{host}") || (strchr(name, '/') ? can_run(name) : is_in_path(name)))
+        if (!name || strstr(name, "{host}") ||
+            (strchr(name, '/') ? can_run(name) : is_in_path(name)))
                 return 0;
-        return ts_err_set(err, TS_ENOTFOUND, strchr(name, '/') ? "'%s' is not a program that can be run" : "there is no program '%s' in PATH", name);
+        return ts_err_set(err, TS_ENOTFOUND,
+                          strchr(name, '/') ? "'%s' is not a program that can be run"
+                                            : "there is no program '%s' in PATH",
+                          name);
 }
 
 int ts_probe_exec(const struct ts_probe *p, const char *host, const struct ts_try *t, struct ts_err *err)
@@ -140,9 +146,13 @@ int ts_probe_exec(const struct ts_probe *p, const char *host, const struct ts_tr
         }
         if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
                 return 0;
-        if (WIFEXITED(status) && (WEXITSTATUS(status) == 126 || WEXITSTATUS(status) == 127)) /* of env, sh, timeout and their like */
-                return ts_err_set(err, TS_ENOTFOUND, "command '%s' ended with status %d: it found no program that can be run", argv.v[0],
-                                  WEXITSTATUS(status));
+        if (WIFEXITED(status) &&
+            (WEXITSTATUS(status) == 126 ||
+             WEXITSTATUS(status) == 127)) /* of env, sh, timeout and their like */
+                return ts_err_set(
+                        err, TS_ENOTFOUND,
+                        "command '%s' ended with status %d: it found no program that can be run",
+                        argv.v[0], WEXITSTATUS(status));
         if (WIFEXITED(status))
                 return ts_err_set(err, TS_ECOMMAND, "command '%s' ended with status %d", argv.v[0], WEXITSTATUS(status));
         return ts_err_set(err, TS_ECOMMAND, "command '%s' was ended by signal %d", argv.v[0], WTERMSIG(status));

@@ -42,9 +42,13 @@ static char *manual_commands(const struct ts_mig *m)
         if (m->committed)
                 return ts_fmt("what the journal knows: tranship status   ·   then: tranship recover %s", m->id);
         if (ts_keeps_id(m))
-                return ts_fmt("when both sides answer: tranship recover %s   ·   by hand, on the target: podman rm -f %s   ·   only when it is gone there, on the source: "
-                              "podman container restore --keep --tcp-established --file-locks %s   ·   if the target will never run it again: tranship recover %s --target-is-dead",
-                              m->id, target, head->container_id, m->id);
+                return ts_fmt(
+                        "when both sides answer: tranship recover %s   ·   by hand, on the target: "
+                        "podman rm -f %s   ·   only when it is gone there, on the source: "
+                        "podman container restore --keep --tcp-established --file-locks %s   ·   "
+                        "if the target will never run it again: tranship recover %s "
+                        "--target-is-dead",
+                        m->id, target, head->container_id, m->id);
         return ts_fmt("when both sides answer: tranship recover %s   ·   by hand, on the target: %s rm -f %s   ·   only when it is gone there, on the source: %s start %s%s %s   ·   "
                       "if the target will never run it again: tranship recover %s --target-is-dead",
                       m->id, m->dst.info && m->dst.info->kind == TS_PODMAN ? "podman" : "docker", target, m->src.info && m->src.info->kind == TS_PODMAN ? "podman" : "docker",
@@ -60,14 +64,24 @@ static const char *program_of(const struct ts_end *e, enum ts_engine_kind journa
 static char *choice(const struct ts_mig *m, const struct ts_case *c)
 {
         const struct ts_journal_head *head = ts_journal_head(m->j);
-        const char *there = program_of(&m->dst, m->engine), *target = m->dst_id ? m->dst_id : head->container_name;
-        bool stopped = c->target == TS_TARGET_SERVED, both = c->source == TS_SOURCE_RUNNING || c->source == TS_SOURCE_MOVED_ON || c->source == TS_SOURCE_STOPPED_ITSELF;
-        ts_auto_free char *start = stopped ? ts_fmt("on the target: %s start %.12s   ·   ", there, target) : ts_strdup0("");
-        ts_auto_free char *end = both ? ts_fmt("on the source: %s rm -f %.12s   ·   ", program_of(&m->src, m->engine), head->container_id) : ts_strdup0("");
+        const char *there = program_of(&m->dst, m->engine),
+                   *target = m->dst_id ? m->dst_id : head->container_name;
+        bool stopped = c->target == TS_TARGET_SERVED;
+        bool both = c->source == TS_SOURCE_RUNNING || c->source == TS_SOURCE_MOVED_ON ||
+                    c->source == TS_SOURCE_STOPPED_ITSELF;
+        ts_auto_free char *start =
+                stopped ? ts_fmt("on the target: %s start %.12s   ·   ", there, target)
+                        : ts_strdup0("");
+        ts_auto_free char *end = both ? ts_fmt("on the source: %s rm -f %.12s   ·   ",
+                                               program_of(&m->src, m->engine), head->container_id)
+                                      : ts_strdup0("");
 
-        return ts_fmt("if the target is to have it%s: %s%s%stranship recover %s%s   ·   if the source is to have it, and what was written on the target since is to be lost: on the target: "
+        return ts_fmt("if the target is to have it%s: %s%s%stranship recover %s%s   ·   if the "
+                      "source is to have it, and what was written on the target since is to be "
+                      "lost: on the target: "
                       "%s rm -f %.12s   ·   then: tranship recover %s",
-                      both ? ", and what was written on the source since is to be lost" : "", ts_or(end, ""), ts_or(start, ""), both || stopped ? "then: " : "", m->id,
+                      both ? ", and what was written on the source since is to be lost" : "",
+                      ts_or(end, ""), ts_or(start, ""), both || stopped ? "then: " : "", m->id,
                       m->denied ? " --on-verify-failure keep" : "", there, target, m->id);
 }
 
@@ -161,11 +175,17 @@ static void undo_and_tell(struct settle *s, const struct ts_case *c, const char 
 /* This process decides no more: another one has taken the migration over, and whatever is done here now is one thing too many (SAFETY rule 25). */
 static void stand_back(struct settle *s)
 {
-        ts_auto_free char *commands = ts_fmt("what became of it: look on both hosts   ·   when the other one has ended: tranship recover %s closes the journal here", s->m->id);
-        ts_auto_free char *reason = ts_fmt("another process has taken migration %s over: nothing more is done by this one", s->m->id);
+        ts_auto_free char *commands =
+                ts_fmt("what became of it: look on both hosts   ·   when the other one has ended: "
+                       "tranship recover %s closes the journal here",
+                       s->m->id);
+        ts_auto_free char *reason = ts_fmt(
+                "another process has taken migration %s over: nothing more is done by this one",
+                s->m->id);
 
         ts_err_clear(s->why);
-        person_with(s, ts_or(reason, "another process has taken the migration over"), ts_or(commands, ""));
+        person_with(s, ts_or(reason, "another process has taken the migration over"),
+                    ts_or(commands, ""));
 }
 
 static void fence(struct settle *s)
@@ -217,10 +237,16 @@ static void verify(struct settle *s)
                 return;
         ts_mig_warn(s->m, "%s", ts_err_message(&err));
         if (s->m->recovering && err.code == TS_EUSAGE) {
-                ts_auto_free char *commands = ts_fmt("tranship recover %s --verify PROBE, with one that can be run here   ·   or, if it is enough that the container runs: tranship recover %s --verify none",
-                                                     s->m->id, s->m->id);
+                ts_auto_free char *commands =
+                        ts_fmt("tranship recover %s --verify PROBE, with one that can be run here  "
+                               " ·   or, if it is enough that the container runs: tranship recover "
+                               "%s --verify none",
+                               s->m->id, s->m->id);
 
-                person_with(s, "nobody asked the target whether it is alive: it runs, and is left as it is", ts_or(commands, ""));
+                person_with(s,
+                            "nobody asked the target whether it is alive: it runs, and is left as "
+                            "it is",
+                            ts_or(commands, ""));
         } else if (!s->m->denied || ts_journal_stage(s->m->j) < TS_STAGE_VERIFY_FAILED) {
                 wait_or(s, "the target could not be verified");
         }
@@ -248,7 +274,8 @@ static bool may_act(struct settle *s, enum ts_action a)
         struct ts_mig *m = s->m;
         ts_auto_err err = TS_ERR_INIT;
 
-        if (m->locked && a != TS_ACT_WAIT && a != TS_ACT_PERSON && ts_mig_decides(m, NULL) < 0 && m->deposed)
+        if (m->locked && a != TS_ACT_WAIT && a != TS_ACT_PERSON && ts_mig_decides(m, NULL) < 0 &&
+            m->deposed)
                 return false;
         if (!m->recovering || m->locked || (a == TS_ACT_NOTHING && !ts_undo_pending(m->j)) || a == TS_ACT_WAIT || a == TS_ACT_PERSON || ts_end_reconnect(m, &m->src, NULL) < 0)
                 return true;
@@ -324,7 +351,8 @@ static void act(struct settle *s, const struct ts_case *c, enum ts_action a, con
                 break;
         case TS_ACT_PERSON:
         case TS_ACT_MAX:
-                if ((c->target == TS_TARGET_SERVING || c->target == TS_TARGET_SERVED) && c->stage < TS_STAGE_TARGET_FENCED)
+                if ((c->target == TS_TARGET_SERVING || c->target == TS_TARGET_SERVED) &&
+                    c->stage < TS_STAGE_TARGET_FENCED)
                         person_chooses(s, c, why);
                 else
                         person(s, why);
@@ -367,7 +395,8 @@ enum ts_outcome ts_settle(struct ts_mig *m, struct ts_err *ret_why)
         for (unsigned round = 0; !s.over; round++) {
                 struct ts_case c = { .stage = ts_journal_stage(m->j),
                                      .shared_writable = m->shared_writable,
-                                     .keep_on_verify_failure = m->o->on_verify_failure == TS_VERIFY_KEEP,
+                                     .keep_on_verify_failure =
+                                             m->o->on_verify_failure == TS_VERIFY_KEEP,
                                      .cold = m->strategy == TS_COLD,
                                      .denied = m->denied };
                 ts_auto_err err = TS_ERR_INIT;

@@ -189,7 +189,8 @@ static int add_mark(struct ts_mig *m, const struct ts_sink *sink, struct ts_err 
 {
         ts_auto_free char *name = ts_fmt("tranship-%s", m->id);
 
-        return name ? ts_tar_file(sink, name, 0600, "", 0, err) : ts_err_set(err, TS_ENOMEM, "out of memory");
+        return name ? ts_tar_file(sink, name, 0600, "", 0, err)
+                    : ts_err_set(err, TS_ENOMEM, "out of memory");
 }
 
 /* Made from the upper directory itself, not from the engine's list of changes: that one is wrong for directories removed and made again (rootfs.h), and asking costs downtime. */
@@ -253,8 +254,9 @@ static int transfer_archive(struct ts_mig *m, struct ts_err *err)
         struct ts_sink sink = { .write = scp ? segment_write : import_write, .ctx = m };
 
         /* What does not ride in it, volumes and bind mounts, comes beside it */
-        if (ts_places_begin(m, /* final= */ true, err) < 0 || filter_archive(m, &sink, err) < 0 || ts_fault("transfer", "half", err) < 0 ||
-            add_rootfs(m, &sink, err) < 0 || add_mark(m, &sink, err) < 0 || ts_places_wait(m, err) < 0)
+        if (ts_places_begin(m, /* final= */ true, err) < 0 || filter_archive(m, &sink, err) < 0 ||
+            ts_fault("transfer", "half", err) < 0 || add_rootfs(m, &sink, err) < 0 ||
+            add_mark(m, &sink, err) < 0 || ts_places_wait(m, err) < 0)
                 return -1;
         m->phase_bytes += m->archive_bytes;
         return scp ? open_fed_import(m, err) : 0;
@@ -293,7 +295,9 @@ static int still_created(struct ts_mig *m, struct ts_err *err)
 static int transfer_in_place(struct ts_mig *m, struct ts_err *err)
 {
         /* What has to be done before the restore anyway, while the last bytes are on their way (checkpoint.c). */
-        if ((m->strategy != TS_COLD && ts_journal_res_state(m->j, m->dump_resource, TS_RES_MADE, err) < 0) || ts_mig_decides(m, err) < 0)
+        if ((m->strategy != TS_COLD &&
+             ts_journal_res_state(m->j, m->dump_resource, TS_RES_MADE, err) < 0) ||
+            ts_mig_decides(m, err) < 0)
                 return -1;
         if (ts_fault("transfer", "half", err) < 0 || ts_places_wait(m, err) < 0)
                 return -1;

@@ -31,7 +31,8 @@ static int observe_running(struct ts_mig *m, ts_deadline deadline, struct ts_err
  * takes back what it has seen for a moment only. */
 static int verify(struct ts_mig *m, bool *ret_verdict, struct ts_err *err)
 {
-        ts_deadline deadline = ts_deadline_in_ms(m->o->verify_timeout_ms ? m->o->verify_timeout_ms : TS_VERIFY_MS);
+        ts_deadline deadline =
+                ts_deadline_in_ms(m->o->verify_timeout_ms ? m->o->verify_timeout_ms : TS_VERIFY_MS);
         ts_auto_err why = TS_ERR_INIT;
 
         *ret_verdict = false;
@@ -40,7 +41,8 @@ static int verify(struct ts_mig *m, bool *ret_verdict, struct ts_err *err)
         } else if (!m->verify || ts_probe_until(m->verify, m->dst.address, deadline, &why) == 0) {
                 return 0;
         } else {
-                *ret_verdict = why.code != TS_ECANCELED && (why.code != TS_EUSAGE || !m->recovering);
+                *ret_verdict =
+                        why.code != TS_ECANCELED && (why.code != TS_EUSAGE || !m->recovering);
                 ts_err_prefix(&why, "--verify");
         }
         if (err)
@@ -88,7 +90,8 @@ int ts_commit(struct ts_mig *m, struct ts_err *err)
         bool answers = ts_mig_decides(m, &why) == 0;
 
         if (m->deposed || ts_mirrors_taken(m))
-                return ts_err_set(err, TS_ECONFLICT, "another process has taken migration %s over", m->id);
+                return ts_err_set(err, TS_ECONFLICT, "another process has taken migration %s over",
+                                  m->id);
         if (answers)
                 ts_mirrors_renew(m);
         if (ts_journal_set_stage(m->j, TS_STAGE_COMMITTED, NULL, err) < 0)

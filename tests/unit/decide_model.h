@@ -36,8 +36,8 @@ struct model {
         enum who target_by;
         bool target_holds;       /* what is on the target is the moved container, not a fresh one */
         bool target_ran;         /* it ran on the target by our doing since the dump */
-        bool worked;             /* what is on the target now ran after restore-sent, by whomever … */
-        bool long_since;         /* … for longer than the move takes to verify it */
+        bool worked;     /* what is on the target now ran after restore-sent, by whomever … */
+        bool long_since; /* … for longer than the move takes to verify it */
         bool import;             /* a restore on the target is under way */
         bool answer_yes;         /* what the engine said to it */
         bool dumping, restoring; /* requests on the source are under way */
@@ -46,8 +46,8 @@ struct model {
 
         /* what tranship knows */
         enum ts_stage stage;
-        bool word;       /* a person said that the target is dead, and may be wrong */
-        bool overtaken;  /* another machine recovers while this process is suspended between its look and its act */
+        bool word; /* a person said that the target is dead, and may be wrong */
+        bool overtaken; /* another machine recovers while this process is suspended between its look and its act */
         bool recovering; /* another process: the move that asked for the restore is gone */
         bool denied;     /* this process asked the target, and the answer was no */
         bool shared, keep, cold, precreated;
@@ -99,15 +99,18 @@ static inline bool target_is_a_copy(const struct model *m)
 /* What it wrote is nowhere else: it ran, and not only under the eyes of the move that asked for it. */
 static inline bool target_is_newer(const struct model *m)
 {
-        return target_is_a_copy(m) && m->worked && m->stage >= TS_STAGE_RESTORE_SENT && (m->recovering || m->long_since);
+        return target_is_a_copy(m) && m->worked && m->stage >= TS_STAGE_RESTORE_SENT &&
+               (m->recovering || m->long_since);
 }
 
 static inline void check_world(struct model *m)
 {
         bool both = m->running && m->target == RUNNING;
 
-        hold(m, !both || m->by == PEOPLE || m->target_by == PEOPLE || m->word, "both run, and nobody but us made them");
-        hold(m, !m->import || !m->running || m->by == PEOPLE || m->word, "the source runs by our doing while the target may come to run");
+        hold(m, !both || m->by == PEOPLE || m->target_by == PEOPLE || m->word,
+             "both run, and nobody but us made them");
+        hold(m, !m->import || !m->running || m->by == PEOPLE || m->word,
+             "the source runs by our doing while the target may come to run");
 }
 
 /* ---- things that happen ---- */
@@ -297,11 +300,13 @@ static inline void do_undo(struct model *m, bool lost)
 
         hold(m, m->stage < TS_STAGE_ROLLED_BACK, "undone after its end or after the commit");
         hold(m, !m->import || m->word, "undone while the target may come to run");
-        hold(m, m->target != RUNNING || m->target_by != US || m->word, "undone while it runs on the target by our doing");
+        hold(m, m->target != RUNNING || m->target_by != US || m->word,
+             "undone while it runs on the target by our doing");
         hold(m, !target_is_a_copy(m) || source_is_a_copy(m) || lost, "the last copy was undone");
         hold(m, lost ? m->images == IMAGES_INCOMPLETE && !m->running : !neither,
              lost ? "given up, and it was not lost" : "undone with the source stopped by us");
-        if (m->target_up && m->target != RUNNING && !m->worked) /* what ran there is left alone (undo.c) */
+        if (m->target_up && m->target != RUNNING &&
+            !m->worked) /* what ran there is left alone (undo.c) */
                 remove_target(m);
         if (m->target_up && m->source_up) { /* else something is left, and recover comes again */
                 if (!m->by_dump)
@@ -326,7 +331,8 @@ static inline void do_fence(struct model *m)
 static inline void do_restore_source(struct model *m)
 {
         hold(m, m->stage < TS_STAGE_ROLLED_BACK, "the source restored after its end or after the commit");
-        hold(m, m->target != RUNNING || m->target_by != US || m->word, "the source restored while it runs on the target by our doing");
+        hold(m, m->target != RUNNING || m->target_by != US || m->word,
+             "the source restored while it runs on the target by our doing");
         advance(m, TS_STAGE_ROLLBACK_SENT);
         if (!m->source_up || chance(m, 8))
                 return;
@@ -346,7 +352,8 @@ static inline void do_commit(struct model *m, bool seen)
 
 static inline void do_verify(struct model *m)
 {
-        hold(m, m->stage >= TS_STAGE_RESTORE_SENT && m->stage <= TS_STAGE_VERIFY_FAILED, "verified what was not restored, or was fenced");
+        hold(m, m->stage >= TS_STAGE_RESTORE_SENT && m->stage <= TS_STAGE_VERIFY_FAILED,
+             "verified what was not restored, or was fenced");
         hold(m, !m->denied, "verified a second time");
         if (!m->target_up)
                 return;
@@ -546,7 +553,9 @@ static inline const char *model_walk(struct model *m)
                 forward_to_target(m);
         say(m, "from here on decided");
         for (int i = 0; i < MODEL_ROUNDS && !m->wrong && (m->ended == NOT_ENDED || !chance(m, 3)); i++) {
-                if (m->ended == ENDED_PERSON && !m->target_up && !m->shared && m->stage >= TS_STAGE_RESTORE_SENT && m->stage < TS_STAGE_TARGET_FENCED && chance(m, 4)) {
+                if (m->ended == ENDED_PERSON && !m->target_up && !m->shared &&
+                    m->stage >= TS_STAGE_RESTORE_SENT && m->stage < TS_STAGE_TARGET_FENCED &&
+                    chance(m, 4)) {
                         m->word = m->interfered = true;
                         advance(m, TS_STAGE_TARGET_FENCED);
                 }

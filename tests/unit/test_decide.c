@@ -13,10 +13,22 @@
 #define SAFETY TS_SOURCE_DIR "/docs/internals/safety.md"
 
 enum { SHARED = 1, KEEP = 2, COLD = 4, DENIED = 8, FLAGS_MAX = 16 };
-static const char *const flag_names[FLAGS_MAX] = { "plain",       "shared",           "keep",        "shared+keep",
-                                                   "cold",        "shared+cold",      "keep+cold",   "shared+keep+cold",
-                                                   "denied",      "shared+denied",    "keep+denied", "shared+keep+denied",
-                                                   "cold+denied", "shared+cold+denied", "keep+cold+denied", "all" };
+static const char *const flag_names[FLAGS_MAX] = { "plain",
+                                                   "shared",
+                                                   "keep",
+                                                   "shared+keep",
+                                                   "cold",
+                                                   "shared+cold",
+                                                   "keep+cold",
+                                                   "shared+keep+cold",
+                                                   "denied",
+                                                   "shared+denied",
+                                                   "keep+denied",
+                                                   "shared+keep+denied",
+                                                   "cold+denied",
+                                                   "shared+cold+denied",
+                                                   "keep+cold+denied",
+                                                   "all" };
 
 static struct ts_case case_of(unsigned stage, unsigned source, unsigned target, unsigned flags)
 {
@@ -54,7 +66,9 @@ static void golden_text(struct ts_str *s)
                                   ts_source_seen_str((enum ts_source_seen)source), ts_target_seen_str((enum ts_target_seen)target),
                                   ts_action_str(plain));
                 for (unsigned f = 1; f < FLAGS_MAX; f++)
-                        if (decide(stage, source, target, f) != (f & DENIED ? decide(stage, source, target, f & ~(unsigned)DENIED) : plain))
+                        if (decide(stage, source, target, f) !=
+                            (f & DENIED ? decide(stage, source, target, f & ~(unsigned)DENIED)
+                                        : plain))
                                 (void)ts_str_addf(s, NULL, " %s:%s", flag_names[f], ts_action_str(decide(stage, source, target, f)));
                 (void)ts_str_adds(s, "\n", NULL);
         }
@@ -101,7 +115,8 @@ static struct facts facts_of(const struct ts_case *c)
                 .fenced = s == TS_STAGE_TARGET_FENCED || s == TS_STAGE_ROLLBACK_SENT,
                 .source_runs = c->source == TS_SOURCE_RUNNING || c->source == TS_SOURCE_MOVED_ON,
                 .source_seen = c->source != TS_SOURCE_UNREACHABLE,
-                .way_back = c->source != TS_SOURCE_GONE && (c->source != TS_SOURCE_STOPPED_INCOMPLETE || c->cold),
+                .way_back = c->source != TS_SOURCE_GONE &&
+                            (c->source != TS_SOURCE_STOPPED_INCOMPLETE || c->cold),
                 .target_runs = c->target == TS_TARGET_RUNNING || c->target == TS_TARGET_SERVING,
                 .held = c->target == TS_TARGET_SERVING || c->target == TS_TARGET_SERVED,
                 .target_seen = c->target != TS_TARGET_UNREACHABLE,
@@ -120,26 +135,31 @@ static bool action_is_sound(const struct ts_case *c, enum ts_action a)
         case TS_ACT_UNDO:
                 return f.source_seen && (!complete || c->stage <= TS_STAGE_ARMED) && !f.target_runs && (f.before_restore || f.fenced);
         case TS_ACT_FENCE: /* something to go back to, seen; after restore-sent never without */
-                return f.before_commit && f.target_seen && f.source_seen && (f.may_run || f.target_runs) &&
+                return f.before_commit && f.target_seen && f.source_seen &&
+                       (f.may_run || f.target_runs) &&
                        (f.before_restore || !f.held) && /* newer wins */
                        (f.way_back || (f.before_restore && c->source != TS_SOURCE_GONE));
         case TS_ACT_RESTORE_SOURCE: /* evidence that the target cannot run */
                 return complete && !f.target_runs && (f.before_restore || f.fenced);
         case TS_ACT_VERIFY:
-                return f.target_runs && !f.source_runs && f.may_run && (c->stage != TS_STAGE_VERIFY_FAILED || (f.held && !c->denied));
+                return f.target_runs && !f.source_runs && f.may_run &&
+                       (c->stage != TS_STAGE_VERIFY_FAILED || (f.held && !c->denied));
         case TS_ACT_COMMIT:
                 return f.target_runs && !f.source_runs && c->stage == TS_STAGE_VERIFY_FAILED &&
                        (c->keep_on_verify_failure || c->shared_writable);
         case TS_ACT_FINISH: /* the last copy is deleted last */
                 return f.after_commit && !f.source_runs && f.target_seen &&
-                       (f.target_runs || f.held || c->target == TS_TARGET_STOPPED || c->source == TS_SOURCE_GONE);
+                       (f.target_runs || f.held || c->target == TS_TARGET_STOPPED ||
+                        c->source == TS_SOURCE_GONE);
         case TS_ACT_WAIT: /* never for a side that answers */
                 return !f.over && (!f.source_seen || !f.target_seen);
         case TS_ACT_LOST:
                 return c->source == TS_SOURCE_STOPPED_INCOMPLETE && !c->cold && !f.target_runs && (f.before_restore || f.fenced);
         case TS_ACT_PERSON:
-                return !f.over && (f.after_commit || !f.way_back || c->shared_writable || (f.held && !f.before_restore) ||
-                                   (c->source == TS_SOURCE_STOPPED_ITSELF && f.target_runs && f.may_run));
+                return !f.over &&
+                       (f.after_commit || !f.way_back || c->shared_writable ||
+                        (f.held && !f.before_restore) ||
+                        (c->source == TS_SOURCE_STOPPED_ITSELF && f.target_runs && f.may_run));
         case TS_ACT_MAX:
         default:
                 return false;
@@ -171,13 +191,16 @@ static void rules_of_safety(void)
 
                 if (f.over)
                         CU_ASSERT_EQUAL(a, TS_ACT_NOTHING);
-                if (f.before_commit && f.source_runs && f.target_runs) /* rule 6: the source wins before the commit; rule 24: but not over what is newer */
-                        CU_ASSERT_EQUAL(a, f.held && !f.before_restore ? TS_ACT_PERSON : TS_ACT_FENCE);
+                if (f.before_commit && f.source_runs &&
+                    f.target_runs) /* rule 6: the source wins before the commit; rule 24: but not over what is newer */
+                        CU_ASSERT_EQUAL(a,
+                                        f.held && !f.before_restore ? TS_ACT_PERSON : TS_ACT_FENCE);
                 if (f.may_run && f.held) /* rule 24: the only copy of what it wrote */
                         CU_ASSERT(a == TS_ACT_VERIFY || a == TS_ACT_COMMIT || a == TS_ACT_PERSON);
                 if (f.may_run && f.held && !f.target_runs)
                         CU_ASSERT_EQUAL(a, TS_ACT_PERSON);
-                if (f.may_run && c.source == TS_SOURCE_STOPPED_ITSELF && f.target_runs) /* both ran since: neither is chosen */
+                if (f.may_run && c.source == TS_SOURCE_STOPPED_ITSELF &&
+                    f.target_runs) /* both ran since: neither is chosen */
                         CU_ASSERT_EQUAL(a, TS_ACT_PERSON);
                 if (f.after_commit && f.source_runs) /* rule 6: kill and delete neither after it */
                         CU_ASSERT_EQUAL(a, TS_ACT_PERSON);
@@ -185,14 +208,16 @@ static void rules_of_safety(void)
                         CU_ASSERT_EQUAL(a, TS_ACT_WAIT);
                 if (f.before_restore && f.source_seen && !f.target_runs) /* rule 3: needs nothing from the target */
                         CU_ASSERT_EQUAL(a, decide(stage, source, TS_TARGET_UNREACHABLE, flags));
-                if ((c.stage == TS_STAGE_RESTORE_SENT || c.stage == TS_STAGE_RESTORED) && f.target_runs &&
-                    !f.source_runs && c.source != TS_SOURCE_STOPPED_ITSELF) /* rule 4: go forward */
+                if ((c.stage == TS_STAGE_RESTORE_SENT || c.stage == TS_STAGE_RESTORED) &&
+                    f.target_runs && !f.source_runs &&
+                    c.source != TS_SOURCE_STOPPED_ITSELF) /* rule 4: go forward */
                         CU_ASSERT_EQUAL(a, TS_ACT_VERIFY);
                 if (f.before_commit && c.shared_writable && !f.source_runs && c.stage >= TS_STAGE_RESTORE_SENT &&
                     f.target_runs) /* rule 5: only keep */
                         CU_ASSERT(a != TS_ACT_FENCE && a != TS_ACT_RESTORE_SOURCE);
                 if (f.before_commit && c.source == TS_SOURCE_MOVED_ON) /* rule 6: never over newer files */
-                        CU_ASSERT(a == TS_ACT_UNDO || a == TS_ACT_FENCE || a == TS_ACT_WAIT || (f.held && a == TS_ACT_PERSON));
+                        CU_ASSERT(a == TS_ACT_UNDO || a == TS_ACT_FENCE || a == TS_ACT_WAIT ||
+                                  (f.held && a == TS_ACT_PERSON));
                 if (f.after_commit) /* rule 18: nothing goes back */
                         CU_ASSERT(a == TS_ACT_FINISH || a == TS_ACT_PERSON || a == TS_ACT_WAIT);
                 if (f.before_commit && !f.source_seen && !f.target_seen)
@@ -206,10 +231,12 @@ static void flags_matter_only_where_they_may(void)
         for (unsigned flags = 0; flags < FLAGS_MAX; flags++) {
                 enum ts_action a = decide(stage, source, target, flags);
 
-                if (stage != TS_STAGE_VERIFY_FAILED || (target != TS_TARGET_RUNNING && target != TS_TARGET_SERVING))
+                if (stage != TS_STAGE_VERIFY_FAILED ||
+                    (target != TS_TARGET_RUNNING && target != TS_TARGET_SERVING))
                         CU_ASSERT_EQUAL(a, decide(stage, source, target, flags & ~(unsigned)KEEP));
                 if (stage != TS_STAGE_VERIFY_FAILED || target != TS_TARGET_SERVING)
-                        CU_ASSERT_EQUAL(a, decide(stage, source, target, flags & ~(unsigned)DENIED));
+                        CU_ASSERT_EQUAL(a,
+                                        decide(stage, source, target, flags & ~(unsigned)DENIED));
                 if (source != TS_SOURCE_STOPPED_INCOMPLETE)
                         CU_ASSERT_EQUAL(a, decide(stage, source, target, flags & ~(unsigned)COLD));
                 if (source == TS_SOURCE_STOPPED_INCOMPLETE && flags & COLD)
@@ -340,8 +367,10 @@ static void add_stages(struct ts_str *s, unsigned first, unsigned last)
         for (unsigned source = 0; source < TS_SOURCE_MAX; source++) {
                 (void)ts_str_addf(s, NULL, "| %s |", ts_source_seen_str((enum ts_source_seen)source));
                 for (unsigned target = 0; target < TS_TARGET_MAX; target++) {
-                        enum ts_action plain = decide(first, source, target, 0), shared = decide(first, source, target, SHARED),
-                                       keep = decide(first, source, target, KEEP), no = decide(first, source, target, DENIED);
+                        enum ts_action plain = decide(first, source, target, 0),
+                                       shared = decide(first, source, target, SHARED),
+                                       keep = decide(first, source, target, KEEP),
+                                       no = decide(first, source, target, DENIED);
 
                         (void)ts_str_addf(s, NULL, " %s", ts_action_str(plain));
                         if (shared != plain)

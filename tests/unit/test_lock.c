@@ -107,13 +107,16 @@ static void take_read_release(void)
         UNIT_FAILS(ts_lock_check(p.host, p.path, MINE, "one", &err), TS_ENOTFOUND);
         UNIT_OK(ts_lock_release(p.host, p.path, MINE, "one", &err)); /* nobody has it: fine */
         UNIT_OK(ts_lock_take(p.host, p.path, &head, "one", &err));
-        UNIT_OK(ts_lock_take(p.host, p.path, &head, "one", &err)); /* ours already: recover does that */
+        UNIT_OK(ts_lock_take(p.host, p.path, &head, "one",
+                             &err)); /* ours already: recover does that */
         UNIT_OK(ts_lock_check(p.host, p.path, MINE, "one", &err));
-        UNIT_FAILS(ts_lock_check(p.host, p.path, MINE, "two", &err), TS_ECONFLICT); /* the same migration, but another process */
+        UNIT_FAILS(ts_lock_check(p.host, p.path, MINE, "two", &err),
+                   TS_ECONFLICT); /* the same migration, but another process */
         UNIT_OK(ts_lock_release(p.host, p.path, MINE, "two", &err));
         UNIT_OK(ts_lock_check(p.host, p.path, MINE, "one", &err));
         UNIT_OK(ts_lock_take(p.host, p.path, &head, "two", &err)); /* recover takes it over … */
-        UNIT_FAILS(ts_lock_check(p.host, p.path, MINE, "one", &err), TS_ECONFLICT); /* … and the first one sees that */
+        UNIT_FAILS(ts_lock_check(p.host, p.path, MINE, "one", &err),
+                   TS_ECONFLICT); /* … and the first one sees that */
         UNIT_OK(ts_lock_release(p.host, p.path, MINE, "one", &err));
         UNIT_OK(ts_lock_check(p.host, p.path, MINE, "two", &err));
         UNIT_OK(ts_lock_take(p.host, p.path, &head, "one", &err));
@@ -184,7 +187,8 @@ static void not_a_lock(void)
                 write_raw(&p, texts[i]);
                 UNIT_FAILS(ts_lock_read(p.host, p.path, &info, NULL, &err), TS_EPROTO);
                 UNIT_FAILS(ts_lock_take(p.host, p.path, &head, "one", &err), TS_EPROTO);
-                UNIT_OK(ts_lock_release(p.host, p.path, MINE, "one", &err)); /* and it is left alone */
+                UNIT_OK(ts_lock_release(p.host, p.path, MINE, "one",
+                                        &err)); /* and it is left alone */
                 CU_ASSERT_EQUAL(files(&p), 1);
         }
 }
@@ -397,7 +401,8 @@ static void one_of_many_breakers_keeps_it(void)
                 UNIT_OK(ts_lock_read(p.host, p.path, &i, &content, &err));
                 run_race(&p, content, racers);
                 for (int n = 0; n < RACERS; n++)
-                        owners += racers[n].rc == 0 && ts_lock_check(p.host, p.path, racers[n].id, "one", NULL) == 0;
+                        owners += racers[n].rc == 0 &&
+                                  ts_lock_check(p.host, p.path, racers[n].id, "one", NULL) == 0;
                 CU_ASSERT_EQUAL(owners, 1);
                 ts_lock_info_clear(&i);
         }
