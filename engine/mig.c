@@ -133,6 +133,7 @@ void ts_mig_clear(struct ts_mig *m)
         for (size_t i = 0; i < m->n_data; i++) {
                 free(m->data[i].src_path);
                 free(m->data[i].dst_path);
+                free(m->data[i].src_file);
         }
         free(TS_TAKE(m->data));
         ts_container_free(TS_TAKE(m->c));

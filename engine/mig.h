@@ -49,6 +49,7 @@ struct ts_data {
         enum ts_data_mode mode;
         char *src_path;  /* on the source host */
         char *dst_path;  /* on the target host; known after prepare for volumes */
+        char *src_file;  /* a copied bind mount of one file: where that is, without links; else NULL */
         bool only_user;  /* no other container of the source uses it: it goes with the container */
 };
 

@@ -7,6 +7,9 @@
 #include <string.h>
 
 #define STALL_MS 120000
+#define DOCKER_LOCAL_LOGS "local-logs"
+#define ROTATED_MIN 9 /* looked for whatever the options say */
+#define ROTATED_MAX 1000
 #define FROZEN_PATIENCE_MS 3000 /* the way back takes about as long */
 
 enum kind { DUMP, TREE };
@@ -36,13 +39,18 @@ static int add(struct ts_mig *m, enum kind kind, const char *what, char *from, c
                                             .tls_high = m->o->tls_high,
                                             .patience_ms = m->o->reconnect_timeout_ms };
 
+        ts_auto_free char *followed = ts_fmt("%s/.", ts_or(from, ""));
+
         *p = (struct ts_place){ .kind = kind, .what = what, .from = from, .to = to, .bytes = bytes };
         m->n_places++;
         if (!from || !to)
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
         if (kind == DUMP && (make_dir(&m->dst, to, err) < 0 || make_dir(&m->src, from, err) < 0))
                 return -1;
-        if (ts_agent_start(m->src.host, from, &opts, &p->source, err) < 0 || ts_agent_start(m->dst.host, to, &opts, &p->target, err) < 0)
+        /* Here a person may have put a link to where the files are (serve.c); there the directory was made, or looked at, and nobody may put another in its place. */
+        if (!followed)
+                return ts_err_set(err, TS_ENOMEM, "out of memory");
+        if (ts_agent_start(m->src.host, kind == TREE ? followed : from, &opts, &p->source, err) < 0 || ts_agent_start(m->dst.host, to, &opts, &p->target, err) < 0)
                 return ts_err_prefix(err, "%s '%s'", what, from);
         ts_agent_limit(p->source, m->rate);
         if (ts_streq0(m->r->transfer, "tls") && (!ts_agent_has_way(p->source, &opts) || !ts_agent_has_way(p->target, &opts))) {
@@ -100,13 +108,30 @@ static bool travels_alone(const struct ts_mig *m, const struct ts_data *d)
         return is_ours(d);
 }
 
+/* A single file: of the directory that it is in nothing else travels. */
+static int add_file(struct ts_mig *m, const struct ts_data *d, struct ts_err *err)
+{
+        ts_auto_free char *from = ts_strdup0(d->src_file), *to = ts_strdup0(d->dst_path);
+        char *name = from ? strrchr(from, '/') : NULL, *as = to ? strrchr(to, '/') : NULL;
+
+        if (!name || !as || !name[1] || !as[1])
+                return ts_err_set(err, TS_EPROTO, "'%s' is not the path of a file", ts_or(d->src_file, ""));
+        *name++ = '\0';
+        *as++ = '\0';
+        if (add(m, TREE, "bind mount", ts_strdup0(*from ? from : "/"), ts_strdup0(*to ? to : "/"), &m->r->bytes.volumes, err) < 0)
+                return -1;
+        return ts_agent_only(m->places[m->n_places - 1].source, name, as, err);
+}
+
 static int add_data(struct ts_mig *m, struct ts_err *err)
 {
         for (size_t i = 0; i < m->n_data; i++) {
                 struct ts_data *d = &m->data[i];
 
-                if (travels_alone(m, d) && add(m, TREE, d->is_volume ? "volume" : "bind mount", ts_strdup0(d->src_path),
-                                               ts_strdup0(d->dst_path), &m->r->bytes.volumes, err) < 0)
+                if (!travels_alone(m, d))
+                        continue;
+                if (d->src_file ? add_file(m, d, err) < 0
+                                : add(m, TREE, d->is_volume ? "volume" : "bind mount", ts_strdup0(d->src_path), ts_strdup0(d->dst_path), &m->r->bytes.volumes, err) < 0)
                         return -1;
         }
         return 0;
@@ -122,13 +147,34 @@ static const char *name_in(const char *dir, const char *path)
         return path + len + 1;
 }
 
+/* Older parts of the log: Docker's json-file counts them from 1 on, and may pack them. One that comes to be while the container goes on has its name already. */
+static int name_rotated(struct ts_mig *m, struct ts_agent *source, const char *log, const char *there, struct ts_err *err)
+{
+        static const char *const ends[] = { "", ".gz" };
+        const char *count = ts_json_str(ts_json_member(ts_json_get(m->c->json, "HostConfig.LogConfig.Config"), "max-file"), "", "");
+        unsigned long long n = ROTATED_MIN;
+
+        (void)ts_parse_u64(count, ROTATED_MIN, ROTATED_MAX, &n, NULL);
+        for (unsigned long long i = 1; i <= n; i++)
+                for (size_t k = 0; k < TS_ARRAY_LEN(ends); k++) {
+                        ts_auto_free char *from = ts_fmt("%s.%llu%s", log, i, ends[k]), *to = ts_fmt("%s.%llu%s", there, i, ends[k]);
+
+                        if (!from || !to)
+                                return ts_err_set(err, TS_ENOMEM, "out of memory");
+                        if (ts_agent_only(source, from, to, err) < 0)
+                                return -1;
+                }
+        return 0;
+}
+
 /* The log so far, where the engine keeps one beside the container: it appends to it. */
 static int name_log(struct ts_mig *m, const struct ts_container *there, struct ts_agent *source, struct ts_err *err)
 {
         ts_auto_free char *made_up = ts_fmt("%s-json.log", there->id);
         const char *log = name_in(m->bundle, m->c->log_path), *log_there = name_in(there->bundle_dir, there->log_path);
 
-        return log ? ts_agent_only(source, log, log_there ? log_there : m->engine == TS_DOCKER ? ts_or(made_up, log) : log, err) : 0;
+        log_there = log_there ? log_there : m->engine == TS_DOCKER ? ts_or(made_up, log) : log;
+        return log && (ts_agent_only(source, log, log_there, err) < 0 || name_rotated(m, source, log, log_there, err) < 0) ? -1 : 0;
 }
 
 /* What Podman's restore reads beside the images. */
@@ -136,10 +182,10 @@ static const char *const podman_files[] = { "network.status", "devshm-checkpoint
 
 static int add_files(struct ts_mig *m, const struct ts_container *there, struct ts_err *err)
 {
-        bool podman = ts_keeps_id(m);
+        bool podman = ts_keeps_id(m), local = !podman && ts_streq0(m->c->log_driver, "local");
         struct ts_agent *source;
 
-        if (!podman && !name_in(m->bundle, m->c->log_path))
+        if (!podman && !local && !name_in(m->bundle, m->c->log_path))
                 return 0;
         if (add(m, TREE, "engine's files", ts_strdup0(m->bundle), ts_strdup0(there->bundle_dir), &m->r->bytes.rootfs, err) < 0)
                 return -1;
@@ -147,6 +193,8 @@ static int add_files(struct ts_mig *m, const struct ts_container *there, struct 
         for (size_t i = 0; podman && i < TS_ARRAY_LEN(podman_files); i++)
                 if (ts_agent_only(source, podman_files[i], podman_files[i], err) < 0)
                         return -1;
+        if (local) /* a directory of its driver's */
+                return ts_agent_only(source, DOCKER_LOCAL_LOGS, DOCKER_LOCAL_LOGS, err);
         return name_log(m, there, source, err);
 }
 

@@ -228,6 +228,9 @@ void ts_check_log_driver(struct ts_preflight *p)
         static const char *const in_files[] = { "json-file", "k8s-file", "none", "" };
         const char *driver = ts_or(p->m->c->log_driver, "");
 
+        if (p->m->engine == TS_DOCKER && !strcmp(driver, "local"))
+                return;
+
         for (size_t i = 0; i < TS_ARRAY_LEN(in_files); i++)
                 if (!strcmp(driver, in_files[i]))
                         return;

@@ -163,6 +163,7 @@ static void forget_plan(struct ts_mig *m)
         for (size_t i = 0; i < m->n_data; i++) {
                 free(m->data[i].src_path);
                 free(m->data[i].dst_path);
+                free(m->data[i].src_file);
         }
         free(TS_TAKE(m->data));
         m->n_data = 0;
@@ -374,7 +375,10 @@ static void check_copy(struct ts_preflight *p, const struct ts_data *d)
         if (!strcmp(here, "other") || !strcmp(here, "missing"))
                 ts_find(p->m, "mount-unsupported", "say --bind PATH=shared if the target has it too",
                         "'%s' on the source is %s and cannot be copied", d->src_path, *here == 'm' ? "gone" : "a socket or device");
-        if (strcmp(there, "missing") != 0 && strcmp(there, "empty") != 0)
+        if (ts_streq0(ts_facts_answer(&p->dst.facts, "leaf", d->src_path), "link"))
+                ts_find(p->m, "bind-exists", "remove the link there, or say --bind PATH=shared if both hosts see the same files",
+                        "'%s' is to be copied, but is a symbolic link on the target", d->src_path);
+        else if (strcmp(there, "missing") != 0 && (strcmp(there, "empty") != 0 || !strcmp(here, "file")))
                 ts_find(p->m, "bind-exists", "move it away there, or say --bind PATH=shared if both hosts see the same files",
                         "'%s' is to be copied, but is on the target already%s", d->src_path, *there ? "" : " (or could not be looked at)");
         if (user)
@@ -386,8 +390,9 @@ static void check_copy(struct ts_preflight *p, const struct ts_data *d)
 static void check_bind(struct ts_preflight *p, const struct ts_data *d)
 {
         const char *there = ts_or(ts_facts_answer(&p->dst.facts, "path", d->src_path), "missing");
-        ts_auto_free char *hint =
-                ts_fmt("say --bind %s=shared (both hosts see the same files, as with NFS) or %s=copy", d->src_path, d->src_path);
+        bool other = ts_streq0(ts_facts_answer(&p->src.facts, "path", d->src_path), "other");
+        ts_auto_free char *hint = other ? ts_fmt("a socket or device cannot be copied: say --bind %s=shared if the target has its like there", d->src_path)
+                                        : ts_fmt("say --bind %s=shared (both hosts see the same files, as with NFS) or %s=copy", d->src_path, d->src_path);
 
         if (d->mode == TS_DATA_COPY) {
                 check_copy(p, d);

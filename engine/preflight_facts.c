@@ -145,6 +145,7 @@ static const char script_answers[] =
         "  path) kind_of \"$2\" ;;\n"
         "  ino) stat -L -c '%d:%i' -- \"$2\" ;;\n"
         "  link) [ -e \"/sys/class/net/$2\" ] && echo yes ;;\n"
+        "  leaf) if [ -L \"$2\" ]; then echo link; else echo plain; fi ;;\n"
         "  own|sticky) unsafe \"$2\" \"$1\" || echo safe ;;\n"
         "  lock) [ -e \"$2\" ] && echo \"held $(first \"$2\")\" ;;\n"
         "  unit) echo \"$(systemctl is-active -- \"$2\")\" \"$(systemctl is-enabled -- \"$2\")\" "

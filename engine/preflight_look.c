@@ -147,7 +147,7 @@ static int ask_target(struct ts_preflight *p, struct ts_err *err)
         struct ts_facts *f = &p->dst.facts;
 
         for (size_t i = 0; i < c->n_mounts; i++)
-                if (ts_streq0(c->mounts[i].type, "bind") && c->mounts[i].source && ts_facts_ask(f, "path", c->mounts[i].source, err) < 0)
+                if (ts_streq0(c->mounts[i].type, "bind") && c->mounts[i].source && (ts_facts_ask(f, "path", c->mounts[i].source, err) < 0 || ts_facts_ask(f, "leaf", c->mounts[i].source, err) < 0))
                         return -1;
         for (size_t i = 0; i < ts_json_len(secrets); i++)
                 if (ts_facts_ask(f, "secret", ts_json_str(ts_json_at(secrets, i), "Name", ""), err) < 0)

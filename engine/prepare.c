@@ -266,22 +266,46 @@ static int bring_volume(struct ts_mig *m, struct ts_data *d, struct ts_err *err)
         return replace_volume(m, d, there, err);
 }
 
-/* A copied bind mount goes to the same path: made if it is not there. */
+/* $1 path. Prints where the file is that it leads to; nothing for a directory. */
+static const char file_script[] = "[ ! -f \"$1\" ] || readlink -f -- \"$1\"";
+/* $1 path, $2 the directory it is in. */
+static const char make_file_script[] = "umask 077; mkdir -p -- \"$2\" && set -C && : >\"$1\"";
+
+static int look_for_file(struct ts_mig *m, struct ts_data *d, struct ts_err *err)
+{
+        const char *const argv[] = { "/bin/sh", "-c", file_script, "sh", d->src_path, NULL };
+        ts_auto_free char *file = NULL;
+
+        if (ts_host_check(m->src.host, argv, NULL, &file, err) < 0)
+                return -1;
+        if (file && file[0] == '/')
+                d->src_file = TS_TAKE(file);
+        return 0;
+}
+
+/* A copied bind mount goes to the same path: made if it is not there. A file is, too, for an engine would make a directory where there is none. */
 static int bring_bind(struct ts_mig *m, struct ts_data *d, struct ts_err *err)
 {
-        const char *const test[] = { "test", "-e", d->src_path, NULL };
+        ts_auto_free char *parent = ts_strdup0(d->src_path);
+        char *slash = parent ? strrchr(parent, '/') : NULL;
+        const char *const test[] = { "/bin/sh", "-c", "[ -e \"$1\" ] || [ -L \"$1\" ]", "sh", d->src_path, NULL };
         const char *const make[] = { "mkdir", "-p", "--", d->src_path, NULL };
+        const char *const make_file[] = { "/bin/sh", "-c", make_file_script, "sh", d->src_path, ts_or(parent, ""), NULL };
         ts_auto_run r = { 0 };
         unsigned n = 0;
 
         d->dst_path = ts_strdup0(d->src_path);
         if (d->mode == TS_DATA_SHARED)
                 return 0;
-        if (ts_host_run(m->dst.host, test, NULL, &r, err) < 0)
+        if (!slash)
+                return ts_err_set(err, TS_EPROTO, "it is not an absolute path");
+        slash[slash == parent] = '\0';
+        if (look_for_file(m, d, err) < 0 || ts_host_run(m->dst.host, test, NULL, &r, err) < 0)
                 return -1;
         if (r.status == 0)
-                return 0;
-        if (ts_journal_intent(m->j, TS_RES_PATH, TS_SIDE_TARGET, d->dst_path, NULL, "absent", &n, err) < 0 || ts_host_check(m->dst.host, make, NULL, NULL, err) < 0)
+                return d->src_file ? ts_err_set(err, TS_ECONFLICT, "it is on the target by now") : 0;
+        if (ts_journal_intent(m->j, TS_RES_PATH, TS_SIDE_TARGET, d->dst_path, NULL, "absent", &n, err) < 0 ||
+            ts_host_check(m->dst.host, d->src_file ? make_file : make, NULL, NULL, err) < 0)
                 return -1;
         return ts_journal_res_state(m->j, n, TS_RES_MADE, err);
 }

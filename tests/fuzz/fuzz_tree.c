@@ -8,11 +8,13 @@
 #include "base/mem.h"
 #include "transfer/agent/tree_receive.h"
 
+#include <fcntl.h>
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *where)
 {
@@ -38,6 +40,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct ts_tree_receive *t = ts_tree_receive_new();
         ts_auto_str still = TS_STR_INIT;
         struct stat st;
+        int fd = -1;
 
         if (!t || !mkdtemp(top))
                 abort();
@@ -45,10 +48,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         out = ts_fmt("%s/out", top);
         file = ts_fmt("%s/out/file", top);
         if (!dir || !out || !file || mkdir(dir, 0700) < 0 || mkdir(out, 0700) < 0 || ts_file_write_atomic(file, "precious", 8, 0640, NULL) < 0 ||
-            ts_tree_receive_root(t, dir, NULL) < 0)
+            (fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0 || ts_tree_receive_root(t, fd, NULL) < 0)
                 abort();
         feed(t, data, size);
         ts_tree_receive_free(t);
+        (void)close(fd);
         if (ts_file_read(file, 100, &still, NULL) < 0 || strcmp(ts_str_cstr(&still), "precious") != 0 || stat(file, &st) < 0 || (st.st_mode & 07777) != 0640 || stat(out, &st) < 0 ||
             (st.st_mode & 07777) != 0700 || st.st_nlink != 2)
                 abort();

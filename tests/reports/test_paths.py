@@ -157,9 +157,10 @@ def ctrd_fifo(t):
              "mkdir /tmp/ctrd-checkpoint3 && ln -s /dev/zero /tmp/ctrd-checkpoint3/inventory.img;"
              "mkfifo /tmp/ctrd-checkpoint4")
     for h in t.hosts:
+        h.sh("rm -rf /tmp/ctrd-checkpoint*")  # of cases that failed
         h.sh(traps)
         t.at_end(h.sh, "rm -rf /tmp/ctrd-checkpoint[1-4] /root/of-root")
-    r = t.begin("move", name, env={"TRANSHIP_FAULT": "verify:before:fail"}).wait(200).expect(4)  # back again: both sides are swept
+    r = t.begin("move", name, "--verify", "exec:/bin/false").wait(200).expect(4)  # back again: both sides are swept
     check(r.seconds < 100, "it took", r.seconds, "s")
     t.move(name)
     check_moved(t, name)
@@ -247,3 +248,160 @@ def docker_processes(t):
         check_moved(t, name, src, dst)
         src, dst = dst, src
     check(len(src.cli("top", name).strip().splitlines()) >= 32, "processes are missing")
+
+
+# ---- one file
+
+
+@case(PODMAN, DOCKER, ARCHIVE, timeout=200)
+def file_bind(t, *options):
+    """A bind mount of one file, as the hint of bind-undecided says."""
+    src, dst = t.src.host, t.dst.host
+    top = f"/srv/{t.marker}"
+    src.sh('mkdir -p "$1/in" && echo first >"$1/in/file" && echo other >"$1/in/other" && chown 7:8 "$1/in/file" && chmod 0640 "$1/in/file" && ln -s "$1/in/file" "$1/link"', top)
+    for h in t.hosts:
+        t.at_end(h.sh, 'rm -rf "$1"', top)
+    dst.sh('mkdir -p "$1/in" && chmod 0711 "$1/in"', top)
+    script = 'i=0; while :; do echo $i; echo $i >>/f; i=$((i+1)); sleep 0.1; done'
+    name = start_counter(t, "--volume", f"{top}/in/file:/f", script=script)
+    r = t.begin("check", name, *options).wait(120).expect(3)
+    hint = next(f["hint"] for f in r.report["findings"] if f["code"] == "bind-undecided")
+    check("=copy" in hint and f"{top}/in/file" in hint, hint)
+    word = re.search(r"or (\S+=copy)", hint).group(1)
+    t.begin("check", name, "--bind", word, *options).wait(120).expect(0)
+    dst.sh('mkdir "$1/in/file"', top)
+    r = t.begin("move", name, "--bind", word, *options).wait(120).expect(3)
+    check("bind-exists" in r.codes, r.codes)
+    dst.sh('rmdir "$1/in/file"', top)
+    t.move(name, "--bind", word, *options)
+    check_moved(t, name)
+    same("attributes", "7 8 640", dst.sh('stat -c "%u %g %a" "$1/in/file"', top).strip())
+    same("the directory that it is in", ("711", "file"), (dst.sh('stat -c %a "$1/in"', top).strip(), dst.sh('ls "$1/in"', top).strip()))
+    before = len(dst.sh('cat "$1/in/file"', top).split())
+    until(lambda: len(dst.sh('cat "$1/in/file"', top).split()) > before, 15, "the container writes to the file there")
+    found = dst.sh('cat "$1/in/file"', top).split()
+    same("first", "first", found[0])
+    if not options:
+        same("numbers", list(range(len(found) - 1)), [int(n) for n in found[1:]])
+
+
+@case(PODMAN, DOCKER, timeout=200)
+def file_bind_cold(t):
+    file_bind(t, "--cold")
+
+
+@case(PODMAN, DOCKER, timeout=200)
+def file_bind_ways(t):
+    """Through a link; a move that fails takes it away again; a socket is refused, and its hint is right."""
+    src, dst = t.src.host, t.dst.host
+    top = f"/srv/{t.marker}"
+    src.sh('mkdir -p "$1/in" && echo first >"$1/in/file" && ln -s "$1/in/file" "$1/link"', top)
+    for h in t.hosts:
+        t.at_end(h.sh, 'rm -rf "$1"', top)
+    name = start_counter(t, "--volume", f"{top}/link:/f")
+    binds = [m["Source"] for m in t.src.inspect(name)["Mounts"] if m["Destination"] == "/f"]
+    t.begin("move", name, "--bind", f"{binds[0]}=copy", env={"TRANSHIP_FAULT": "checkpoint:before:error"}).wait(150).expect(4)
+    same("left", "", dst.sh('[ ! -e "$1" ] || find "$1" ! -type d', top).strip())
+    t.move(name, "--bind", f"{binds[0]}=copy")
+    check_moved(t, name)
+    same("content", "first", dst.sh('cat "$1"', binds[0]).strip())
+    same("type", "regular file", dst.sh('stat -c %F "$1"', binds[0]).strip())
+
+
+# ---- a bind mount that is swapped
+
+
+@case(PODMAN, DOCKER, ARCHIVE, timeout=240)
+def bind_swap(t):
+    """The target's users put a link, or a directory of theirs, in the place of one that is being filled: nothing is written there, and it is not what the container gets."""
+    src, dst = t.src.host, t.dst.host
+    top = f"/srv/{t.marker}"
+    src.sh('mkdir -p "$1/data" && echo one >"$1/data/one"', top)
+    for h in t.hosts:
+        t.at_end(h.sh, 'rm -rf "$1"', top)
+    dst.sh('mkdir -p "$1" "$1/precious" && chown 1000 "$1" && echo mine >"$1/precious/one" && ln -s precious "$1/data"', top)
+    script = 'i=0; while :; do echo $i; echo $i >/d/two; i=$((i+1)); sleep 0.1; done'
+    name = start_counter(t, "--volume", f"{top}/data:/d", script=script)
+    bind = ("--bind", f"{top}/data=copy")
+    for command in ("check", "move"):
+        r = t.begin(command, name, *bind).wait(120).expect(3)
+        check(any("symbolic link" in m for m in findings(r, "bind-exists")), r.report["findings"])
+    dst.sh('rm "$1/data"', top)
+    for swap in ('ln -s precious "$1/data"', 'cp -a "$1/precious" "$1/data"'):
+        r = paused(t, "pre-copy:after", name, *bind)
+        dst.sh('mv "$1/data" "$1/away" && ' + swap, top)
+        on(t, r, 4)
+        check("replaced" in r.report["error"]["message"], r.report["error"])
+        same("what was there", "mine", dst.sh('cat "$1/precious/one"; ls "$1/precious" | grep -v one || :', top).strip())
+        until(lambda: t.src.running(name), 20, "it runs on")
+        dst.sh('rm -rf "$1/data" "$1/away"', top)
+    t.move(name, *bind)
+    check_moved(t, name)
+
+
+@case(PODMAN, DOCKER, ARCHIVE, timeout=240)
+def bind_swap_source(t):
+    """The same on the source: what is there by now does not travel."""
+    src = t.src.host
+    top = f"/srv/{t.marker}"
+    src.sh('mkdir -p "$1/data" "$1/secret" && echo one >"$1/data/one" && echo secret >"$1/secret/key"', top)
+    for h in t.hosts:
+        t.at_end(h.sh, 'rm -rf "$1"', top)
+    name = start_counter(t, "--volume", f"{top}/data:/d")
+    r = paused(t, "pre-copy:after", name, "--bind", f"{top}/data=copy")
+    src.sh('mv "$1/data" "$1/away" && ln -s secret "$1/data"', top)
+    on(t, r, 4)
+    check("another directory than it was" in r.report["error"]["message"], r.report["error"])
+    same("what came", "", t.dst.host.sh('find "$1" -name key', top, check_status=False).strip())
+
+
+# ---- logs
+
+
+def log_numbers(engine, name):
+    """The counter's numbers in the log; what a rotation cut off is not there."""
+    found = numbers(engine.logs(name))
+    check(found and found == list(range(found[0], found[-1] + 1)), "log of", name, "on", engine, "has a gap:", found[:3], "…", found[-3:])
+    return found
+
+
+FAST = "i=0; while [ $i -lt 150 ]; do echo $i; i=$((i+1)); done; while :; do sleep 1; done"
+
+
+def rotated(t, *options, live=True):
+    name = start_counter(t, "--log-opt", "max-size=2k", *options, script=FAST, at_least=0)
+    until(lambda: 149 in numbers(t.src.logs(name)), 20, "it has written")
+    time.sleep(2)  # what is packed is packed by then
+    before = log_numbers(t.src, name)
+    t.move(*(() if live else ("--cold",)), name)
+    check_moved(t, name)
+    after = numbers(t.dst.logs(name))
+    check(after[:len(before)] == before, "before the move:", before[:1], before[-1:], "after it:", after[:1], after[-1:])
+    return len(before)
+
+
+@case(DOCKER, timeout=240)
+def docker_logs(t):
+    lines = rotated(t, "--log-opt", "max-file=5")
+    check(lines > 100, "only", lines, "lines were there: nothing was rotated")
+
+
+@case(DOCKER, timeout=240)
+def docker_logs_packed(t):
+    rotated(t, "--log-opt", "max-file=5", "--log-opt", "compress=true")
+
+
+@case(DOCKER, timeout=240)
+def docker_logs_cold(t):
+    rotated(t, "--log-opt", "max-file=12", live=False)
+
+
+@case(DOCKER, timeout=240)
+def docker_logs_local(t):
+    """The local driver: a format of its own, in a directory of its own."""
+    rotated(t, "--log-driver", "local", "--log-opt", "max-file=5")
+
+
+@case(PODMAN, ARCHIVE, timeout=240)
+def podman_logs(t):
+    rotated(t)

@@ -56,6 +56,7 @@ static void shell(const char *fmt, const char *a, const char *b)
 static struct pair *pair_new(void)
 {
         struct pair *p = calloc(1, sizeof(*p));
+        int fd;
 
         if (!p)
                 abort();
@@ -71,7 +72,9 @@ static struct pair *pair_new(void)
         p->send = ts_tree_send_new(p->ends[0], p->pack);
         p->receive = ts_tree_receive_new();
         CU_ASSERT_FATAL(p->send && p->receive);
-        UNIT_OK(ts_tree_receive_root(p->receive, p->to, &err));
+        fd = open(p->to, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        UNIT_OK(ts_tree_receive_root(p->receive, fd, &err));
+        (void)close(fd);
         return p;
 }
 

@@ -258,9 +258,10 @@ int ts_entry_get(const struct ts_frame *f, struct ts_entry *ret, struct ts_err *
         e.link = get_string(&u, 4096);
         if (get_xattrs(&u, &e, err) < 0)
                 return -1;
-        u.bad |= e.content > TS_ENTRY_UPDATE || !known_type(e.st.st_mode) || words[4] >= 1000000000 || e.st.st_size < 0 ||
+        u.bad |= e.content > TS_ENTRY_KEEP || !known_type(e.st.st_mode) || words[4] >= 1000000000 || e.st.st_size < 0 ||
                  (e.content == TS_ENTRY_UPDATE && !S_ISREG(e.st.st_mode)) || (e.link && !*e.link == S_ISLNK(e.st.st_mode)) ||
-                 (e.path && !strcmp(e.path, ".") && (!S_ISDIR(e.st.st_mode) || e.content != TS_ENTRY_META));
+                 (e.path && !strcmp(e.path, ".") && (!S_ISDIR(e.st.st_mode) || (e.content != TS_ENTRY_META && e.content != TS_ENTRY_KEEP))) ||
+                 (e.path && strcmp(e.path, ".") != 0 && e.content == TS_ENTRY_KEEP);
         if (ts_unpack_end(&u, f, err) < 0)
                 return -1;
         *ret = e;

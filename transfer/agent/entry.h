@@ -14,7 +14,8 @@
 enum ts_entry_content {
         TS_ENTRY_META = 0, /* what is there stays; only what is said about it changes */
         TS_ENTRY_NEW,      /* a new object; of a regular file the content follows */
-        TS_ENTRY_UPDATE    /* a regular file that is there; what changed in it follows */
+        TS_ENTRY_UPDATE,   /* a regular file that is there; what changed in it follows */
+        TS_ENTRY_KEEP      /* of the root alone: it is as it is, for only some of what is in it travels */
 };
 
 struct ts_xattr {

@@ -13,6 +13,8 @@
 #include <openssl/crypto.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define LIFE_MS \
         (24U * 3600 * 1000) /* without a message: a connection that died without a word must not leave it, and what it holds, for ever */
@@ -22,6 +24,8 @@ struct agent {
         struct ts_duplex *io;
         const struct ts_agent_doors *doors;
         char *root;
+        int root_fd;  /* open on it from the beginning */
+        bool follows; /* it may be a link */
         /* What it is for: one of these. */
         struct ts_send *send;
         struct ts_receive *receive;
@@ -78,18 +82,34 @@ static bool leads_up(const char *path)
         return strstr(path, "/../") || (len >= 3 && !strcmp(path + len - 3, "/.."));
 }
 
+/* What an engine will find under the name is what was written to: nobody put something else there meanwhile. */
+static int still_there(const struct agent *a, struct ts_err *err)
+{
+        struct stat st, held;
+
+        if (fstat(a->root_fd, &held) == 0 && fstatat(AT_FDCWD, a->root, &st, a->follows ? 0 : AT_SYMLINK_NOFOLLOW) == 0 && st.st_dev == held.st_dev &&
+            st.st_ino == held.st_ino)
+                return 0;
+        return ts_err_set(err, TS_EPROTO, "'%s' was taken away, or replaced, while it was being filled", a->root);
+}
+
+/* A path that ends in "/." may lead there by a link; every other one is the directory itself. */
 static int set_root(struct agent *a, const struct ts_frame *f, struct ts_err *err)
 {
         struct ts_unpack u = ts_unpack(f);
         ts_auto_free char *path = ts_get_text(&u);
-        ts_auto_fd int fd = -1;
+        size_t len;
 
         if (ts_unpack_end(&u, f, err) < 0)
                 return -1;
         if (a->root || path[0] != '/' || leads_up(path))
                 return ts_err_set(err, TS_EPROTO, "a second directory, or none");
-        fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (fd < 0)
+        len = strlen(path);
+        a->follows = len > 2 && !strcmp(path + len - 2, "/.");
+        if (a->follows)
+                path[len - 2] = '\0';
+        a->root_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | (a->follows ? 0 : O_NOFOLLOW));
+        if (a->root_fd < 0)
                 return ts_err_errno(err, errno, "cannot open '%s'", path);
         a->root = TS_TAKE(path);
         return ready(a, &(struct ts_delta_stats){ 0 }, 0, err);
@@ -204,14 +224,14 @@ static int take_data(struct agent *a, const struct ts_frame *f, struct ts_err *e
                 a->tree_receive = ts_tree_receive_new();
                 if (!a->tree_receive)
                         return ts_err_set(err, TS_ENOMEM, "out of memory");
-                if (ts_tree_receive_root(a->tree_receive, a->root, err) < 0)
+                if (ts_tree_receive_root(a->tree_receive, a->root_fd, err) < 0)
                         return -1;
         }
         if (a->tree_receive)
                 rc = ts_tree_receive_frame(a->tree_receive, f, &round, err);
         else
                 rc = be_target(a, err) < 0 ? -1 : ts_receive_frame(a->receive, f, &round, err);
-        if (rc < 0)
+        if (rc < 0 || (round && a->tree_receive && still_there(a, err) < 0))
                 return -1;
         return round ? ready(a, &(struct ts_delta_stats){ 0 }, 0, err) : 0;
 }
@@ -333,7 +353,7 @@ static int serve(struct agent *a, const char *tool, struct ts_err *err)
 
 int ts_agent_serve(struct ts_duplex *io, const char *tool, const struct ts_agent_doors *doors, struct ts_err *err)
 {
-        struct agent a = { .io = io, .doors = doors, .pack = ts_pack_new() };
+        struct agent a = { .io = io, .doors = doors, .pack = ts_pack_new(), .root_fd = -1 };
         ts_auto_err failed = TS_ERR_INIT;
         int rc = a.pack ? serve(&a, tool, &failed) : ts_err_set(&failed, TS_ENOMEM, "out of memory");
 
@@ -354,6 +374,8 @@ int ts_agent_serve(struct ts_duplex *io, const char *tool, const struct ts_agent
                 ts_tree_send_free(a.tree_send);
         if (a.tree_receive)
                 ts_tree_receive_free(a.tree_receive);
+        if (a.root_fd >= 0)
+                (void)close(a.root_fd);
         free(a.root);
         ts_frame_clear(&a.reply);
         ts_frame_clear(&a.opened);

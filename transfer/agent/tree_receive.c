@@ -77,13 +77,13 @@ void ts_tree_receive_free(struct ts_tree_receive *t)
         free(t);
 }
 
-int ts_tree_receive_root(struct ts_tree_receive *t, const char *path, struct ts_err *err)
+int ts_tree_receive_root(struct ts_tree_receive *t, int fd, struct ts_err *err)
 {
         struct stat st;
 
-        t->root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        t->root = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (t->root < 0 || fstat(t->root, &st) < 0)
-                return ts_err_errno(err, errno, "cannot open '%s'", path);
+                return ts_err_errno(err, errno, "cannot open the directory");
         t->dev = st.st_dev;
         return 0;
 }
@@ -269,6 +269,8 @@ static int take_entry(struct ts_tree_receive *t, const struct ts_frame *f, struc
                 dir = walk(t, e.path, &leaf, err);
         if (dir < 0 || (e.content == TS_ENTRY_NEW && strcmp(e.path, ".") != 0 && keep_time(t, err) < 0))
                 return -1;
+        if (e.content == TS_ENTRY_KEEP)
+                return 0;
         if (S_ISDIR(e.st.st_mode))
                 return take_directory(t, dir, leaf, &e, err);
         if (e.content == TS_ENTRY_META)

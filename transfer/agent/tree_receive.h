@@ -12,7 +12,8 @@ struct ts_tree_receive *ts_tree_receive_new(void); /* NULL out of memory */
 void ts_tree_receive_free(struct ts_tree_receive *t);
 TS_DEFINE_AUTO(ts_tree_receive, ts_tree_receive_free);
 
-int ts_tree_receive_root(struct ts_tree_receive *t, const char *path, struct ts_err *err);
+/* The directory that fd is open on, which stays the caller's. */
+int ts_tree_receive_root(struct ts_tree_receive *t, int fd, struct ts_err *err);
 /* One frame. *ret_round: a round is complete. TS_EPROTO: what no honest source sends, and a wrong sum. TS_EIO, TS_ENOSPC. */
 int ts_tree_receive_frame(struct ts_tree_receive *t, const struct ts_frame *f, bool *ret_round, struct ts_err *err);
 

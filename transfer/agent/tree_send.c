@@ -807,7 +807,7 @@ int ts_tree_send_round(struct ts_tree_send *t, const char *root, bool final, str
         t->untold = !tells_of_mappings(fd);
         t->stats = (struct ts_tree_stats){ 0 };
         (void)clock_gettime(CLOCK_REALTIME, &t->began);
-        if (send_entry(t, fd, ".", fd, ".", &st, TS_ENTRY_META, err) < 0) {
+        if (send_entry(t, fd, ".", fd, ".", &st, t->only.n ? TS_ENTRY_KEEP : TS_ENTRY_META, err) < 0) {
                 (void)close(fd);
                 return -1;
         }
