@@ -200,6 +200,7 @@ int ts_api_image(struct ts_api *a, const char *ref, struct ts_image **ret, struc
 int ts_api_image_get(struct ts_api *a, const char *const names[], struct ts_call **ret, struct ts_err *err);
 int ts_api_image_load(struct ts_api *a, struct ts_call **ret, struct ts_err *err); /* body: the archive; then ts_call_end_body, ts_call_finish */
 int ts_api_image_tag(struct ts_api *a, const char *id, const char *name, struct ts_err *err);
+int ts_api_image_untag(struct ts_api *a, const char *name, struct ts_err *err); /* Podman: the image stays; Docker: it goes with its last name */
 int ts_api_image_remove(struct ts_api *a, const char *id, struct ts_err *err); /* not forced; absent is success */
 
 /* ---- networks, volumes ---- */

@@ -41,16 +41,27 @@ int ts_api_image(struct ts_api *a, const char *ref, struct ts_image **ret, struc
 }
 
 /* "host:5000/a/b:tag" is repo "host:5000/a/b" and tag "tag"; without a tag it is "latest". */
-int ts_api_image_tag(struct ts_api *a, const char *id, const char *name, struct ts_err *err)
+static int tell_tag(struct ts_api *a, const char *path, const char *image, const char *name, const char *doing, struct ts_err *err)
 {
-        if (ts_check_image_ref(id, err) < 0 || ts_check_image_ref(name, err) < 0)
+        if (ts_check_image_ref(image, err) < 0 || ts_check_image_ref(name, err) < 0)
                 return -1;
         const char *slash = strrchr(name, '/'), *colon = strrchr(name, ':');
         bool tagged = colon && (!slash || colon > slash);
         ts_auto_free char *repo = strndup(name, tagged ? (size_t)(colon - name) : strlen(name));
         const char *query[] = { "repo", repo, "tag", tagged ? colon + 1 : "latest", NULL };
-        struct ts_ask q = { .method = TS_POST, .path = "/images/%/tag", .ref = id, .query = query, .doing = "tag image" };
+        struct ts_ask q = { .method = TS_POST, .path = path, .ref = image, .query = query, .doing = doing };
         return repo ? ts_tell(a, &q, err) : ts_err_set(err, TS_ENOMEM, "out of memory");
+}
+
+int ts_api_image_tag(struct ts_api *a, const char *id, const char *name, struct ts_err *err)
+{
+        return tell_tag(a, "/images/%/tag", id, name, "tag image", err);
+}
+
+/* Docker removes an image with its last name. */
+int ts_api_image_untag(struct ts_api *a, const char *name, struct ts_err *err)
+{
+        return a->kind == TS_PODMAN ? tell_tag(a, "/images/%/untag", name, name, "untag image", err) : ts_api_image_remove(a, name, err);
 }
 
 /* Absent already is success. */

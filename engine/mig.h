@@ -243,11 +243,14 @@ void ts_unburden(struct ts_mig *m); /* the source, so that the freeze waits for 
 int ts_users_look_again(struct ts_mig *m, struct ts_err *err); /* TS_ECONFLICT: somebody has begun to use what travels, or what it replaces */
 char *ts_volume_user(struct ts_end *e, const char *volume, const char *but, struct ts_err *err); /* name of a container, not of the ID `but`; caller frees; NULL: nobody, or err is set */
 char *ts_stamp_path(const struct ts_end *e); /* a file in the staging directory; on the target its time is when a volume's content was set aside; caller frees */
+char *ts_network_user(struct ts_end *e, const char *network, const char *but, struct ts_err *err); /* the same: any container, running or not */
 /* When the stopped source wrote for the last time: remembered in its staging directory, before the container goes. */
 int ts_source_stamp(struct ts_mig *m, const struct ts_container *now, struct ts_err *err);
 /* *ret: why it is not to be removed, or NULL; caller frees. */
 int ts_source_volume_in_use(struct ts_mig *m, const char *volume, char **ret, struct ts_err *err);
 int ts_aside_in_use(struct ts_mig *m, const char *aside, char **ret, struct ts_err *err); /* what a replaced volume held */
+
+#define TS_IMAGE_TAG "tag" /* `before` of a TS_RES_IMAGE that is a name which was free, given to the image `id` */
 
 /* ---- preflight ---- */
 /* Adds a finding; flags of the code come from the one table of checks. */

@@ -78,7 +78,7 @@ const struct ts_check ts_checks[] = {
         { "name-taken", INVARIANT, ALWAYS, ts_check_names },
         { "id-taken", INVARIANT, ALWAYS, NULL },
         { "image-unavailable", FIRM, ALWAYS, ts_check_image },
-        { "image-tag-differs", SKIP, PODMAN_LIVE, NULL },
+        { "image-tag-differs", WARNING, PODMAN_LIVE, NULL },
         { "network-differs", SKIP, ALWAYS, ts_check_networks },
         { "network-driver", SKIP, ALWAYS, NULL },
         { "network-parent", SKIP, ALWAYS, NULL },

@@ -267,7 +267,7 @@ void ts_check_names(struct ts_preflight *p)
         }
 }
 
-/* Podman's import finds the image by its name and then wants the source's ID. */
+/* Podman's import only wants the name to mean something, and then goes by the source's ID. */
 void ts_check_image(struct ts_preflight *p)
 {
         const struct ts_mig *m = p->m;
@@ -279,7 +279,7 @@ void ts_check_image(struct ts_preflight *p)
                         "the source no longer has the image of '%s' (%s)", m->c->name, ts_or(m->c->image_name, ts_or(m->c->image_id, "?")));
         if (ts_keeps_id(m) && named && !ts_streq0(named->id, m->c->image_id))
                 ts_find(p->m, "image-tag-differs",
-                        "give it another name there (podman tag, podman untag): the restore finds the image by this name",
-                        "on the target '%s' is another image (%.12s) than on the source (%.12s)", ts_or(m->c->image_name, "?"),
-                        ts_or(named->id, "?"), ts_or(m->c->image_id, "?"));
+                        "to have the name for this one: podman tag, podman untag there",
+                        "on the target '%s' is another image (%.12s) and stays so: the container keeps its own (%.12s), without that name",
+                        ts_or(m->c->image_name, "?"), ts_or(named->id, "?"), ts_or(m->c->image_id, "?"));
 }

@@ -132,8 +132,7 @@ static int relay_image(struct ts_mig *m, struct ts_err *err)
 {
         ts_auto(ts_call) struct ts_call *get = NULL;
         ts_auto(ts_call) struct ts_call *load = NULL;
-        const char *unnamed[] = { m->image->id, NULL };
-        const char *const *names = m->image->names.n ? (const char *const *)m->image->names.v : unnamed;
+        const char *const names[] = { m->image->id, NULL }; /* a load takes its names away from other images without a word: they are given afterwards, where they are free */
         bool refused = false;
 
         if (ts_api_image_get(m->src.api, names, &get, err) < 0 || ts_call_wait_answer(get, NULL, NULL, err) < 0 || ts_api_image_load(m->dst.api, &load, err) < 0)
@@ -173,18 +172,31 @@ static int bring_image(struct ts_mig *m, struct ts_err *err)
         return ts_journal_res_state(m->j, n, TS_RES_MADE, err);
 }
 
-/* The import of Podman resolves the image by the name the container was made with. */
-static int name_image(struct ts_mig *m, struct ts_err *err)
+/* A name that the target has keeps what it means there (SAFETY rule 26). */
+static int give_name(struct ts_mig *m, const char *name, struct ts_err *err)
 {
         ts_auto(ts_image) struct ts_image *there = NULL;
-        const char *name = m->c->image_name;
+        ts_auto_err look = TS_ERR_INIT;
         unsigned n = 0;
 
-        if (!ts_keeps_id(m) || !name || !strcmp(name, m->image->id) || ts_api_image(m->dst.api, name, &there, NULL) == 0)
+        if (strchr(name, '@') || !strcmp(name, m->image->id) || ts_api_image(m->dst.api, name, &there, &look) == 0)
                 return 0;
-        if (ts_journal_intent(m->j, TS_RES_IMAGE, TS_SIDE_TARGET, name, NULL, "absent", &n, err) < 0 || ts_api_image_tag(m->dst.api, m->image->id, name, err) < 0)
+        if (look.code != TS_ENOTFOUND) {
+                ts_err_move(err, &look);
+                return -1;
+        }
+        if (ts_journal_intent(m->j, TS_RES_IMAGE, TS_SIDE_TARGET, name, m->image->id, TS_IMAGE_TAG, &n, err) < 0 || ts_api_image_tag(m->dst.api, m->image->id, name, err) < 0)
                 return -1;
         return ts_journal_res_state(m->j, n, TS_RES_MADE, err);
+}
+
+/* The names of an image that was brought; and the one that the import of Podman looks for. */
+static int name_image(struct ts_mig *m, struct ts_err *err)
+{
+        for (size_t i = 0; !m->image_on_target && i < m->image->names.n; i++)
+                if (give_name(m, m->image->names.v[i], err) < 0)
+                        return -1;
+        return ts_keeps_id(m) && m->c->image_name ? give_name(m, m->c->image_name, err) : 0;
 }
 
 /* ---- networks ---- */
@@ -440,7 +452,7 @@ int ts_phase_prepare(struct ts_mig *m, struct ts_err *err)
                 return -1;
         if (podman && (ts_end_start_service(m, &m->src, err) < 0 || ts_end_start_service(m, &m->dst, err) < 0))
                 return -1;
-        if (bring_image(m, err) < 0 || name_image(m, err) < 0 || bring_networks(m, err) < 0 || bring_data(m, err) < 0 || make_container(m, err) < 0)
+        if (bring_image(m, err) < 0 || name_image(m, err) < 0 || bring_data(m, err) < 0 || bring_networks(m, err) < 0 || make_container(m, err) < 0)
                 return -1;
         if (ts_images_place(m, err) < 0)
                 return -1;

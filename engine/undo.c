@@ -93,30 +93,39 @@ static int undo_service(struct ts_mig *m, struct ts_end *e, const struct ts_res 
         return slash ? remove_tree(m, e, dir, err) : 0;
 }
 
-/* By each of its names: an engine does not remove one with several names by its ID. One that somebody uses by now stays. */
+/* Absent is success; *ret NULL. */
+static int look_at_image(struct ts_end *e, const char *ref, struct ts_image **ret, struct ts_err *err)
+{
+        ts_auto_err why = TS_ERR_INIT;
+
+        if (ts_api_image(e->api, ref, ret, &why) == 0 || why.code == TS_ENOTFOUND)
+                return 0;
+        ts_err_move(err, &why);
+        return -1;
+}
+
+/* That somebody uses it by now is no trouble: it stays. */
+static int unless_used(int rc, struct ts_err *why, struct ts_err *err)
+{
+        if (rc == 0 || why->code == TS_ECONFLICT || why->code == TS_ENOTFOUND)
+                return 0;
+        ts_err_move(err, why);
+        return -1;
+}
+
+/* A name that we gave goes while it means what we gave it to; an image that we brought, while it has no other name. */
 static int undo_image(struct ts_mig *m, struct ts_end *e, const struct ts_res *r, struct ts_err *err)
 {
         ts_auto(ts_image) struct ts_image *there = NULL;
         ts_auto_err why = TS_ERR_INIT;
-        int rc = 0;
+        bool tag = !r->id || ts_streq0(r->before, TS_IMAGE_TAG);
 
         (void)m;
-        if (!r->id) /* a name we gave to an image that was there */
-                return ts_api_image_remove(e->api, r->name, err);
-        if (ts_api_image(e->api, r->id, &there, &why) < 0) {
-                if (why.code == TS_ENOTFOUND)
-                        return 0;
-                ts_err_move(err, &why);
+        if (look_at_image(e, tag ? r->name : r->id, &there, err) < 0)
                 return -1;
-        }
-        for (size_t i = 0; rc == 0 && i < there->names.n; i++)
-                rc = ts_api_image_remove(e->api, there->names.v[i], &why);
-        if (rc == 0 && there->names.n == 0)
-                rc = ts_api_image_remove(e->api, r->id, &why);
-        if (rc == 0 || why.code == TS_ECONFLICT)
+        if (!there || (tag && r->id && !ts_streq0(there->id, r->id)) || (!tag && there->names.n))
                 return 0;
-        ts_err_move(err, &why);
-        return -1;
+        return unless_used(tag ? ts_api_image_untag(e->api, r->name, &why) : ts_api_image_remove(e->api, r->id, &why), &why, err);
 }
 
 /* Podman's JSON has "labels", Docker's "Labels". */
@@ -129,10 +138,24 @@ static bool labelled_ours(const struct ts_mig *m, const struct ts_json *json)
         return ts_streq0(ts_json_str(ts_json_member(labels, "tranship.migration"), "", NULL), m->id);
 }
 
+/* Our container on the target: if it could not be removed, what it uses stays to be taken back. */
+static const char *own_there(const struct ts_mig *m)
+{
+        return m->dst_id ? m->dst_id : ts_keeps_id(m) ? ts_journal_head(m->j)->container_id : NULL;
+}
+
+/* It is somebody's by now, for good; a Docker container that was not started yet keeps nobody from removing its network. */
+static int left_alone(struct ts_mig *m, const struct ts_end *e, const struct ts_res *r, const char *user)
+{
+        ts_mig_leftover(m, "%s '%s' on the %s is left alone: container '%s' uses it", ts_res_kind_str(r->kind), r->name, ts_side_str(e->side), user);
+        return 0;
+}
+
 /* Only what carries our label: between the journal's "absent" and our creating it somebody else may have been faster. */
 static int undo_network(struct ts_mig *m, struct ts_end *e, const struct ts_res *r, struct ts_err *err)
 {
         ts_auto(ts_network) struct ts_network *n = NULL;
+        ts_auto_free char *user = NULL;
         ts_auto_err look = TS_ERR_INIT;
 
         if (ts_api_network(e->api, r->name, &n, &look) < 0) {
@@ -141,12 +164,18 @@ static int undo_network(struct ts_mig *m, struct ts_end *e, const struct ts_res 
                 ts_err_move(err, &look);
                 return -1;
         }
-        return labelled_ours(m, n->json) ? ts_api_network_remove(e->api, r->name, err) : 0;
+        if (!labelled_ours(m, n->json))
+                return 0;
+        user = ts_network_user(e, r->name, own_there(m), err);
+        if (user)
+                return left_alone(m, e, r, user);
+        return err && ts_err_is_set(err) ? -1 : ts_api_network_remove(e->api, r->name, err);
 }
 
 static int remove_volume(struct ts_mig *m, struct ts_end *e, const struct ts_res *r, struct ts_err *err)
 {
         ts_auto(ts_volume) struct ts_volume *v = NULL;
+        ts_auto_free char *user = NULL;
         ts_auto_err look = TS_ERR_INIT;
 
         if (ts_api_volume(e->api, r->name, &v, &look) < 0) {
@@ -155,7 +184,12 @@ static int remove_volume(struct ts_mig *m, struct ts_end *e, const struct ts_res
                 ts_err_move(err, &look);
                 return -1;
         }
-        return labelled_ours(m, v->json) ? ts_api_volume_remove(e->api, r->name, err) : 0;
+        if (!labelled_ours(m, v->json))
+                return 0;
+        user = ts_volume_user(e, r->name, own_there(m), err);
+        if (user)
+                return left_alone(m, e, r, user);
+        return err && ts_err_is_set(err) ? -1 : ts_api_volume_remove(e->api, r->name, err);
 }
 
 /* $1 data directory, $2 what it held before. */
@@ -171,7 +205,7 @@ static int undo_volume(struct ts_mig *m, struct ts_end *e, const struct ts_res *
         const char *const argv[] = { "/bin/sh", "-c", put_back_script, "sh", ts_or(r->id, ""), r->before, NULL };
         if (!r->id || !strstr(r->before, m->id))
                 return ts_err_set(err, TS_EPROTO, "volume '%s': the journal does not say where its content was", r->name);
-        user = ts_volume_user(e, r->name, m->dst_id, err);
+        user = ts_volume_user(e, r->name, own_there(m), err);
         if (user)
                 return ts_err_set(err, TS_ECONFLICT, "container '%s' uses it now; what it held is in '%s'", user, r->before);
         if (err && ts_err_is_set(err))

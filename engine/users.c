@@ -39,10 +39,30 @@ static int check_side(struct ts_mig *m, struct ts_end *e, const char *own, struc
         return 0;
 }
 
+/* Another move that failed may have taken back what it had made, before our container was there to use it. */
+static int check_networks(struct ts_mig *m, struct ts_err *err)
+{
+        for (size_t i = 0; i < m->c->n_networks; i++) {
+                ts_auto(ts_network) struct ts_network *there = NULL;
+                ts_auto_err why = TS_ERR_INIT;
+
+                if (ts_api_network(m->dst.api, m->c->networks[i].name, &there, &why) == 0)
+                        continue;
+                if (why.code != TS_ENOTFOUND) {
+                        ts_err_move(err, &why);
+                        return -1;
+                }
+                return ts_err_set(err, TS_ECONFLICT, "network '%s' has gone from the target since the move began", m->c->networks[i].name);
+        }
+        return 0;
+}
+
 int ts_users_look_again(struct ts_mig *m, struct ts_err *err)
 {
         bool any = false;
 
+        if (check_networks(m, err) < 0)
+                return -1;
         for (size_t i = 0; i < m->n_data; i++)
                 any |= m->data[i].mode != TS_DATA_SHARED;
         if (!any)
@@ -59,6 +79,19 @@ char *ts_volume_user(struct ts_end *e, const char *volume, const char *but, stru
                 return NULL;
         (void)ts_api_volume(e->api, volume, &v, NULL);
         return ts_strdup0(ts_data_user(&all, but, volume, v ? v->mountpoint : NULL));
+}
+
+char *ts_network_user(struct ts_end *e, const char *network, const char *but, struct ts_err *err)
+{
+        struct ts_briefs all __attribute__((cleanup(ts_briefs_clear))) = { NULL, 0 };
+
+        if (ts_api_list(e->api, &all, err) < 0)
+                return NULL;
+        for (size_t i = 0; i < all.n; i++)
+                for (size_t k = 0; !ts_streq0(all.v[i].id, but) && k < all.v[i].networks.n; k++)
+                        if (!strcmp(all.v[i].networks.v[k], network))
+                                return ts_strdup0(ts_or(all.v[i].name, "?"));
+        return NULL;
 }
 
 /* ---- what was written since ---- */

@@ -245,3 +245,167 @@ def replace_aside_written(t):
     check(any(aside in left for left in r.report["leftovers"]), "leftovers:", r.report["leftovers"])
     same("what was written", "late\n", t.dst.host.sh('cat "$1"/late', aside))
     t.ids.append(r.report["id"])
+
+
+# ---- tag-taken
+
+
+def make_image(t, engine, name, label):
+    """Another image for every label, with the counter's files."""
+    engine.need_image("counter")
+    kind = engine.kind
+    engine.host.sh(f'c=$({kind} create counter true); {kind} export "$c" | {kind} import --change "LABEL which=$2" - "$1" >/dev/null; {kind} rm "$c" >/dev/null',
+                   name, label)
+    t.at_end(lambda: engine.cli("rmi", "-f", name, check_status=False))
+    return image_id(engine, name)
+
+
+def image_id(engine, name):
+    status, answer = engine.api("GET", f"/v1.41/images/{name}/json")
+    return answer["Id"] if status == 200 else None
+
+
+def start_image(t, image):
+    t.src.cli("run", "--detach", "--name", t.marker, image, "sh", "-c", COUNT.replace(">>/data/log", ">/dev/null"), t.marker)
+    until(lambda: t.src.logs(t.marker).split()[3:], 15, "the counter counts")
+    return t.marker
+
+
+def tags(engine):
+    """Every name of an image, and what it means."""
+    return {tag: i["Id"] for i in engine.get("/v1.41/images/json") for tag in i.get("RepoTags") or [] if tag != "<none>:<none>"}
+
+
+def tag_taken_by(t, *args):
+    image = f"localhost/{t.marker}-img:prod"
+    ours, theirs = make_image(t, t.src, image, "source"), make_image(t, t.dst, image, "target")
+    check(ours != theirs, "one image")
+    t.at_end(lambda: t.dst.cli("rmi", "-f", ours, check_status=False))
+    name = start_image(t, image)
+    return image, ours, theirs, name, tags(t.dst)
+
+
+@case(SCP, ARCHIVE, PODMAN, DOCKER, timeout=180)
+def tag_taken(t):
+    image, ours, theirs, name, before = tag_taken_by(t)
+    r = t.begin("move", name, env={"TRANSHIP_FAULT": "restore:before:error"}).wait().expect(4)
+    t.ids.append(r.report["id"])
+    same("the target's names after a rollback", before, tags(t.dst))
+    same("the image that was brought", None, image_id(t.dst, ours))
+    r = t.begin("check", name).wait().expect(0)
+    same("told beforehand", {"image-tag-differs"} if t.engine == "podman" else set(), r.codes & {"image-tag-differs"})
+    t.move(name)
+    same("the target's names", before, tags(t.dst))
+    same("what the container was made of", ours.split(":")[-1], t.dst.native(name)["Image"].split(":")[-1])
+
+
+@case(PODMAN, DOCKER)
+def tag_taken_cold(t):
+    image, ours, theirs, name, before = tag_taken_by(t)
+    t.move("--cold", name)
+    same("the target's names", before, tags(t.dst))
+    same("what the container was made of", ours.split(":")[-1], t.dst.native(name)["Image"].split(":")[-1])
+
+
+@case(PODMAN, DOCKER)
+def tag_free(t):
+    """Names that are free on the target come along, and go again when it is rolled back; each of several."""
+    image, second = f"localhost/{t.marker}-img:prod", f"localhost/{t.marker}-img:second"
+    ours = make_image(t, t.src, image, "source")
+    t.src.cli("tag", image, second)
+    name, before = start_image(t, image), tags(t.dst)
+    for e in (t.src, t.dst):
+        t.at_end(lambda e=e: e.cli("rmi", "-f", image, second, check_status=False))
+    t.begin("move", name, env={"TRANSHIP_FAULT": "arm:before:error"}).wait().expect(4)
+    same("the target's names after a rollback", before, tags(t.dst))
+    same("the image that was brought", None, image_id(t.dst, ours))
+    t.move(name)
+    same("names that came along", {ours}, {image_id(t.dst, image), image_id(t.dst, second)})
+    same("its image's name", image, t.dst.inspect(name)["Config"]["Image"])
+
+
+@case(PODMAN, DOCKER)
+def tag_free_then_taken(t):
+    """Somebody gives our image a name of his own, and our name to another image, while the move is under way: both stay."""
+    image, mine = f"localhost/{t.marker}-img:prod", f"localhost/{t.marker}-mine:1"
+    ours, name = make_image(t, t.src, image, "source"), start_image(t, image)
+    r = stopped_at(t, "arm:before", name)
+    t.at_end(lambda: t.dst.cli("rmi", "-f", image, mine, check_status=False))
+    t.dst.cli("tag", image, mine)
+    theirs = make_image(t, t.dst, image, "target")
+    r.signal(lab.signal.SIGTERM)
+    go_on(r).wait().expect(4)
+    same("their name for the image that was brought", ours, image_id(t.dst, mine))
+    same("their image", theirs, image_id(t.dst, image))
+
+
+@case(PODMAN, DOCKER)
+def image_without_name_there(t):
+    """The target has the image under no name: after a rollback it still has it, and no name."""
+    image = f"localhost/{t.marker}-img:prod"
+    ours = make_image(t, t.src, image, "source")
+    kind = t.engine
+    for a, b in ((t.src, t.dst),):
+        a.host.sh(f'{kind} save -o "$1" "$2"', f"/tmp/{t.marker}.tar", ours)
+        with open(a.host.path(f"/tmp/{t.marker}.tar"), "rb") as f, open(b.host.path(f"/tmp/{t.marker}.tar"), "wb") as g:
+            g.write(f.read())
+        b.cli("load", "-i", f"/tmp/{t.marker}.tar")
+    t.at_end(lambda: t.dst.cli("rmi", "-f", ours, check_status=False))
+    check(image_id(t.dst, ours), "the image is on the target")
+    name, before = start_image(t, image), tags(t.dst)
+    t.begin("move", name, env={"TRANSHIP_FAULT": "arm:before:error"}).wait().expect(4)
+    same("the target's names after a rollback", before, tags(t.dst))
+    same("its image", ours, image_id(t.dst, ours))
+    t.move(name)
+
+
+# ---- network-shared
+
+
+def start_on_network(t, name, network):
+    t.src.start(name, "--network", network, cmd=("sh", "-c", "i=0; while :; do echo $i; i=$((i+1)); sleep 0.1; done", name))
+
+
+@case(PODMAN, DOCKER, timeout=180)
+def network_shared(t):
+    """The network that a failed move made is another move's by then: it stays, and that one moves."""
+    network, one, two = t.marker + "-net", t.marker + "-one", t.marker + "-two"
+    for e in (t.src,):
+        e.cli("network", "create", "--subnet", f"10.{180 + t.number}.1.0/24", network)
+    start_on_network(t, one, network)
+    start_on_network(t, two, network)
+    first = stopped_at(t, "arm:before", one)
+    second = stopped_at(t, "arm:before", two)  # its container is made, and was never started
+    first.signal(lab.signal.SIGTERM)
+    go_on(first).wait().expect(4)
+    check(any(network in left for left in first.report["leftovers"]), "leftovers:", first.report["leftovers"])
+    check(lab.tranship("status", "--json", state=first.state).report[-1]["final"], "nothing is open")
+    go_on(second).wait().expect(0)
+    same("the second one", "running", t.dst.state(two))
+    t.ids += [first.report["id"], second.report["id"]]
+    t.move(one)
+
+
+@case(PODMAN, DOCKER)
+def network_not_shared(t):
+    """Nobody else has it: it goes."""
+    network, one = t.marker + "-net", t.marker + "-one"
+    t.src.cli("network", "create", "--subnet", f"10.{180 + t.number}.1.0/24", network)
+    start_on_network(t, one, network)
+    t.begin("move", one, env={"TRANSHIP_FAULT": "arm:before:error"}).wait().expect(4)
+    check(all(n["Name"] != network for n in t.dst.get("/v1.41/networks")), "the network is left")
+
+
+@case(PODMAN, DOCKER)
+def network_gone(t):
+    """Somebody removes the network, and what was prepared, before the freeze: it is given up, and the container runs on."""
+    network, one = t.marker + "-net", t.marker + "-one"
+    t.src.cli("network", "create", "--subnet", f"10.{180 + t.number}.1.0/24", network)
+    start_on_network(t, one, network)
+    r = stopped_at(t, "arm:before", one)
+    t.dst.remove(t.dst.get("/v1.41/containers/json", all=True)[0]["Id"])
+    t.dst.cli("network", "rm", network)
+    go_on(r).wait().expect(4)
+    check(network in r.stderr and "gone" in r.stderr, "the cause:", r.tail())
+    same("source", "running", t.src.state(one))
+    t.move(one)
