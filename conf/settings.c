@@ -79,6 +79,8 @@ static const struct ts_setting settings[] = {
           .help = "how often to look at memory, CPU, disks and network of both hosts, for the report: 200ms (0: not)" },
         { .key = "verify", .type = TS_SET_STRING, .fallback = "", .arg = "PROBE",
           .help = "what must answer before the move counts as done; forms as for probe" },
+        { .key = "before_freeze", .type = TS_SET_STRING, .fallback = "", .arg = "exec:COMMAND",
+          .help = "run on this machine just before the container is frozen, for at most a minute: exec:COMMAND" },
         { .key = "report", .type = TS_SET_STRING, .form = TS_FORM_FILE, .fallback = "", .arg = "FILE",
           .help = "write the report of the move to this file as JSON" },
         { .key = "report_dir", .type = TS_SET_STRING, .form = TS_FORM_FILE, .fallback = "", .arg = "DIR",

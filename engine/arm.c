@@ -1,10 +1,13 @@
 /* arm: the last look before the freeze. Is it still the container we examined? No old images may lie where the new ones will come (SAFETY rule 11), and the engine must not start it again by itself
  * (rule 7). */
+#include "base/io.h"
 #include "engine/lock.h"
 #include "engine/mig.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define BEFORE_FREEZE_MS 60000
 
 int ts_same_generation(struct ts_mig *m, struct ts_err *err)
 {
@@ -46,6 +49,16 @@ static int policy_off(struct ts_mig *m, struct ts_err *err)
         return ts_journal_res_state(m->j, n, TS_RES_MADE, err);
 }
 
+/* The user's own preparation, such as closing a database. It is the last thing that happens while everything can still be left as it is. */
+static int before_freeze(struct ts_mig *m, struct ts_err *err)
+{
+        if (!m->before_freeze)
+                return 0;
+        if (ts_probe_once(m->before_freeze, m->src.address, ts_deadline_in_ms(BEFORE_FREEZE_MS), err) < 0)
+                return ts_err_prefix(err, "--before-freeze");
+        return ts_stop_signal ? ts_err_set(err, TS_ECANCELED, "stopped by signal %d", (int)ts_stop_signal) : 0;
+}
+
 int ts_phase_arm(struct ts_mig *m, struct ts_err *err)
 {
         if (ts_mig_decides(m, err) < 0 || ts_same_generation(m, err) < 0 || ts_users_look_again(m, err) < 0 || ts_journal_set_stage(m->j, TS_STAGE_ARMED, NULL, err) < 0)
@@ -62,6 +75,8 @@ int ts_phase_arm(struct ts_mig *m, struct ts_err *err)
         if (m->strategy == TS_ARCHIVE)
                 ts_archive_predial(m, &m->src);
         if (m->strategy == TS_ARCHIVE && (m->o->transfer == TS_TRANSFER_SCP ? ts_open_segments(m, err) : ts_open_import(m, err)) < 0)
+                return -1;
+        if (before_freeze(m, err) < 0)
                 return -1;
         /* One that nobody uses keeps a private service from ending: Go waits five seconds for what may still be said on it */
         if (ts_same_generation(m, err) < 0 || (!m->src.archive && ts_end_predial(&m->src, err) < 0))

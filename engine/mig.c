@@ -126,6 +126,7 @@ void ts_mig_clear(struct ts_mig *m)
         ts_mirrors_free(TS_TAKE(m->mirrors));
         ts_probe_free(TS_TAKE(m->probe));
         ts_probe_free(TS_TAKE(m->verify));
+        ts_probe_free(TS_TAKE(m->before_freeze));
         ts_end_close(&m->src);
         ts_end_close(&m->dst);
         ts_endpoint_free(TS_TAKE(m->src.ep));

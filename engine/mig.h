@@ -135,7 +135,7 @@ struct ts_mig {
         struct ts_packer *packer;     /* they are packed (scp transfer); or NULL */
         struct ts_proc *feed;         /* gives the segments to the target engine (scp transfer) */
 
-        struct ts_probe *probe, *verify; /* parsed from the options, or NULL */
+        struct ts_probe *probe, *verify, *before_freeze; /* parsed from the options, or NULL */
         struct ts_prober *prober;
         struct ts_sampler *sampler;      /* of --sample, or NULL */
         uint64_t progress_last_us;

@@ -48,6 +48,8 @@ static int setup(struct ts_mig *m, struct ts_err *err)
                 return ts_err_prefix(err, "--probe");
         if (o->verify && ts_probe_parse(o->verify, &m->verify, err) < 0)
                 return ts_err_prefix(err, "--verify");
+        if (o->before_freeze && ts_probe_parse_command(o->before_freeze, &m->before_freeze, err) < 0)
+                return ts_err_prefix(err, "--before-freeze");
         if ((o->from ? ts_endpoint_parse(o->from, &m->src.ep, err) : ts_endpoint_default(&m->src.ep, err)) < 0)
                 return ts_err_prefix(err, o->from ? "--from" : "no --from");
         if (ts_endpoint_parse(o->to, &m->dst.ep, err) < 0)

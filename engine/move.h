@@ -32,6 +32,7 @@ struct ts_move_opts {
         const struct ts_list *binds;   /* PATH=shared|copy */
         const struct ts_list *skips;   /* preflight codes */
         const char *probe, *verify;    /* NULL: none */
+        const char *before_freeze;     /* "exec:COMMAND", or NULL */
         unsigned sample_ms;       /* what the hosts are doing, so often, into the report; 0: not */
         enum ts_compress compress;
         uint64_t bandwidth;       /* bytes a second that memory and files may take, 0: no limit */

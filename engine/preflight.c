@@ -62,6 +62,7 @@ const struct ts_check ts_checks[] = {
         { "hard-link", SKIP, LIVE, ts_check_linked },
         { "traced", FIRM, LIVE, ts_check_traced },
         { "exec-sessions", WARNING, ALWAYS, ts_check_exec_sessions },
+        { "sqlite-wal", SKIP, LIVE, ts_check_sqlite },
         { "ipc-shareable", SKIP, DOCKER_LIVE, ts_check_shm },
         { "pid-host", SKIP, LIVE, NULL },
         { "ipc-host", FIRM, LIVE, NULL },

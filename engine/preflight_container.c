@@ -202,6 +202,47 @@ void ts_check_processes(struct ts_preflight *p)
                         "processes of '%s' use kernel AIO, of which CRIU cannot dump what is under way", p->m->c->name);
 }
 
+/* The file is the same one on both hosts, and has the same inode number. */
+static bool is_shared(const struct ts_mig *m, const char *path)
+{
+        const struct ts_data *best = NULL;
+        size_t longest = 0;
+
+        for (size_t i = 0; i < m->n_data; i++) {
+                const char *at = ts_or(m->data[i].mount->destination, "");
+                size_t len = strlen(at);
+
+                while (len > 0 && at[len - 1] == '/')
+                        len--;
+                if (len >= longest && strncmp(path, at, len) == 0 && path[len] == '/') {
+                        best = &m->data[i];
+                        longest = len;
+                }
+        }
+        return best && best->mode == TS_DATA_SHARED;
+}
+
+/* SQLite looks up what a process knows of a database by device and inode number, and a copy has others: what the process opens on the target is another database to it than what it opened on the source.
+ * The two do not see each other's locks, and whichever is closed first takes the log away from below the other. */
+void ts_check_sqlite(struct ts_preflight *p)
+{
+        const struct ts_mig *m = p->m;
+        const char *line;
+
+        for (size_t i = 0; (line = ts_fact(&p->src.facts, "wal", i)); i++) {
+                const char *file = strchr(line, ' ');
+
+                if (!file || is_shared(m, file + 1))
+                        continue;
+                ts_find(p->m, "sqlite-wal",
+                        "move with --cold; or have the program close the database just before (--before-freeze exec:COMMAND) and say --skip sqlite-wal; "
+                        "a program that opens it once and never again while it runs can be moved with that, too",
+                        "'%.*s' has the SQLite database '%s' open with a write-ahead log: what it writes after the move may be lost if it opens it "
+                        "once more while this connection is open",
+                        (int)(file - line), line, file + 1);
+        }
+}
+
 /* Shareable: the engine's own tmpfs outside the container, which no dump holds. Private: in the container's mount namespace, and CRIU takes it along. */
 void ts_check_shm(struct ts_preflight *p)
 {

@@ -239,7 +239,7 @@ void ts_check_probes(struct ts_preflight *p)
         const struct {
                 const char *option;
                 const struct ts_probe *probe;
-        } probes[] = { { "--verify", p->m->verify }, { "--probe", p->m->probe } };
+        } probes[] = { { "--verify", p->m->verify }, { "--probe", p->m->probe }, { "--before-freeze", p->m->before_freeze } };
 
         for (size_t i = 0; i < TS_ARRAY_LEN(probes); i++) {
                 ts_auto_err why = TS_ERR_INIT;

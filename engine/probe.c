@@ -167,6 +167,13 @@ int ts_probe_parse(const char *spec, struct ts_probe **ret, struct ts_err *err)
         return 0;
 }
 
+int ts_probe_parse_command(const char *spec, struct ts_probe **ret, struct ts_err *err)
+{
+        if (!ts_starts(spec, kinds[TS_PROBE_EXEC].prefix))
+                return ts_err_set(err, TS_EUSAGE, "'%.200s' is not exec:COMMAND", spec);
+        return ts_probe_parse(spec, ret, err);
+}
+
 void ts_probe_free(struct ts_probe *p)
 {
         if (!p)

@@ -36,7 +36,7 @@ static const struct ts_opt move_opts[] = {
         END,
 };
 static const struct ts_opt data_opts[] = { SETTING("volume"), SETTING("bind"), SETTING("skip"), END };
-static const struct ts_opt watch_opts[] = { SETTING("verify"), SETTING("on-verify-failure"), SETTING("probe"), SETTING("sample"), END };
+static const struct ts_opt watch_opts[] = { SETTING("before-freeze"), SETTING("verify"), SETTING("on-verify-failure"), SETTING("probe"), SETTING("sample"), END };
 static const struct ts_opt patience_opts[] = {
         SETTING("connect-timeout"),
         SETTING("peer-timeout"),

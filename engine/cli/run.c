@@ -66,6 +66,7 @@ static void fill_opts(struct ts_run *r)
                 .skips = ts_conf_list(c, "skip"),
                 .probe = ts_conf_str(c, "probe"),
                 .verify = ts_conf_str(c, "verify"),
+                .before_freeze = ts_conf_str(c, "before_freeze"),
                 .sample_ms = timeout_ms(c, "sample"),
                 .compress = (enum ts_compress)ts_conf_enum(c, "compress"),
                 .bandwidth = ts_conf_u64(c, "bandwidth"),

@@ -1,0 +1,152 @@
+"""Programs that know their files by inode numbers, which a copy does not have: SQLite with a write-ahead log above all. And the hook that lets them prepare.
+
+The server inside is wal_server.py; rows that it acknowledged are counted from outside, in the end with a connection of their own, after the container has gone.
+"""
+
+import os
+import pathlib
+import time
+
+import lab
+from lab import case, check, same, until
+
+IMAGE = "apps-ci"
+SERVER = (pathlib.Path(__file__).parent / "wal_server.py").read_text()
+PODMAN, DOCKER, ARCHIVE = "podman", "docker", "podman-archive"
+
+
+class Wal:
+    """The server in a container, and how many rows it has acknowledged."""
+
+    def __init__(self, t, *options, mode="WAL", data="it-wal:/data"):
+        self.t, self.name, self.rows, self.at = t, "it-wal", 0, t.src
+        for e in (t.src, t.dst):
+            if e.api("GET", f"/v1.41/images/{IMAGE}/json")[0] != 200:
+                lab.lab("image", IMAGE, e.host.name, e.kind, timeout=900)
+        t.src.cli("run", "--detach", "--name", self.name, "--volume", data, *options, *self.image(t), "python3", "-c", SERVER, mode)
+        until(lambda: self.asks("n", may_fail=True) == "0", 30, "the server answers")
+
+    @staticmethod
+    def image(t):
+        return ("docker.io/library/" + IMAGE if t.engine == "podman" else IMAGE,)
+
+    def asks(self, *words, may_fail=False):
+        """The last answer; over a connection from inside, so that no address matters."""
+        client = "import socket, sys\ns = socket.create_connection(('127.0.0.1', 7000), 20)\nf = s.makefile()\n" \
+                 "for w in sys.argv[1:]:\n    s.sendall(w.encode() + b'\\n')\n    print(f.readline().strip())\n"
+        answers = self.at.cli("exec", self.name, "python3", "-c", client, *words, check_status=not may_fail, timeout=60).split("\n")[:-1]
+        return answers[-1] if answers else ""
+
+    def writes(self, *words):
+        for _ in range(5):
+            same("answer", "ok", self.asks(*words))
+            self.rows += sum(w in "ab" for w in words)
+
+    def moved(self):
+        self.at = self.t.dst if self.at == self.t.src else self.t.src
+
+    def found_in_the_end(self):
+        """How many rows the database has once its server was stopped and started again."""
+        self.at.cli("stop", "--time", "5", self.name)
+        self.at.cli("start", self.name)
+        return int(until(lambda: self.asks("n", may_fail=True), 30, "the server answers again"))
+
+
+def the_finding(r):
+    found = [f for f in r.report["findings"] if f["code"] == "sqlite-wal"]
+    same("findings", 1, len(found))
+    check("'/data/db'" in found[0]["message"] and "python3" in found[0]["message"], found[0])
+    return found[0]
+
+
+@case(PODMAN, DOCKER, ARCHIVE, timeout=300)
+def sqlite_wal(t):
+    """An open database with a write-ahead log is refused by check and move alike, with file and program. Following the hint, word by word, nothing is lost."""
+    w = Wal(t)
+    w.writes("a", "b")
+    r = t.begin("check", w.name).wait().expect(3)
+    hint = the_finding(r)["hint"]
+    the_finding(t.move(w.name, expect=3))
+    check("--cold" in hint and "--before-freeze exec:" in hint and "--skip sqlite-wal" in hint, hint)
+    close = pathlib.Path(t.state_dir(), "close")
+    close.write_text(f"#!/bin/sh\nexec {lab.LAB} sh {t.hosts[0].name} {t.engine} exec {w.name} python3 -c \"import socket; s = socket.create_connection(('127.0.0.1', 7000)); "
+                     "s.sendall(b'close\\n'); s.recv(9)\"\n")
+    close.chmod(0o755)
+    t.move("--skip", "sqlite-wal", "--before-freeze", f"exec:{close}", w.name)
+    w.moved()
+    w.writes("a", "b", "b")
+    same("rows", str(w.rows), w.asks("n"))
+    same("rows in the end", w.rows, w.found_in_the_end())
+
+
+@case(PODMAN, DOCKER, timeout=300)
+def sqlite_wal_cold(t):
+    """The other half of the hint."""
+    w = Wal(t)
+    w.writes("a", "b")
+    t.move("--cold", w.name)
+    w.moved()
+    until(lambda: w.asks("n", may_fail=True), 30, "the server answers")
+    w.writes("a", "b")
+    same("rows in the end", w.rows, w.found_in_the_end())
+
+
+@case(PODMAN, DOCKER, timeout=300)
+def sqlite_wal_once(t):
+    """The third part: a program that opens it once and never again can be moved as it is."""
+    w = Wal(t)
+    w.writes("a")
+    t.move("--skip", "sqlite-wal", w.name)
+    w.moved()
+    w.writes("a")
+    same("rows in the end", w.rows, w.found_in_the_end())
+
+
+@case(PODMAN, DOCKER, timeout=300)
+def sqlite_wal_shared(t):
+    """A directory that both hosts have: the numbers stay the same, nothing is to be said, and nothing is lost."""
+    here = f"/shared/it-wal-{t.engine}"
+    t.hosts[0].sh('mkdir -p "$1"', here)
+    t.at_end(t.hosts[0].sh, 'rm -rf "$1"', here)
+    w = Wal(t, data=here + ":/data")
+    w.writes("a", "b")
+    r = t.begin("check", "--bind", here + "=shared", w.name).wait()
+    check("sqlite-wal" not in r.codes, r.codes)
+    t.move("--bind", here + "=shared", w.name)
+    w.moved()
+    w.writes("a", "b")
+    same("rows in the end", w.rows, w.found_in_the_end())
+
+
+@case(PODMAN, DOCKER, timeout=300)
+def sqlite_no_wal(t):
+    """With a rollback journal there is no log in memory to speak of: not a word, and what was written one after the other is there."""
+    w = Wal(t, mode="DELETE")
+    w.writes("a", "b")
+    t.move(w.name)
+    w.moved()
+    w.writes("a", "b")
+    same("rows in the end", w.rows, w.found_in_the_end())
+
+
+@case(PODMAN, DOCKER, timeout=300)
+def before_freeze(t):
+    """Run once, on this machine, while the container still runs; what fails or does not end gives the move up, and the source runs on."""
+    name, state = "it-hook", t.state_dir()
+    t.src.start(name, cmd=("sh", "-c", "i=0; while :; do echo $i; i=$((i+1)); sleep 0.1; done", t.marker))
+    pid = lab.process_of(t.marker)
+    hook = pathlib.Path(state, "hook")
+    hook.write_text(f"#!/bin/sh\necho ran \"$1\" >>{state}/ran\nkill -0 {pid}\n")
+    hook.chmod(0o755)
+    r = t.move("--before-freeze", "exec:false", name, expect=4)
+    check("--before-freeze: command 'false' ended with status 1" in r.report["error"]["message"], r.report["error"])
+    same("outcome", "rolled-back", r.report["outcome"])
+    same("process", pid, lab.process_of(t.marker))
+    r = t.move("--before-freeze", "exec:/nowhere/program", name, expect=3)
+    same("codes", {"probe-program"}, r.codes)
+    t.begin("check", "--before-freeze", f"exec:{hook} x", name).wait().expect(0)
+    check(not os.path.exists(state + "/ran"), "check ran it")
+    t.move("--before-freeze", f"exec:{hook} x", name)
+    same("runs", "ran x\n", pathlib.Path(state, "ran").read_text())
+    same("on the target", "running", t.dst.state(name))
+    time.sleep(0.3)
