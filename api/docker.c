@@ -142,22 +142,24 @@ static int docker_list(struct ts_api *a, struct ts_briefs *ret, struct ts_err *e
         return 0;
 }
 
-/* "container:X" in a mode, and the containers volumes come from. */
+/* "container:X" in a mode, the containers volumes come from, and those that are linked. */
 static int add_dependencies(struct ts_container *c, struct ts_err *err)
 {
         const char *const modes[] = { c->network_mode, c->ipc_mode, c->pid_mode };
-        const struct ts_json *from = ts_json_get(c->json, "HostConfig.VolumesFrom");
+        const struct ts_json *const lists[] = { ts_json_get(c->json, "HostConfig.VolumesFrom"), ts_json_get(c->json, "HostConfig.Links") };
         for (size_t i = 0; i < TS_ARRAY_LEN(modes); i++) {
                 const char *other = modes[i] && ts_starts(modes[i], "container:") ? modes[i] + strlen("container:") : NULL;
                 if (other && !ts_list_has(&c->dependencies, other) && ts_list_add(&c->dependencies, other, err) < 0)
                         return -1;
         }
-        for (size_t i = 0; ts_json_is_array(from) && i < ts_json_len(from) && i < 1000; i++) {
-                const char *text = ts_json_str(ts_json_at(from, i), "", "");
-                ts_auto_free char *other = strndup(text, strcspn(text, ":"));
-                if (other && !ts_list_has(&c->dependencies, other) && ts_list_add(&c->dependencies, other, err) < 0)
-                        return -1;
-        }
+        for (size_t k = 0; k < TS_ARRAY_LEN(lists); k++)
+                for (size_t i = 0; ts_json_is_array(lists[k]) && i < ts_json_len(lists[k]) && i < 1000; i++) {
+                        const char *text = ts_json_str(ts_json_at(lists[k], i), "", "");
+                        text += k == 1 && *text == '/'; /* "/other:/this/alias" */
+                        ts_auto_free char *other = strndup(text, strcspn(text, ":"));
+                        if (other && *other && !ts_list_has(&c->dependencies, other) && ts_list_add(&c->dependencies, other, err) < 0)
+                                return -1;
+                }
         return 0;
 }
 

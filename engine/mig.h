@@ -75,6 +75,7 @@ struct ts_mig {
         struct ts_container *c;       /* the source container as found by preflight */
         struct ts_image *image;       /* of it, on the source */
         bool image_on_target;
+        bool image_by_id; /* the target does not know it by the digest that the container's record names, and cannot be told */
         struct ts_list others; /* pairs: ID on the source, name, of the containers that it shares
                                   namespaces with */
         struct ts_list
@@ -151,6 +152,8 @@ static inline bool ts_keeps_id(const struct ts_mig *m)
 }
 
 /* ---- events (report.c keeps figures; these tell) ---- */
+/* The container's record (config.dump) as the target's import shall have it: its image by the ID, if it does not know the name. */
+int ts_record_name_image(const struct ts_mig *m, struct ts_json *record, struct ts_err *err);
 void ts_mig_note(struct ts_mig *m, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void ts_mig_warn(struct ts_mig *m, const char *fmt, ...) __attribute__((format(printf, 2, 3))); /* also into the report */
 void ts_mig_leftover(struct ts_mig *m, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -190,13 +190,32 @@ static int give_name(struct ts_mig *m, const char *name, struct ts_err *err)
         return ts_journal_res_state(m->j, n, TS_RES_MADE, err);
 }
 
+/* NAME@sha256:…: a digest is of what a registry sends, and no engine takes it for a tag. */
+static int find_digest(struct ts_mig *m, const char *name, struct ts_err *err)
+{
+        ts_auto(ts_image) struct ts_image *there = NULL;
+        ts_auto_err look = TS_ERR_INIT;
+
+        if (ts_api_image(m->dst.api, name, &there, &look) == 0)
+                return 0;
+        if (look.code != TS_ENOTFOUND) {
+                ts_err_move(err, &look);
+                return -1;
+        }
+        m->image_by_id = true;
+        ts_mig_note(m, "on the target the image is known by its ID: '%s' is a registry's name for it", name);
+        return 0;
+}
+
 /* The names of an image that was brought; and the one that the import of Podman looks for. */
 static int name_image(struct ts_mig *m, struct ts_err *err)
 {
         for (size_t i = 0; !m->image_on_target && i < m->image->names.n; i++)
                 if (give_name(m, m->image->names.v[i], err) < 0)
                         return -1;
-        return ts_keeps_id(m) && m->c->image_name ? give_name(m, m->c->image_name, err) : 0;
+        if (!ts_keeps_id(m) || !m->c->image_name)
+                return 0;
+        return strchr(m->c->image_name, '@') ? find_digest(m, m->c->image_name, err) : give_name(m, m->c->image_name, err);
 }
 
 /* ---- networks ---- */

@@ -126,6 +126,13 @@ static int clean_aliases(struct ts_json *record, struct ts_err *err)
         return 0;
 }
 
+int ts_record_name_image(const struct ts_mig *m, struct ts_json *record, struct ts_err *err)
+{
+        if (!m->image_by_id)
+                return 0;
+        return ts_json_set_str(record, "rootfsImageName", m->image->id) < 0 ? ts_err_set(err, TS_ENOMEM, "out of memory") : 0;
+}
+
 /* Its policy comes after the commit: a boot of the target must not start it. */
 static int edit_record(struct ts_mig *m, struct ts_json *record, struct ts_err *err)
 {
@@ -133,7 +140,7 @@ static int edit_record(struct ts_mig *m, struct ts_json *record, struct ts_err *
                 return ts_err_set(err, TS_EPROTO, "the record on the source is of another container");
         if (ts_json_member(record, "restart_policy") && ts_json_set_str(record, "restart_policy", "no") < 0)
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
-        return clean_aliases(record, err);
+        return ts_record_name_image(m, record, err) < 0 ? -1 : clean_aliases(record, err);
 }
 
 /* ---- making it ---- */

@@ -90,9 +90,14 @@ static bool is_volume(const struct ts_mig *m, const char *entry)
         return false;
 }
 
+struct filter {
+        struct ts_mig *m;
+        const struct ts_sink *sink;
+};
+
 static int on_entry(void *ctx, const struct ts_tar_entry *e, enum ts_tar_verdict *ret, struct ts_err *err)
 {
-        struct ts_mig *m = ctx;
+        struct ts_mig *m = ((struct filter *)ctx)->m;
 
         *ret = TS_TAR_PASS;
         if (ts_starts(e->name, "volumes/") && !is_volume(m, e->name))
@@ -101,17 +106,30 @@ static int on_entry(void *ctx, const struct ts_tar_entry *e, enum ts_tar_verdict
                 *ret = TS_TAR_DROP; /* ours are complete; Podman can be asked to leave none of them out, and makes them while the container is frozen */
         else if (!strcmp(e->name, "stats-dump"))
                 *ret = TS_TAR_CAPTURE;
+        else if (m->image_by_id && !strcmp(e->name, "config.dump"))
+                *ret = TS_TAR_TAKE;
         else if (ts_starts(e->name, "checkpoint/pages-"))
                 m->r->bytes.memory += e->size_bytes;
         return 0;
 }
 
+static int edit_record(const struct filter *f, const char *data, size_t len, struct ts_err *err)
+{
+        ts_auto(ts_json) struct ts_json *record = NULL;
+        ts_auto_free char *text = NULL;
+
+        if (ts_json_parse(data, len, CAPTURE_MAX, &record, err) < 0 || ts_record_name_image(f->m, record, err) < 0)
+                return ts_err_prefix(err, "the container's record");
+        text = ts_json_text(record, false);
+        return text ? ts_tar_file(f->sink, "config.dump", 0600, text, strlen(text), err) : ts_err_set(err, TS_ENOMEM, "out of memory");
+}
+
 static int on_captured(void *ctx, const struct ts_tar_entry *e, const void *data, size_t len, struct ts_err *err)
 {
-        struct ts_report *r = ((struct ts_mig *)ctx)->r;
+        struct ts_report *r = ((struct filter *)ctx)->m->r;
 
-        (void)e;
-        (void)err;
+        if (!strcmp(e->name, "config.dump"))
+                return edit_record(ctx, data, len, err);
         (void)ts_criu_stats_parse_dump(data, len, &r->dump, NULL); /* figures only: a move does not fail for them */
         r->pages = (struct ts_report_pages){ .total = r->dump.pages_written + r->dump.pages_skipped_parent, .sent = r->dump.pages_written, .deduplicated = r->dump.pages_skipped_parent };
         return 0;
@@ -119,9 +137,10 @@ static int on_captured(void *ctx, const struct ts_tar_entry *e, const void *data
 
 static int filter_archive(struct ts_mig *m, const struct ts_sink *sink, struct ts_err *err)
 {
+        struct filter both = { .m = m, .sink = sink };
         struct ts_tar_filter f = { .entry = on_entry,
                                    .captured = on_captured,
-                                   .ctx = m,
+                                   .ctx = &both,
                                    .capture_max = CAPTURE_MAX,
                                    .stall_ms = STALL_MS,
                                    .progress = ts_mig_progress,

@@ -148,6 +148,7 @@ static int take_piece(struct run *r, const struct content *c, uint64_t at, const
         case TS_TAR_CAPTURE:
                 return out_write(r, p, n, err);
         case TS_TAR_DROP:
+        case TS_TAR_TAKE:
         default:
                 return 0;
         }
@@ -177,10 +178,15 @@ static int move_content(struct run *r, const struct content *c, uint64_t size, s
         return 0;
 }
 
+static bool is_kept(enum ts_tar_verdict v)
+{
+        return v == TS_TAR_CAPTURE || v == TS_TAR_TAKE;
+}
+
 /* The entry's own bytes are complete; whoever is told may write to the same sink, so nothing is held back. */
 static int tell(struct run *r, const struct ts_tar_entry *e, const struct content *c, struct ts_err *err)
 {
-        if (c->verdict == TS_TAR_CAPTURE && r->f->captured)
+        if (is_kept(c->verdict) && r->f->captured)
                 return out_flush(r, err) < 0 ? -1 : r->f->captured(r->f->ctx, e, c->kept, (size_t)e->size_bytes, err);
         return 0;
 }
@@ -192,9 +198,9 @@ static int handle_entry(struct run *r, const struct ts_tar_entry *e, uint64_t si
 
         if (r->f->entry && r->f->entry(r->f->ctx, e, &c.verdict, err) < 0)
                 return -1;
-        if (r->over.sparse && c.verdict == TS_TAR_CAPTURE)
+        if (r->over.sparse && is_kept(c.verdict))
                 return ts_err_set(err, TS_EPROTO, "archive holds '%s' as a sparse file, which is not supported here", e->name);
-        if (c.verdict == TS_TAR_CAPTURE) {
+        if (is_kept(c.verdict)) {
                 if (e->size_bytes > r->f->capture_max)
                         return ts_err_set(err, TS_ELIMIT, "'%s' in the archive has %llu bytes, more than %zu", e->name,
                                           (unsigned long long)e->size_bytes, r->f->capture_max);

@@ -24,7 +24,8 @@ struct ts_tar_entry {
 enum ts_tar_verdict {
         TS_TAR_PASS,    /* header and content go to the output unchanged */
         TS_TAR_DROP,    /* the content is read and thrown away */
-        TS_TAR_CAPTURE  /* kept in memory (at most capture_max) and handed to captured(); also passed on */
+        TS_TAR_CAPTURE, /* kept in memory (at most capture_max) and handed to captured(); also passed on */
+        TS_TAR_TAKE     /* the same, not passed on: captured() may write another one to the output */
 };
 struct ts_tar_filter {
         int (*entry)(void *ctx, const struct ts_tar_entry *e, enum ts_tar_verdict *ret, struct ts_err *err); /* returning -1 with err set stops everything */

@@ -246,3 +246,116 @@ def rootfs(t):
     moved(t, counter(t, "it-neighbour"))
     t.hosts[0].sh("tar -C /srv/it-root -c . | podman import - it-rooted:1 >/dev/null")
     moved(t, counter(t, "it-rooted", image="it-rooted:1"))
+
+
+def by_digest(t):
+    """NAME@sha256:… moves, though the target does not know the digest; so do an image's ID, one without a name, and NAME:TAG@sha256:…."""
+    t.src.need_image("counter")
+    name = f"docker.io/library/it-digest-{t.number}"
+    t.hosts[0].sh('rm -rf /tmp/it-oci; podman push -q counter "oci:/tmp/it-oci:${1##*/}"; podman pull -q "oci:/tmp/it-oci:${1##*/}"; rm -rf /tmp/it-oci', name)
+    image = t.src.get(f"/v1.41/images/{name}/json")
+    digest = next(d for d in image["RepoDigests"] if d.startswith(name))
+    id_ = image["Id"].removeprefix("sha256:")
+    forms = {"digest": digest, "both": digest.replace("@", ":latest@"), "id": id_[:12]}
+    for form in forms if t.strategy == "in-place" else ("digest",):
+        moved(t, counter(t, f"it-by-{form}", image=forms[form]))
+        same("image", id_, t.dst.inspect(f"it-by-{form}")["Image"].removeprefix("sha256:"))
+        t.dst.cli("stop", "--time", "0", f"it-by-{form}")
+        t.dst.cli("start", f"it-by-{form}")
+        counts_on(t.dst, f"it-by-{form}")
+        t.dst.remove(f"it-by-{form}")
+        t.dst.cli("rmi", "--force", id_, check_status=False)
+    if t.strategy == "in-place":
+        t.src.cli("untag", name)
+        moved(t, counter(t, "it-unnamed", image=id_))
+        t.dst.remove("it-unnamed")
+    for e in (t.src, t.dst):
+        e.cli("rmi", "--force", id_, check_status=False)
+
+
+for path_ in ("podman", "podman-archive"):
+    lab.add_case(f"containers/by-digest/{path_}", by_digest, "podman", path_, 300)
+
+
+def secrets(t):
+    """Secrets that the target has, too: the container moves with them, in place and by archive; one that is missing there is named."""
+    for e in (t.src, t.dst):
+        e.cli("secret", "rm", "it-secret", check_status=False)
+        t.at_end(lambda e=e: e.cli("secret", "rm", "it-secret", check_status=False))
+    t.src.cli("secret", "create", "it-secret", "-", input="word")
+    name = counter(t, "it-secretive", "--secret", "it-secret", "--secret", "source=it-secret,type=env,target=WORD")
+    refused(t, name, "secrets", "it-secret")
+    t.dst.cli("secret", "create", "it-secret", "-", input="word")
+    moved(t, name)
+    same("the secret", "word", t.dst.exec(name, "cat /run/secrets/it-secret"))
+
+
+for path_ in ("podman", "podman-archive"):
+    lab.add_case(f"containers/secrets-{path_.replace('podman-', '').replace('podman', 'in-place')}", secrets, "podman", path_, 180)
+
+
+def storage_conf(t, host, text):
+    host.sh('mkdir -p /etc/containers; cp /etc/containers/storage.conf /tmp/it-storage.conf 2>/dev/null || :; printf "%s" "$1" > /etc/containers/storage.conf', text)
+    t.at_end(host.sh, "rm -f /etc/containers/storage.conf; mv /tmp/it-storage.conf /etc/containers/storage.conf 2>/dev/null || :")
+
+
+@case(engine="podman", timeout=300)
+def metacopy(t):
+    """Storage with metacopy=on: a file of the image that got another mode has no content of its own. Refused with its name; the hint, followed, moves it whole. What was renamed (redirect_dir) comes along."""
+    storage_conf(t, t.hosts[0], '[storage]\ndriver = "overlay"\n[storage.options.overlay]\nmountopt = "nodev,metacopy=on"\n')
+    name = counter(t, "it-metacopy")
+    check("metacopy=on" in t.src.exec(name, "grep ' / ' /proc/self/mountinfo"), "the test itself: no metacopy")
+    moved_dir = "mv /srv/files /srv/renamed; cat /srv/renamed/one"
+    content = t.src.exec(name, moved_dir)
+    t.src.exec(name, "chmod 0640 /data.txt; chown 7:8 /etc/app.conf")
+    before = t.src.exec(name, "cat /data.txt /etc/app.conf")
+    refused(t, name, "metacopy", "2 files", "metacopy=on", "/")
+    refused(t, name, "metacopy", args=("--cold",))
+    refused(t, name, "metacopy", args=("--strategy", "archive"))
+    t.src.exec(name, ": >> /data.txt; : >> /etc/app.conf")
+    moved(t, name)
+    same("what the files hold", before, t.dst.exec(name, "cat /data.txt /etc/app.conf"))
+    same("what was renamed", content, t.dst.exec(name, "cat /srv/renamed/one"))
+    same("its old name", "", t.dst.exec(name, "ls -d /srv/files 2>/dev/null || :").strip())
+
+
+@case(engine="podman", timeout=300)
+def metacopy_on_the_target(t):
+    """The other way round it moves."""
+    storage_conf(t, t.hosts[1], '[storage]\ndriver = "overlay"\n[storage.options.overlay]\nmountopt = "nodev,metacopy=on"\n')
+    name = counter(t, "it-metacopy")
+    t.src.exec(name, "chmod 0640 /data.txt; mv /srv/files/one /srv/uno; echo new > /srv/new")
+    show = "cat /data.txt /srv/uno /srv/new; stat -c '%a %n' /data.txt"
+    before = t.src.exec(name, show)
+    moved(t, name)
+    same("the files", before, t.dst.exec(name, show))
+
+
+@case(engine="podman", timeout=300)
+def storage_podman(t):
+    """Another storage driver than overlay, on either side: named."""
+    storage_conf(t, t.hosts[1], '[storage]\ndriver = "vfs"\ngraphroot = "/var/lib/containers/it-vfs"\nrunroot = "/run/it-vfs"\n')
+    t.dst.service("restart")
+    t.at_end(t.hosts[1].sh, "rm -rf /var/lib/containers/it-vfs")
+    t.at_end(t.dst.service, "restart")
+    name = counter(t, "it-storage")
+    refused(t, name, "storage-driver", "'vfs'", "h2")
+    refused(t, name, "storage-driver", "'vfs'", args=("--cold",))
+    lab.lab("image", "counter", "h2", "podman", timeout=300)
+    t.dst.cli("run", "--detach", "--name", "it-vfs", "counter", "sleep", "10000")
+    r = t.begin("check", "it-vfs", src=t.dst, dst=t.src).wait().expect(3)
+    check(any("'vfs'" in f for f in findings(r, "storage-driver")), r.codes, r.tail())
+    t.dst.remove("it-vfs")
+
+
+@case(engine="docker", timeout=300)
+def storage_docker(t):
+    """Docker's containerd image store, on either side: named."""
+    file = "/etc/docker/daemon.json"
+    t.hosts[1].sh('cp "$1" /tmp/it-daemon.json; sed "s/{/{ \\"features\\": { \\"containerd-snapshotter\\": true },/; /storage-driver/d" /tmp/it-daemon.json > "$1"', file)
+    t.at_end(t.dst.service, "restart")
+    t.at_end(t.hosts[1].sh, 'cp /tmp/it-daemon.json "$1"', file)
+    t.dst.service("restart")
+    name = counter(t, "it-storage")
+    refused(t, name, "storage-driver", "'overlayfs'", "h2")
+    refused(t, name, "storage-driver", "'overlayfs'", args=("--cold",))

@@ -523,6 +523,28 @@ static void lists(void)
         }
 }
 
+/* A container of which the engine says what cannot be used is in the list, with what is known: its ID and name. */
+static void lists_have_what_cannot_be_read(void)
+{
+        static const struct route routes[] = { { "/containers/json?all=true", "200 OK", "podman-5.4.2-list" },
+                                               { "/containers/", "200 OK", "podman-5.4.2-list" },
+                                               { NULL, NULL, NULL } };
+        const struct engine e = { podman_ping, routes };
+        struct server s = { .ctx = NULL };
+        struct ts_api *a = open_engine(&s, &e);
+        struct ts_briefs b = { NULL, 0 };
+        UNIT_OK(ts_api_list(a, &b, &err));
+        CU_ASSERT_NOT_EQUAL_FATAL(b.n, 0);
+        for (size_t i = 0; i < b.n; i++) {
+                CU_ASSERT_EQUAL(strlen(b.v[i].id), 64);
+                CU_ASSERT_PTR_NOT_NULL_FATAL(b.v[i].unreadable);
+                CU_ASSERT_PTR_NOT_NULL(strstr(b.v[i].unreadable, "container"));
+        }
+        ts_briefs_clear(&b);
+        ts_api_free(a);
+        server_join(&s);
+}
+
 static void reports_of_long_calls(void)
 {
         struct ts_call_result r = { 0 };
@@ -588,6 +610,7 @@ static CU_TestInfo tests[] = {
         UNIT(docker_resources),
         UNIT(docker_containers),
         UNIT(lists),
+        UNIT(lists_have_what_cannot_be_read),
         UNIT(reports_of_long_calls),
         UNIT(networks_between_podman_5_and_6),
         CU_TEST_INFO_NULL,

@@ -63,6 +63,19 @@ static void bad_text_is_refused(void)
         ts_err_clear(&err);
 }
 
+/* A NUL keeps nobody from reading the rest; whoever copies the document copies it. */
+static void a_nul_is_kept_but_given_to_nobody(void)
+{
+        static const char text[] = "{\"error\":\"no such\\u0000file\",\"id\":\"a\"}";
+        struct ts_json *j = NULL;
+        UNIT_OK(ts_json_parse(text, strlen(text), 0, &j, &err));
+        CU_ASSERT_STRING_EQUAL(ts_json_str(j, "error", "none"), "none");
+        CU_ASSERT_STRING_EQUAL(ts_json_str(j, "id", "none"), "a");
+        ts_auto_free char *again = ts_json_text(j, false);
+        CU_ASSERT_STRING_EQUAL(again, text);
+        ts_json_free(j);
+}
+
 static void sizes_are_bounded(void)
 {
         struct ts_json *j = NULL;
@@ -176,6 +189,7 @@ static CU_TestInfo tests[] = {
         UNIT(text_is_kept),
         UNIT(big_integers_are_kept),
         UNIT(bad_text_is_refused),
+        UNIT(a_nul_is_kept_but_given_to_nobody),
         UNIT(sizes_are_bounded),
         UNIT(look_ups),
         UNIT(members_keep_their_order),
