@@ -26,7 +26,13 @@ static bool leads_out(const struct ts_network *n)
                (named || (podmans && *podmans && (!digits || podmans[strlen("podman") + digits])));
 }
 
-void ts_announce_plan(struct ts_mig *m, const struct ts_container *c)
+static bool needs_lo(const struct ts_mig *m, const struct ts_container *c)
+{
+        return m->dst.info->kind == TS_PODMAN && ts_streq0(c->network_mode, "none");
+}
+
+/* How many sessions with the target's host that and the loopback interface will take. */
+unsigned ts_announce_plan(struct ts_mig *m, const struct ts_container *c)
 {
         ts_auto_err err = TS_ERR_INIT;
         bool wanted = false;
@@ -34,14 +40,14 @@ void ts_announce_plan(struct ts_mig *m, const struct ts_container *c)
         for (size_t i = 0; c && !wanted && i < c->n_networks; i++) {
                 ts_auto(ts_network) struct ts_network *n = NULL;
 
-                wanted = ts_api_network(m->dst.api, c->networks[i].name, &n, NULL) == 0 &&
-                         leads_out(n);
+                wanted = ts_api_network(m->dst.api, c->networks[i].name, &n, NULL) == 0 && leads_out(n);
         }
         if (wanted && !m->announcer && ts_agent_install(m->dst.host, &m->announcer, &err) < 0)
                 ts_mig_warn(m,
-                            "new clients may have to wait until the network knows where the "
-                            "container is: %s",
+                            "new clients may have to wait until the network knows where the container "
+                            "is: %s",
                             ts_err_message(&err));
+        return (m->announcer ? 1U : 0U) + (c && needs_lo(m, c) ? 1U : 0U);
 }
 
 void ts_announce_begin(struct ts_mig *m, const struct ts_container *there)
@@ -51,7 +57,7 @@ void ts_announce_begin(struct ts_mig *m, const struct ts_container *there)
 
         (void)snprintf(pid, sizeof(pid), "%lld", (long long)there->pid);
         if (m->recovering)
-                ts_announce_plan(m, there);
+                (void)ts_announce_plan(m, there);
         if (m->announcer && !m->announcing)
                 (void)ts_host_start(m->dst.host, argv, &m->announcing, NULL);
 }
@@ -80,8 +86,7 @@ void ts_lo_begin(struct ts_mig *m, const struct ts_container *there)
                 "nsenter", ts_or(target, ""), "--net", "--", "ip", "link", "set", "lo", "up", NULL
         };
 
-        if (target && !m->lo && m->dst.info->kind == TS_PODMAN &&
-            ts_streq0(there->network_mode, "none"))
+        if (target && !m->lo && needs_lo(m, there))
                 (void)ts_host_start(m->dst.host, argv, &m->lo, NULL);
 }
 

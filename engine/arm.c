@@ -68,7 +68,6 @@ int ts_phase_arm(struct ts_mig *m, struct ts_err *err)
         ts_predump_look_again(m); /* the log it goes by is cleared now */
         if (ts_images_clear(m, err) < 0 || policy_off(m, err) < 0)
                 return -1;
-        ts_announce_plan(m, m->c);
         ts_log_keep(m);
         if (m->strategy != TS_COLD)
                 ts_door_shut(m, &m->dst);

@@ -325,7 +325,7 @@ int ts_door_remove(struct ts_end *e, const char *table, struct ts_err *err); /* 
 
 /* ---- the container's new place, told to the neighbours of its addresses (announce.c); best effort
  * ---- */
-void ts_announce_plan(struct ts_mig *m, const struct ts_container *c); /* before the freeze */
+unsigned ts_announce_plan(struct ts_mig *m, const struct ts_container *c); /* before the freeze */
 void ts_announce_begin(struct ts_mig *m,
                        const struct ts_container *there); /* it runs there; at once */
 void ts_announce_end(struct ts_mig *m);

@@ -485,6 +485,8 @@ static bool has_address(const struct ts_view *v, const char *ip)
         unsigned char want[16];
         char text[33];
 
+        if (inet_pton(AF_INET, ip, want) == 1 && want[0] == 127) /* all of them are there */
+                return true;
         for (size_t n = 0; (line = ts_fact(&v->facts, "address", n)); n++)
                 if (same_address(line, ip))
                         return true;

@@ -34,7 +34,7 @@ const char ts_traffic_script[] =
         "  cat \"/proc/$t/net/tcp\" \"/proc/$t/net/tcp6\" | awk '$4 == \"01\" && n++ < 2000 { "
         "print \"connection=\" $2, $3 }'\n"
         "  cat \"/proc/$t/net/tcp\" \"/proc/$t/net/tcp6\" \"/proc/$t/net/udp\" "
-        "\"/proc/$t/net/udp6\" | awk '$4 != \"06\" && $2 ~ /^[0-9A-F]+:/ {\n"
+        "\"/proc/$t/net/udp6\" | awk '$10 > 0 && $4 != \"06\" && $2 ~ /^[0-9A-F]+:/ {\n"
         "    split($2, a, \":\"); if (a[1] !~ /^0*$/ && !(a[1] in seen) && n++ < 200) { seen[a[1]] "
         "= 1; print \"bound=\" a[1] } }'\n"
         "}\n";

@@ -481,6 +481,6 @@ int ts_phase_prepare(struct ts_mig *m, struct ts_err *err)
                 ts_archive_prepare(m);
         m->phase_bytes = m->r->bytes.image;
         ts_host_warm(m->src.host, WARM_SESSIONS);
-        ts_host_warm(m->dst.host, WARM_SESSIONS);
+        ts_host_warm(m->dst.host, WARM_SESSIONS + ts_announce_plan(m, m->c) + (m->engine == TS_DOCKER ? 1U : 0U)); /* and the keeper of the log */
         return 0;
 }

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,6 +45,21 @@ static int hold_watch(void)
         return fd < 0 || inotify_add_watch(fd, ".", IN_CREATE) < 0 ? -1 : 0;
 }
 
+/* The beginning of a datagram; more is said to come. */
+static int hold_cork(void)
+{
+        struct sockaddr_in a = { .sin_family = AF_INET,
+                                 .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+                                 .sin_port = htons(9) };
+        int fd = socket(AF_INET, SOCK_DGRAM, 0), on = 1;
+
+        return fd < 0 || setsockopt(fd, IPPROTO_UDP, UDP_CORK, &on, sizeof(on)) < 0 ||
+                               connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0 ||
+                               send(fd, "half", 4, 0) != 4
+                       ? -1
+                       : 0;
+}
+
 /* A connection to ourselves; what goes in has to come out. */
 static int loop[2];
 static int hold_loop(void)
@@ -80,7 +96,7 @@ int main(int argc, char **argv)
                     { "jit", hold_jit },
                     { "link", hold_link },
                     { "watch", hold_watch },
-                    { "loop", hold_loop } };
+                    { "cork", hold_cork }, { "loop", hold_loop } };
         int rc = -1;
 
         if (argc > 2 && chdir(argv[2]) < 0)

@@ -53,7 +53,7 @@ def fails(t, name, *words):
     return error
 
 
-@case(PODMAN, DOCKER)
+@case(PODMAN, DOCKER, timeout=400)
 def mptcp(t):
     """A listener as Go makes them: a finding with what to do, and with that it moves."""
     name = start(t, "mptcp")
@@ -62,7 +62,7 @@ def mptcp(t):
     net.moved(t, name)
 
 
-@case(PODMAN, DOCKER)
+@case(PODMAN, DOCKER, timeout=400)
 def hard_link(t):
     """An open file that was deleted under one of its names: a finding, and with link-remap as the hint says it moves."""
     alone(t)
@@ -78,13 +78,19 @@ def hard_link(t):
     same("names in the volume", "two", t.dst.exec(name, "ls /links").strip())
 
 
-@case(PODMAN, DOCKER)
+@case(PODMAN, DOCKER, timeout=400)
 def php_jit(t):
     """Shared, executable memory that may not be written comes first: the cause and the work-around are named."""
     fails(t, start(t, "jit"), "compiler at run time", "opcache.jit_buffer_size=0")
 
 
-@case(PODMAN, DOCKER)
+@case(PODMAN, timeout=400)
+def udp_corked(t):
+    """A datagram that is being put together: one of the causes that only CRIU's sources tell of."""
+    fails(t, start(t, "cork"), "UDP_CORK", "try again")
+
+
+@case(PODMAN, DOCKER, timeout=400)
 def irmap(t):
     """A watched directory whose name CRIU cannot find: the hint has both options, and with them it moves."""
     alone(t)
@@ -96,7 +102,7 @@ def irmap(t):
     net.goes_on(t.dst, name)
 
 
-@case(PODMAN, DOCKER, ARCHIVE)
+@case(PODMAN, DOCKER, ARCHIVE, timeout=400)
 def none_connected(t):
     """--network none with a connection to itself: it lives on. Podman's import leaves nobody the time to bring the interface up: refused by name."""
     name = start(t, "loop", "--network", "none")
@@ -109,7 +115,7 @@ def none_connected(t):
     check("UP" in t.dst.exec(name, "ip link show lo"), "lo is down")
 
 
-@case(PODMAN, DOCKER, ARCHIVE)
+@case(PODMAN, DOCKER, ARCHIVE, timeout=400)
 def none_lo(t):
     """--network none: lo is up after the move; live and cold."""
     name = net.start(t, "it-none", "--network", "none")
@@ -120,7 +126,7 @@ def none_lo(t):
         dst.exec(name, "nc -ll -p 7000 -e cat & sleep 0.2; echo hello | timeout 5 nc 127.0.0.1 7000 | head -1 | grep hello")
 
 
-@case(DOCKER)
+@case(DOCKER, timeout=400)
 def restore_log(t):
     """A restore that fails: the words of its log, which containerd deletes, are in the report."""
     name = net.start(t, "it-log")
@@ -132,7 +138,7 @@ def restore_log(t):
     check(said, "nothing of the log in:", r.report["warnings"])
 
 
-@case(engine="podman")
+@case(engine="podman", timeout=400)
 def crun_libcriu(t):
     """crun without CRIU's library: known beforehand, and what to install."""
     name = "it-crun"

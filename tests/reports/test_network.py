@@ -105,7 +105,7 @@ class Held:
 # ---- Docker: addresses that its engine chose
 
 
-@case(DOCKER)
+@case(DOCKER, timeout=400)
 def plain_network(t):
     """A network without --subnet, there: another address, and back again; live and cold."""
     network(t.src, "it-plain")
@@ -119,7 +119,7 @@ def plain_network(t):
         check("it-alias" in dst.inspect(name)["NetworkSettings"]["Networks"]["it-plain"]["Aliases"], "the alias came along")
 
 
-@case(DOCKER)
+@case(DOCKER, timeout=400)
 def plain_network_made_by_us(t):
     """There is none on the target: one like the source's is made, with the address; the way back leads to the one without --subnet."""
     network(t.src, "it-plain")
@@ -132,7 +132,7 @@ def plain_network_made_by_us(t):
     goes_on(t.src, name)
 
 
-@case(DOCKER)
+@case(DOCKER, timeout=400)
 def plain_network_in_use(t):
     """Connections of its own address need that address: said before, and the hint helps."""
     network(t.src, "it-plain")
@@ -151,7 +151,7 @@ def plain_network_in_use(t):
     until(lambda: answers(t.hosts[1].address, t.port()), 20, "it answers there")
 
 
-@case(DOCKER)
+@case(DOCKER, timeout=400)
 def fixed_address_on_a_plain_network(t):
     network(t.src, "it-fixed", "--subnet", "172.29.7.0/24")
     network(t.dst, "it-fixed")
@@ -164,7 +164,7 @@ def fixed_address_on_a_plain_network(t):
     same("the address", "172.29.7.9", address(t.dst, name, "it-fixed"))
 
 
-@case(DOCKER)
+@case(DOCKER, timeout=400)
 def address_busy(t):
     """The address it runs with is another container's on the target: it gets another one; live and cold."""
     for e in (t.src, t.dst):
@@ -181,7 +181,7 @@ def address_busy(t):
             check(address(dst, name, "it-busy") not in (before, ""), "another address")
 
 
-@case(PODMAN, DOCKER)
+@case(PODMAN, DOCKER, timeout=400)
 def address_busy_in_use(t):
     """Asked for, or needed by an open connection: refused by name, before the freeze."""
     for e in (t.src, t.dst):
@@ -197,7 +197,7 @@ def address_busy_in_use(t):
 # ---- ports
 
 
-@case(PODMAN, DOCKER)
+@case(PODMAN, DOCKER, timeout=400)
 def host_ip_port(t):
     name = start(t, "it-host-ip", "--publish", f"{t.hosts[0].address}:{t.port()}:7000", command=ECHO)
     for options in ((), ("--cold",)):
@@ -212,7 +212,7 @@ def host_ip_port(t):
 # ---- networks of other containers
 
 
-@case(DOCKER)
+@case(DOCKER, timeout=400)
 def netns_user(t):
     """--network container:X names X; with one of that name on the target it joins that; live and cold."""
     for e in (t.src, t.dst):
@@ -230,7 +230,7 @@ def netns_user(t):
         same("its network", "container:" + dst.inspect("it-vpn")["Id"], dst.inspect(name)["HostConfig"]["NetworkMode"])
 
 
-@case(PODMAN)
+@case(PODMAN, timeout=400)
 def netns_user_podman(t):
     """Podman dumps no such container: the hint leads to a cold move."""
     for e in (t.src, t.dst):
@@ -248,7 +248,7 @@ def netns_user_podman(t):
 # ---- connections, and where the network thinks the container is
 
 
-@case(PODMAN, DOCKER)
+@case(PODMAN, DOCKER, timeout=400)
 def published_port(t):
     """check counts them; a client's open connection through a published port ends at once after the move, and a new one is answered."""
     name = start(t, "it-published", "--publish", f"{t.port()}:7000", command=ECHO)
@@ -264,7 +264,7 @@ def lan_network(engine, driver):
     engine.cli("network", "create", "--driver", driver, "--opt", "parent=eth0", "--subnet", "10.77.0.0/24", "--gateway", "10.77.0.253", "it-lan")
 
 
-@case(PODMAN, DOCKER)
+@case(PODMAN, DOCKER, timeout=400)
 def macvlan(t):
     """The switch learns at once where the address is: a client that asked before is answered after the move; live, and back cold. On Docker it took 31 to 73 s."""
     lan_network(t.src, "macvlan")
@@ -276,7 +276,7 @@ def macvlan(t):
         moved(t, name, src, dst)
 
 
-@case(PODMAN, DOCKER)
+@case(PODMAN, DOCKER, timeout=400)
 def ipvlan(t):
     """The same with the MAC address of the host: who has an old entry of it learns the new one."""
     lan_network(t.src, "ipvlan")
