@@ -124,7 +124,7 @@ int ts_break_restore(struct ts_mig *m, struct ts_err *err)
 
         if (!m->dst.host)
                 return ts_err_set(err, TS_ECONNECT, "the target does not answer");
-        if (ts_host_check(m->dst.host, argv, NULL, NULL, err) < 0)
+        if (ts_host_check(m->dst.host, argv, NULL, NULL, err) < 0 || ts_mig_decides(m, err) < 0)
                 return -1;
         return ts_keeps_id(m) ? end_server(m, id, err) : end_processes(m, id, err);
 }

@@ -40,7 +40,10 @@ void ts_sweep_containerd(struct ts_mig *m, struct ts_end *e)
 
 static int undo_lock(struct ts_mig *m, struct ts_end *e, const struct ts_res *r, struct ts_err *err)
 {
-        return ts_lock_release(e->host, r->name, m->id, m->lock_token, err);
+        if (ts_lock_release(e->host, r->name, m->id, m->lock_token, err) < 0)
+                return -1;
+        m->locked = false;
+        return 0;
 }
 
 /* Only a directory whose name ends in our ID: whatever the journal says, nothing else is removed recursively. */
