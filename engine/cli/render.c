@@ -141,7 +141,7 @@ static const struct ending {
         { 3, "nothing was changed", NULL },
         { 4, "rolled back: the source is as it was", NULL },
         { 5, "moved, but something was left to clean up", "once the cause is gone: tranship recover" },
-        { 6, "a person must look: it is not certain which side runs the container", "what the journal knows: tranship status" },
+        { 6, "a person must look: it is not certain which side is to have the container", "what the journal knows: tranship status" },
         { 7, "the container's memory is lost; its files are intact on the source", NULL },
 };
 
