@@ -388,7 +388,7 @@ def old_archive_journal(f):
     second = f.elsewhere()
     f.wait(f.begin("move", "--keep-source", "--volume", f"{volume(f)}=replace", state=second), 0)
     f.count_on(f.dst)
-    f.recover(first, expect=(0, 4, 5, 6))
+    lab.check(f.recover(first, expect=(0, 4, 5, 6)), "nothing of the first migration is open: this case shows nothing")
     f.count_on(f.dst)
     lab.check(f.dst.running(f.name), "recover of the old journal stopped what the new move brought")
 
