@@ -129,6 +129,7 @@ void ts_check_image(struct ts_preflight *p);
 /* preflight_options.c: options of the container, and the storage */
 void ts_check_unreadable(struct ts_preflight *p);
 void ts_check_storage(struct ts_preflight *p);
+void ts_check_secrets_archive(struct ts_preflight *p);
 void ts_check_rootfs(struct ts_preflight *p);
 void ts_check_docker_init(struct ts_preflight *p);
 void ts_check_traced(struct ts_preflight *p);

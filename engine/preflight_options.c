@@ -53,6 +53,17 @@ void ts_check_rootfs(struct ts_preflight *p)
                         "'%s' was created with --rootfs: its root file system is '%s' of its host and no image", p->m->c->name, rootfs);
 }
 
+/* What Podman's import restores has the mount points, but not the directory with the secrets that they lie in. */
+void ts_check_secrets_archive(struct ts_preflight *p)
+{
+        const struct ts_json *secrets = ts_json_get(p->m->c->json, "Config.Secrets");
+
+        if (p->m->strategy == TS_ARCHIVE && ts_json_len(secrets))
+                ts_find(p->m, "secrets-archive", "leave --strategy archive (and --transfer scp) away: in place they come along",
+                        "'%s' has the secret '%s' mounted, which Podman does not put back when it restores an archive", p->m->c->name,
+                        ts_json_str(ts_json_at(secrets, 0), "Name", "?"));
+}
+
 /* ---- name spaces ---- */
 static const char *mapping(const struct ts_container *c)
 {

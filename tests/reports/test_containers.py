@@ -278,7 +278,7 @@ for path_ in ("podman", "podman-archive"):
 
 
 def secrets(t):
-    """Secrets that the target has, too: the container moves with them, in place and by archive; one that is missing there is named."""
+    """Secrets that the target has, too, move in place; one that is missing there is named. By archive only those of the environment move; mounted ones are refused by name, and the hint is right."""
     for e in (t.src, t.dst):
         e.cli("secret", "rm", "it-secret", check_status=False)
         t.at_end(lambda e=e: e.cli("secret", "rm", "it-secret", check_status=False))
@@ -286,12 +286,20 @@ def secrets(t):
     name = counter(t, "it-secretive", "--secret", "it-secret", "--secret", "source=it-secret,type=env,target=WORD")
     refused(t, name, "secrets", "it-secret")
     t.dst.cli("secret", "create", "it-secret", "-", input="word")
+    if t.strategy == "archive":
+        refused(t, name, "secrets-archive", "it-secret")
+        only = counter(t, "it-environment", "--secret", "source=it-secret,type=env,target=WORD")
+        moved(t, only)
+        t.options = ()
     moved(t, name)
     same("the secret", "word", t.dst.exec(name, "cat /run/secrets/it-secret"))
 
 
 for path_ in ("podman", "podman-archive"):
     lab.add_case(f"containers/secrets-{path_.replace('podman-', '').replace('podman', 'in-place')}", secrets, "podman", path_, 180)
+
+
+ROOTS = '[storage]\ndriver = "overlay"\nrunroot = "/run/containers/storage"\ngraphroot = "/var/lib/containers/storage"\n'
 
 
 def storage_conf(t, host, text):
@@ -302,7 +310,7 @@ def storage_conf(t, host, text):
 @case(engine="podman", timeout=300)
 def metacopy(t):
     """Storage with metacopy=on: a file of the image that got another mode has no content of its own. Refused with its name; the hint, followed, moves it whole. What was renamed (redirect_dir) comes along."""
-    storage_conf(t, t.hosts[0], '[storage]\ndriver = "overlay"\n[storage.options.overlay]\nmountopt = "nodev,metacopy=on"\n')
+    storage_conf(t, t.hosts[0], ROOTS + '[storage.options.overlay]\nmountopt = "nodev,metacopy=on"\n')
     name = counter(t, "it-metacopy")
     check("metacopy=on" in t.src.exec(name, "grep ' / ' /proc/self/mountinfo"), "the test itself: no metacopy")
     moved_dir = "mv /srv/files /srv/renamed; cat /srv/renamed/one"
@@ -322,7 +330,7 @@ def metacopy(t):
 @case(engine="podman", timeout=300)
 def metacopy_on_the_target(t):
     """The other way round it moves."""
-    storage_conf(t, t.hosts[1], '[storage]\ndriver = "overlay"\n[storage.options.overlay]\nmountopt = "nodev,metacopy=on"\n')
+    storage_conf(t, t.hosts[1], ROOTS + '[storage.options.overlay]\nmountopt = "nodev,metacopy=on"\n')
     name = counter(t, "it-metacopy")
     t.src.exec(name, "chmod 0640 /data.txt; mv /srv/files/one /srv/uno; echo new > /srv/new")
     show = "cat /data.txt /srv/uno /srv/new; stat -c '%a %n' /data.txt"
@@ -334,10 +342,10 @@ def metacopy_on_the_target(t):
 @case(engine="podman", timeout=300)
 def storage_podman(t):
     """Another storage driver than overlay, on either side: named."""
+    t.at_end(t.dst.service, "restart")
+    t.at_end(t.hosts[1].sh, "rm -rf /var/lib/containers/it-vfs")
     storage_conf(t, t.hosts[1], '[storage]\ndriver = "vfs"\ngraphroot = "/var/lib/containers/it-vfs"\nrunroot = "/run/it-vfs"\n')
     t.dst.service("restart")
-    t.at_end(t.hosts[1].sh, "rm -rf /var/lib/containers/it-vfs")
-    t.at_end(t.dst.service, "restart")
     name = counter(t, "it-storage")
     refused(t, name, "storage-driver", "'vfs'", "h2")
     refused(t, name, "storage-driver", "'vfs'", args=("--cold",))
