@@ -122,8 +122,10 @@ static void source_away(struct ts_mig *m)
         }
         if (ts_api_remove(m->src.api, head->container_id, false, false, &err) < 0)
                 ts_mig_leftover(m, "container '%s' on the source: %s", head->container_name, ts_err_message(&err));
-        else
+        else {
                 remove_volumes(m);
+                ts_log_forget(m);
+        }
         ts_forget_connections(m);
 }
 

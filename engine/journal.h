@@ -33,6 +33,7 @@ enum ts_res_kind {
         TS_RES_DUMP_DIR,   /* directory, in memory or shared, that the source's images are written to; name */
         TS_RES_LINK,       /* in the place of an engine's directory of checkpoints; name: its path, id: where it leads */
         TS_RES_DOOR,       /* packet filter table on a host that holds back what comes for the container; name */
+        TS_RES_LOG,        /* file, Podman's log that is not beside the container; name: its path */
         TS_RES_KIND_MAX
 };
 const char *ts_res_kind_str(enum ts_res_kind k);

@@ -18,6 +18,7 @@ static const char *const kind_names[TS_RES_KIND_MAX] = {
         [TS_RES_DUMP_DIR] = "dump-directory",
         [TS_RES_LINK] = "link",
         [TS_RES_DOOR] = "door",
+        [TS_RES_LOG] = "log",
 };
 
 /* The strings and numbers of the head. */

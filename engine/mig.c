@@ -131,6 +131,8 @@ void ts_mig_clear(struct ts_mig *m)
         ts_end_close(&m->dst);
         ts_endpoint_free(TS_TAKE(m->src.ep));
         ts_endpoint_free(TS_TAKE(m->dst.ep));
+        free(m->log_from);
+        free(m->log_to);
         for (size_t i = 0; i < m->n_data; i++) {
                 free(m->data[i].src_path);
                 free(m->data[i].dst_path);

@@ -113,6 +113,9 @@ struct ts_mig {
         bool both_may_run;            /* somebody started the source after the commit */
 
         uint64_t memory_bytes;        /* of the container, as preflight saw it */
+        /* Of Podman's log where that is elsewhere, on the source and on the target (log_file.c);
+         * log_to NULL: there it goes to the engine's own place. */
+        char *log_from, *log_to;
         struct ts_rate *rate;         /* of everything that agents send, or NULL */
         struct ts_place *places;      /* directories under way (places.c) */
         size_t n_places;
@@ -209,6 +212,12 @@ int ts_make_stub(struct ts_mig *m, struct ts_err *err);
 /* Whether a container with that ID on the target is the one that this migration made, or restored. */
 int ts_stub_is_ours(struct ts_mig *m, const struct ts_container *there, bool *ret, struct ts_err *err);
 int ts_record_remove(struct ts_end *e, const char *bundle, struct ts_err *err); /* what ts_make_stub let the source write into its bundle */
+/* log_file.c: before the freeze, in the last round, when it is taken back or was committed, and
+ * when the source's container is gone. */
+int ts_log_place(struct ts_mig *m, struct ts_err *err);
+int ts_log_copy(struct ts_mig *m, struct ts_err *err);
+int ts_log_undo(struct ts_mig *m, struct ts_end *e, const char *path, struct ts_err *err);
+void ts_log_forget(struct ts_mig *m);
 /* The directories that travel, an agent on each side of each. */
 int ts_places_open(struct ts_mig *m, struct ts_err *err);
 int ts_dump_ship(struct ts_mig *m, const char *name, struct ts_err *err); /* a dump of that name is about to be made: ships it while it is written */

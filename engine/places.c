@@ -171,7 +171,8 @@ static int name_rotated(struct ts_mig *m, struct ts_agent *source, const char *l
 static int name_log(struct ts_mig *m, const struct ts_container *there, struct ts_agent *source, struct ts_err *err)
 {
         ts_auto_free char *made_up = ts_fmt("%s-json.log", there->id);
-        const char *log = name_in(m->bundle, m->c->log_path), *log_there = name_in(there->bundle_dir, there->log_path);
+        const char *log = m->log_from ? NULL : name_in(m->bundle, m->c->log_path),
+                   *log_there = name_in(there->bundle_dir, there->log_path);
 
         log_there = log_there ? log_there : m->engine == TS_DOCKER ? ts_or(made_up, log) : log;
         return log && (ts_agent_only(source, log, log_there, err) < 0 || name_rotated(m, source, log, log_there, err) < 0) ? -1 : 0;

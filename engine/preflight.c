@@ -72,6 +72,7 @@ const struct ts_check ts_checks[] = {
         { "devices", WARNING, ALWAYS, NULL },
         { "log-driver", WARNING, ALWAYS, ts_check_log_driver },
         { "secrets-archive", FIRM, PODMAN_LIVE, ts_check_secrets_archive },
+        { "log-path", SKIP, TS_ON_PODMAN | ANY_MODE, ts_check_log_path },
         { "secrets", SKIP, TS_ON_PODMAN | ANY_MODE, ts_check_secrets },
         { "rootfs", FIRM, TS_ON_PODMAN | ANY_MODE, ts_check_rootfs },
         { "storage-driver", FIRM, ALWAYS, ts_check_storage },

@@ -47,6 +47,14 @@ struct ts_view {
 struct ts_preflight {
         struct ts_mig *m;
         struct ts_view src, dst;
+        enum ts_log_status {
+                TS_LOG_FINE,
+                TS_LOG_UNSAFE = 4,
+                TS_LOG_NO_DIRECTORY,
+                TS_LOG_THERE,
+                TS_LOG_NO_FILE
+        } log_status;          /* log_file.c; others: it could not be looked at */
+        char *log_said;        /* which directory, and why */
         const char *criu_conf; /* CRIU's configuration file of this container: borrowed */
 };
 /* Fills both views. The container, its image and m->data are known. */
@@ -106,6 +114,9 @@ void ts_check_cpu(struct ts_preflight *p);
 void ts_check_kernel(struct ts_preflight *p);
 void ts_check_lock(struct ts_preflight *p);
 void ts_check_journal(struct ts_preflight *p);
+/* log_file.c: a log of Podman's that is not beside the container */
+int ts_log_look(struct ts_preflight *p, struct ts_err *err);
+void ts_check_log_path(struct ts_preflight *p);
 void ts_check_own_dirs(struct ts_preflight *p);
 void ts_check_probes(struct ts_preflight *p);
 /* preflight_container.c: the container and what depends on it */

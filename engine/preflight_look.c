@@ -254,7 +254,8 @@ int ts_preflight_look(struct ts_preflight *p, struct ts_err *err)
                 if (ask_own(p, v, err) < 0)
                         return -1;
         }
-        if (ask_source(p, err) < 0 || ask_target(p, err) < 0 || ts_space_ask(p, err) < 0 || look_both(p, err) < 0)
+        if (ask_source(p, err) < 0 || ask_target(p, err) < 0 || ts_space_ask(p, err) < 0 ||
+            look_both(p, err) < 0 || ts_log_look(p, err) < 0)
                 return -1;
         p->m->image_on_target = p->dst.by_id != NULL;
         return 0;
@@ -278,6 +279,7 @@ static void view_clear(struct ts_view *v)
 
 void ts_preflight_clear(struct ts_preflight *p)
 {
+        free(TS_TAKE(p->log_said));
         view_clear(&p->src);
         view_clear(&p->dst);
 }

@@ -475,7 +475,8 @@ int ts_phase_prepare(struct ts_mig *m, struct ts_err *err)
                 return -1;
         if (ts_images_place(m, err) < 0)
                 return -1;
-        if ((m->strategy != TS_ARCHIVE && ts_fault("prepare", "places", err) < 0) || ts_places_open(m, err) < 0)
+        if ((m->strategy != TS_ARCHIVE && ts_fault("prepare", "places", err) < 0) ||
+            ts_places_open(m, err) < 0 || ts_log_place(m, err) < 0)
                 return -1;
         if (m->strategy == TS_ARCHIVE)
                 ts_archive_prepare(m);

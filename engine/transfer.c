@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define OWN_LOG "ctr.log"
 #define STALL_MS 120000
 #define CAPTURE_MAX ((size_t)1 << 20)
 #define END_OF_TAR_BYTES 1024
@@ -102,7 +103,8 @@ static int on_entry(void *ctx, const struct ts_tar_entry *e, enum ts_tar_verdict
         *ret = TS_TAR_PASS;
         if (ts_starts(e->name, "volumes/") && !is_volume(m, e->name))
                 return ts_err_set(err, TS_EPROTO, "the export holds '%s', a volume the container does not have", e->name);
-        if (ts_starts(e->name, "volumes/") || !strcmp(e->name, "rootfs-diff.tar") || !strcmp(e->name, "deleted.files"))
+        if (ts_starts(e->name, "volumes/") || !strcmp(e->name, "rootfs-diff.tar") ||
+            !strcmp(e->name, "deleted.files") || (m->log_from && !strcmp(e->name, OWN_LOG)))
                 *ret = TS_TAR_DROP; /* ours are complete; Podman can be asked to leave none of them out, and makes them while the container is frozen */
         else if (!strcmp(e->name, "stats-dump"))
                 *ret = TS_TAR_CAPTURE;
@@ -230,6 +232,15 @@ static int add_rootfs(struct ts_mig *m, const struct ts_sink *sink, struct ts_er
         return plan.deleted_json ? ts_tar_file(sink, "deleted.files", 0600, plan.deleted_json, strlen(plan.deleted_json), err) : 0;
 }
 
+/* Its own place for a log that is elsewhere: a link (log_file.c). */
+static int add_log(struct ts_mig *m, const struct ts_sink *sink, struct ts_err *err)
+{
+        return (m->log_to && ts_tar_link(sink, OWN_LOG, m->log_to, err) < 0) ||
+                               ts_log_copy(m, err) < 0
+                       ? -1
+                       : 0;
+}
+
 /* ---- archive: scp ---- */
 /* The request's header comes through the channel up to its empty line, then the segments from the disk there, then what else comes through the channel: the withheld end. If the channel dies before that end
  * the body is short of its announced length and the engine discards it, as it does where a segment is missing. $1 directory, $2 socket, $3 program, $4 what unpacks the segments. */
@@ -275,29 +286,10 @@ static int transfer_archive(struct ts_mig *m, struct ts_err *err)
         /* What does not ride in it, volumes and bind mounts, comes beside it */
         if (ts_places_begin(m, /* final= */ true, err) < 0 || filter_archive(m, &sink, err) < 0 ||
             ts_fault("transfer", "half", err) < 0 || add_rootfs(m, &sink, err) < 0 ||
-            add_mark(m, &sink, err) < 0 || ts_places_wait(m, err) < 0)
+            add_mark(m, &sink, err) < 0 || add_log(m, &sink, err) < 0 || ts_places_wait(m, err) < 0)
                 return -1;
         m->phase_bytes += m->archive_bytes;
         return scp ? open_fed_import(m, err) : 0;
-}
-
-/* The log so far, where its driver keeps it in a file outside of the engine's directory. */
-static int copy_log(struct ts_mig *m, struct ts_err *err)
-{
-        const char *path = m->c->log_path;
-        const char *const read_argv[] = { "cat", "--", path, NULL };
-        const char *const write_argv[] = { "/bin/sh", "-c", "umask 077; exec cat >\"$1\"", "sh", path, NULL };
-        ts_auto(ts_proc) struct ts_proc *in = NULL;
-        ts_auto(ts_proc) struct ts_proc *out = NULL;
-
-        if (!path || !*path || (ts_starts(path, m->bundle) && path[strlen(m->bundle)] == '/'))
-                return 0;
-        m->progress_what = "log";
-        if (ts_host_start(m->src.host, read_argv, &in, err) < 0 || ts_host_start(m->dst.host, write_argv, &out, err) < 0 ||
-            ts_relay(ts_proc_fd(in), ts_proc_fd(out), UINT64_MAX, STALL_MS, ts_mig_progress, m, NULL, err) < 0)
-                return ts_err_prefix(err, "log");
-        (void)ts_proc_end_input(out);
-        return ts_proc_finish(in, ts_deadline_in_ms(TAR_WAIT_MS), err) < 0 || ts_proc_finish(out, ts_deadline_in_ms(TAR_WAIT_MS), err) < 0 ? ts_err_prefix(err, "log") : 0;
 }
 
 /* ---- in place ---- */
@@ -320,7 +312,7 @@ static int transfer_in_place(struct ts_mig *m, struct ts_err *err)
                 return -1;
         if (ts_fault("transfer", "half", err) < 0 || ts_places_wait(m, err) < 0)
                 return -1;
-        return copy_log(m, err) < 0 ? -1 : still_created(m, err);
+        return ts_log_copy(m, err) < 0 ? -1 : still_created(m, err);
 }
 
 int ts_phase_transfer(struct ts_mig *m, struct ts_err *err)

@@ -332,6 +332,11 @@ int ts_unlink_checkpoints(struct ts_mig *m, struct ts_end *e, const struct ts_re
         return ts_host_check(e->host, argv, NULL, NULL, err);
 }
 
+static int undo_log(struct ts_mig *m, struct ts_end *e, const struct ts_res *r, struct ts_err *err)
+{
+        return ts_log_undo(m, e, r->name, err);
+}
+
 static const struct {
         int (*undo)(struct ts_mig *m, struct ts_end *e, const struct ts_res *r, struct ts_err *err);
         bool stays_after_commit; /* it belongs to the moved container */
@@ -352,6 +357,7 @@ static const struct {
         [TS_RES_DUMP_DIR] = { undo_dump_dir, false, false },
         [TS_RES_LINK] = { ts_unlink_checkpoints, false, false },
         [TS_RES_DOOR] = { undo_door, false, false },
+        [TS_RES_LOG] = { undo_log, false, false },
 };
 
 /* The container is there, but not by this migration: another one brought it since, and it uses what has the same names. */

@@ -53,6 +53,8 @@ int ts_tar_filter_run(int in_fd, const struct ts_tar_filter *f, const struct ts_
 int ts_tar_header(const struct ts_sink *out, const char *name, uint32_t mode, uint64_t size_bytes, uint64_t mtime_s, struct ts_err *err);
 int ts_tar_pad(const struct ts_sink *out, uint64_t size_bytes, struct ts_err *err); /* zero bytes up to the next multiple of 512 */
 int ts_tar_file(const struct ts_sink *out, const char *name, uint32_t mode, const void *data, size_t len, struct ts_err *err); /* header + content + pad */
+int ts_tar_link(const struct ts_sink *out, const char *name, const char *to,
+                struct ts_err *err); /* a symbolic link; nothing follows */
 int ts_tar_end(const struct ts_sink *out, struct ts_err *err); /* the two zero blocks */
 
 #endif

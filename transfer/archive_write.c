@@ -13,14 +13,15 @@ static void put_octal(char *field, size_t width, uint64_t v)
                 field[i] = (char)('0' + (v & 7));
 }
 
-static int put_header(const struct ts_sink *out, char type, const char *name, uint32_t mode, uint64_t size, uint64_t mtime_s,
-                      struct ts_err *err)
+static int put_header(const struct ts_sink *out, char type, const char *name, const char *link,
+                      uint32_t mode, uint64_t size, uint64_t mtime_s, struct ts_err *err)
 {
         struct ts_tar_raw h = { .type = type, .magic = "ustar", .version = { '0', '0' } };
         unsigned char block[TS_TAR_BLOCK];
         uint64_t sum = 0;
 
         memcpy(h.name, name, strnlen(name, sizeof(h.name)));
+        memcpy(h.link, link, strnlen(link, sizeof(h.link)));
         put_octal(h.mode, sizeof(h.mode), mode & 07777);
         put_octal(h.uid, sizeof(h.uid), 0);
         put_octal(h.gid, sizeof(h.gid), 0);
@@ -67,10 +68,11 @@ int ts_tar_header(const struct ts_sink *out, const char *name, uint32_t mode, ui
                 rc |= add_record(&pax, "mtime", number, err);
         if (rc < 0)
                 return -1;
-        if (pax.len > 0 && (put_header(out, 'x', "PaxHeaders/entry", 0644, pax.len, 0, err) < 0 ||
-                            out->write(out->ctx, pax.buf, pax.len, err) < 0 || ts_tar_pad(out, pax.len, err) < 0))
+        if (pax.len > 0 &&
+            (put_header(out, 'x', "PaxHeaders/entry", "", 0644, pax.len, 0, err) < 0 ||
+             out->write(out->ctx, pax.buf, pax.len, err) < 0 || ts_tar_pad(out, pax.len, err) < 0))
                 return -1;
-        return put_header(out, '0', checked, mode, size_bytes, mtime_s, err);
+        return put_header(out, '0', checked, "", mode, size_bytes, mtime_s, err);
 }
 
 int ts_tar_pad(const struct ts_sink *out, uint64_t size_bytes, struct ts_err *err)
@@ -79,6 +81,18 @@ int ts_tar_pad(const struct ts_sink *out, uint64_t size_bytes, struct ts_err *er
         size_t n = ts_tar_padding(size_bytes);
 
         return n > 0 ? out->write(out->ctx, zero, n, err) : 0;
+}
+
+int ts_tar_link(const struct ts_sink *out, const char *name, const char *to, struct ts_err *err)
+{
+        ts_auto_str pax = TS_STR_INIT_MAX(TS_TAR_META_MAX);
+
+        if (strlen(to) > sizeof(((struct ts_tar_raw *)NULL)->link) &&
+            (add_record(&pax, "linkpath", to, err) < 0 ||
+             put_header(out, 'x', "PaxHeaders/entry", "", 0644, pax.len, 0, err) < 0 ||
+             out->write(out->ctx, pax.buf, pax.len, err) < 0 || ts_tar_pad(out, pax.len, err) < 0))
+                return -1;
+        return put_header(out, '2', name, to, 0777, 0, 0, err);
 }
 
 int ts_tar_file(const struct ts_sink *out, const char *name, uint32_t mode, const void *data, size_t len, struct ts_err *err)

@@ -9,7 +9,8 @@ static const char script[] = TS_UNSAFE_SH "if unsafe \"$1\" \"$2\"; then exit 4;
 static bool is_plain(const char *path)
 {
         for (const char *p = path; *p == '/'; p += 1 + strcspn(p + 1, "/"))
-                if (strcspn(p + 1, "/") <= 2 && p[1] == '.' && (strcspn(p + 1, "/") == 1 || p[2] == '.'))
+                if (strcspn(p + 1, "/") <= 2 && p[1] == '.' &&
+                    (strcspn(p + 1, "/") == 1 || p[2] == '.'))
                         return false;
         return path[0] == '/';
 }
@@ -26,8 +27,10 @@ static int look(struct ts_host *h, const char *path, const char *how, struct ts_
                 return -1;
         if (r.status == 0)
                 return 0;
-        why = ts_printable(ts_str_cstr(r.out.len ? &r.out : &r.err), r.out.len ? r.out.len : r.err.len, 300);
-        return ts_err_set(err, TS_EREFUSED, "'%s' on '%s' is not root's alone: %s", path, ts_host_name(h), ts_or(why, "?"));
+        why = ts_printable(ts_str_cstr(r.out.len ? &r.out : &r.err),
+                           r.out.len ? r.out.len : r.err.len, 300);
+        return ts_err_set(err, TS_EREFUSED, "'%s' on '%s' is not root's alone: %s", path,
+                          ts_host_name(h), ts_or(why, "?"));
 }
 
 int ts_own_dir(struct ts_host *h, const char *path, struct ts_err *err)

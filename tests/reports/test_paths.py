@@ -348,10 +348,11 @@ def bind_swap_source(t):
     for h in t.hosts:
         t.at_end(h.sh, 'rm -rf "$1"', top)
     name = start_counter(t, "--volume", f"{top}/data:/d")
-    r = paused(t, "pre-copy:after", name, "--bind", f"{top}/data=copy")
+    r = paused(t, "prepare:after", name, "--bind", f"{top}/data=copy")
     src.sh('mv "$1/data" "$1/away" && ln -s secret "$1/data"', top)
     on(t, r, 4)
-    check("another directory than it was" in r.report["error"]["message"], r.report["error"])
+    check("replaced" in r.report["error"]["message"], r.report["error"])
+    check(t.src.running(name), "it runs on")
     same("what came", "", t.dst.host.sh('find "$1" -name key', top, check_status=False).strip())
 
 
@@ -405,3 +406,107 @@ def docker_logs_local(t):
 @case(PODMAN, ARCHIVE, timeout=240)
 def podman_logs(t):
     rotated(t)
+
+
+# ---- Podman's log elsewhere
+
+
+def log_elsewhere_runs(t, path, live=True):
+    """There and back, the log at the same path, nothing of it missing and nothing left of it where it was."""
+    for h in t.hosts:
+        h.sh('mkdir -p "$(dirname "$1")"', path)
+        t.at_end(h.sh, 'rm -rf "$(dirname "$1")"', path)
+    name = start_counter(t, "--log-opt", f"path={path}")
+    src, dst = t.src, t.dst
+    for _ in range(2):
+        before = log_numbers(src, name)
+        t.move(*(() if live else ("--cold",)), name, src=src, dst=dst)
+        check_moved(t, name, src, dst)
+        until(lambda: len(log_numbers(dst, name) if live else numbers(dst.logs(name))) > len(before), 20, "it counts on")
+        same("the log so far", before, numbers(dst.logs(name))[:len(before)])
+        text = dst.host.sh('cat "$1"', path)
+        check(len(text.splitlines()) > len(before), "the file at the path has", len(text.splitlines()), "lines")
+        same("mode", "600", dst.host.sh('stat -c %a "$1"', path).strip())
+        same("what is beside it", os.path.basename(path), dst.host.sh('ls "$(dirname "$1")"', path).strip())
+        same("left on the source", "", src.host.sh('ls "$(dirname "$1")"', path).strip())
+        src, dst = dst, src
+
+
+@case(PODMAN, ARCHIVE, SCP, timeout=240)
+def log_elsewhere(t):
+    log_elsewhere_runs(t, f"/srv/{t.marker}/app.log")
+
+
+@case(PODMAN, timeout=240)
+def log_elsewhere_cold(t):
+    log_elsewhere_runs(t, f"/srv/{t.marker}/app.log", live=False)
+
+
+@case(ARCHIVE, timeout=240)
+def log_elsewhere_long(t):
+    """A path that has no room in a header of tar."""
+    log_elsewhere_runs(t, f"/srv/{t.marker}/" + "a" * 60 + "/" + "b" * 60 + "/app.log")
+
+
+@case(PODMAN, ARCHIVE, timeout=300)
+def log_path(t):
+    """What stands in the way of the log on the target is never followed, overwritten or waited for; each hint leads to success."""
+    src, dst = t.src.host, t.dst.host
+    top = f"/srv/{t.marker}"
+    path = top + "/logs/app.log"
+    src.sh('mkdir -p "$1/logs"', top)
+    for h in t.hosts:
+        t.at_end(h.sh, 'rm -rf "$1"', top)
+    name = start_counter(t, "--log-opt", f"path={path}")
+    for make, why in (
+            ('mkdir -p "$1"', "has no directory"),
+            ('mkdir -p "$1/logs" && chown 1000 "$1/logs" && echo precious >"$1/precious" && ln -s "$1/precious" "$1/logs/app.log"', "belongs to user 1000"),
+            ('chown root "$1/logs"', "is on the target already"),
+            ('rm "$1/logs/app.log" && mkfifo "$1/logs/app.log"', "is on the target already"),
+            ('rm "$1/logs/app.log" && chmod 0777 "$1/logs"', "is writable by everybody"),
+    ):
+        dst.sh(make, top)
+        for command in ("check", "move"):
+            r = t.begin(command, name).wait(120).expect(3)
+            check(any(why in m for m in findings(r, "log-path")), why, "expected:", r.report["findings"])
+    same("precious", "precious", dst.sh('cat "$1/precious"', top).strip())
+    dst.sh('chmod go-w "$1/logs"', top)
+    r = t.begin("move", name, env={"TRANSHIP_FAULT": "checkpoint:before:error"}).wait(150).expect(4)
+    same("left by a move that failed", "", dst.sh('ls "$1/logs"', top).strip())
+    before = log_numbers(t.src, name)
+    t.move(name)
+    check_moved(t, name)
+    same("the log so far", before, log_numbers(t.dst, name)[:len(before)])
+
+
+@case(PODMAN, ARCHIVE, timeout=240)
+def log_path_skip(t):
+    """With the user's word the log goes to Podman's own place, or stays, and that is said."""
+    path = f"/srv/{t.marker}/app.log"
+    t.src.host.sh('mkdir -p "$(dirname "$1")"', path)
+    t.at_end(t.src.host.sh, 'rm -rf "$(dirname "$1")"', path)
+    name = start_counter(t, "--log-opt", f"path={path}")
+    before = log_numbers(t.src, name)
+    r = t.move("--skip", "log-path", name)
+    check_moved(t, name)
+    after = log_numbers(t.dst, name)
+    if t.strategy == "in-place":
+        same("the log so far", before, after[:len(before)])
+    else:
+        check(any("stays on the source" in w for w in r.report["warnings"]), r.report["warnings"])
+    same("at the path", "", t.dst.host.sh('ls "$1" 2>/dev/null || :', path).strip())
+
+
+@case(PODMAN, timeout=200)
+def log_path_fifo(t):
+    """The log is no file any more on the source: nothing waits for it while the container is frozen."""
+    path = f"/srv/{t.marker}/app.log"
+    for h in t.hosts:
+        h.sh('mkdir -p "$(dirname "$1")"', path)
+        t.at_end(h.sh, 'rm -rf "$(dirname "$1")"', path)
+    name = start_counter(t, "--log-opt", f"path={path}")
+    r = paused(t, "pre-copy:after", name)
+    t.src.host.sh('rm "$1" && mkfifo "$1"', path)
+    on(t, r)
+    check_moved(t, name)
+    check(r.report["downtime_us"] < 60e6, "down for", r.report["downtime_us"])

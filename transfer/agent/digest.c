@@ -1,4 +1,5 @@
-/* See digest.h. Decides what of a file its sum is made of: the blocks that are not zeros, each with its number, and the size. */
+/* See digest.h. Decides what of a file its sum is made of: the blocks that are not zeros, each with
+ * its number, and the size. */
 #include "transfer/agent/digest.h"
 
 #include "base/io.h"
@@ -143,7 +144,8 @@ int ts_digest_add_fd(struct ts_digest *d, int fd, uint64_t end, struct ts_err *e
         if (fstat(fd, &st) < 0)
                 return ts_err_errno(err, errno, "cannot look at a file");
         if ((uint64_t)st.st_size < end)
-                return ts_err_set(err, TS_EPROTO, "a file ends at %llu", (unsigned long long)st.st_size);
+                return ts_err_set(err, TS_EPROTO, "a file ends at %llu",
+                                  (unsigned long long)st.st_size);
         while (d->pos < end) {
                 uint64_t data = next_data(fd, d->pos, end);
                 size_t n = end - data < CHUNK ? (size_t)(end - data) : CHUNK;

@@ -82,7 +82,8 @@ static bool leads_up(const char *path)
         return strstr(path, "/../") || (len >= 3 && !strcmp(path + len - 3, "/.."));
 }
 
-/* What an engine will find under the name is what was written to: nobody put something else there meanwhile. */
+/* What an engine will find under the name is what was written to, or what was sent is what it was:
+ * nobody put something else there meanwhile. */
 static int still_there(const struct agent *a, struct ts_err *err)
 {
         struct stat st, held;
@@ -90,7 +91,7 @@ static int still_there(const struct agent *a, struct ts_err *err)
         if (fstat(a->root_fd, &held) == 0 && fstatat(AT_FDCWD, a->root, &st, a->follows ? 0 : AT_SYMLINK_NOFOLLOW) == 0 && st.st_dev == held.st_dev &&
             st.st_ino == held.st_ino)
                 return 0;
-        return ts_err_set(err, TS_EPROTO, "'%s' was taken away, or replaced, while it was being filled", a->root);
+        return ts_err_set(err, TS_EPROTO, "'%s' was taken away, or replaced by something else, meanwhile", a->root);
 }
 
 /* A path that ends in "/." may lead there by a link; every other one is the directory itself. */
@@ -203,7 +204,7 @@ static int scan_tree(struct agent *a, const struct ts_frame *f, struct ts_err *e
         uint32_t final = ts_get_u32(&u);
         struct ts_tree_stats st = { 0 };
 
-        if (ts_unpack_end(&u, f, err) < 0 || be_tree(a, err) < 0)
+        if (ts_unpack_end(&u, f, err) < 0 || be_tree(a, err) < 0 || still_there(a, err) < 0)
                 return -1;
         if (ts_tree_send_round(a->tree_send, a->root, final, &st, err) < 0)
                 return -1;
