@@ -63,6 +63,7 @@ const struct ts_check ts_checks[] = {
         { "traced", FIRM, LIVE, ts_check_traced },
         { "exec-sessions", WARNING, ALWAYS, ts_check_exec_sessions },
         { "sqlite-wal", SKIP, LIVE, ts_check_sqlite },
+        { "sqlite-moved", SKIP, LIVE, NULL },
         { "ipc-shareable", SKIP, DOCKER_LIVE, ts_check_shm },
         { "pid-host", SKIP, LIVE, NULL },
         { "ipc-host", FIRM, LIVE, NULL },

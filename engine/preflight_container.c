@@ -222,24 +222,52 @@ static bool is_shared(const struct ts_mig *m, const char *path)
         return best && best->mode == TS_DATA_SHARED;
 }
 
-/* SQLite looks up what a process knows of a database by device and inode number, and a copy has others: what the process opens on the target is another database to it than what it opened on the source.
- * The two do not see each other's locks, and whichever is closed first takes the log away from below the other. */
+static bool has_wal(const struct ts_facts *f, const char *line)
+{
+        const char *wal;
+
+        for (size_t i = 0; (wal = ts_fact(f, "wal", i)); i++)
+                if (!strcmp(wal, line))
+                        return true;
+        return false;
+}
+
+#define SQLITE_HINT                                                                              \
+        "move with --cold; or have the program close the database just before "                  \
+        "(--before-freeze exec:COMMAND) and say --skip "
+
+/* SQLite looks up what a process knows of a database by device and inode number, and a copy has
+ * others: what the process opens on the target is another database to it than what it opened on
+ * the source. The two do not see each other's locks, and whichever is closed first takes the log
+ * away from below the other.
+ * Without such a log SQLite compares the numbers before it writes, and takes the connection for
+ * one to a file that was moved away. */
 void ts_check_sqlite(struct ts_preflight *p)
 {
-        const struct ts_mig *m = p->m;
+        const struct ts_facts *f = &p->src.facts;
         const char *line;
 
-        for (size_t i = 0; (line = ts_fact(&p->src.facts, "wal", i)); i++) {
+        for (size_t i = 0; (line = ts_fact(f, "wal", i)); i++) {
                 const char *file = strchr(line, ' ');
 
-                if (!file || is_shared(m, file + 1))
-                        continue;
-                ts_find(p->m, "sqlite-wal",
-                        "move with --cold; or have the program close the database just before (--before-freeze exec:COMMAND) and say --skip sqlite-wal; "
-                        "a program that opens it once and never again while it runs can be moved with that, too",
-                        "'%.*s' has the SQLite database '%s' open with a write-ahead log: what it writes after the move may be lost if it opens it "
-                        "once more while this connection is open",
-                        (int)(file - line), line, file + 1);
+                if (file && !is_shared(p->m, file + 1))
+                        ts_find(p->m, "sqlite-wal",
+                                SQLITE_HINT "sqlite-wal; a program that opens it once and never "
+                                            "again while it runs can be moved with that, too",
+                                "'%.*s' has the SQLite database '%s' open with a write-ahead log: "
+                                "what it writes after the move may be lost if it opens it once "
+                                "more while this connection is open",
+                                (int)(file - line), line, file + 1);
+        }
+        for (size_t i = 0; (line = ts_fact(f, "sqlite", i)); i++) {
+                const char *file = strchr(line, ' ');
+
+                if (file && !has_wal(f, line) && !is_shared(p->m, file + 1))
+                        ts_find(p->m, "sqlite-moved", SQLITE_HINT "sqlite-moved",
+                                "'%.*s' has the SQLite database '%s' open: after the move each "
+                                "write over this connection fails ('attempt to write a readonly "
+                                "database')",
+                                (int)(file - line), line, file + 1);
         }
 }
 

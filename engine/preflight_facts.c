@@ -58,6 +58,32 @@ static const char script_head[] =
         "'%s\\n' \"$out\" | grep -m 1 -i error)\"; fi\n"
         "}\n";
 
+static const char script_databases[] =
+        /* SQLite's with a write-ahead log: NAME is open, NAME-shm is mapped. 20 of a process. */
+        "wal() {\n"
+        "  { find \"/proc/$1/fd\" -maxdepth 1 -type l -printf '%l\\n'; echo\n"
+        "    cat \"/proc/$1/maps\"; } |\n"
+        "    awk -v who=\"$(tr -cd 'A-Za-z0-9._-' <\"/proc/$1/comm\")\" '\n"
+        "      !mapped { if ($0 == \"\") mapped = 1; else open[$0] = 1; next }\n"
+        "      $2 ~ /s$/ && /-shm$/ {\n"
+        "        f = substr($0, index($0, \"/\")); f = substr(f, 1, length(f) - 4)\n"
+        "        if ((f in open) && !(f in seen) && n++ < 20) {\n"
+        "          seen[f] = 1; print \"wal=\" (who ? who : \"?\"), f } }'\n"
+        "}\n"
+        /* All that are open for writing, by their first bytes. 1000 files are looked at. */
+        "databases() {\n"
+        "  timeout 5 find -L $1 -maxdepth 1 -type f -size +0 -links +0 -printf '%s %p\\n' |\n"
+        "    awk '$1 % 512 == 0 && n++ < 1000 { print $2 }' |\n"
+        "    xargs -r timeout 5 head -v -c 15 | awk '/^==> / { f = $2; next }\n"
+        "      $0 == \"SQLite format 3\" && f ~ /^.proc.[0-9]+.fd.[0-9]+$/ { print f }' |\n"
+        "    while read -r f; do\n"
+        "      p=${f#/proc/}; p=${p%%/*}\n"
+        "      grep -q '^flags:.*[1256]$' \"/proc/$p/fdinfo/${f##*/}\" || continue\n"
+        "      who=$(tr -cd 'A-Za-z0-9._-' <\"/proc/$p/comm\")\n"
+        "      say sqlite \"${who:-?} $(readlink \"$f\" | head -n 1)\"\n"
+        "    done | sort -u | head -n 20\n"
+        "}\n";
+
 /* Processes of the container: those of its PID namespace, or of its cgroup where it shares the host's. Memory is what a dump holds: anonymous and shared pages. */
 static const char script_processes[] =
         "pids() {\n"
@@ -93,13 +119,6 @@ static const char script_processes[] =
         "    timeout 5 cmp -s -- \"$upper$f\" \"/proc/$1/root$f\" || say hollow \"$f\"\n"
         "  done | head -n 20\n"
         "} 2>/dev/null\n"
-        /* SQLite's databases with a write-ahead log: NAME is open, NAME-shm is mapped. At most 20 of a process. */
-        "wal() {\n"
-        "  { find \"/proc/$1/fd\" -maxdepth 1 -type l -printf '%l\\n'; echo; cat \"/proc/$1/maps\"; } |\n"
-        "    awk -v who=\"$(tr -cd 'A-Za-z0-9._-' <\"/proc/$1/comm\")\" '!mapped { if ($0 == \"\") mapped = 1; else open[$0] = 1; next }\n"
-        "    $2 ~ /s$/ && /-shm$/ { f = substr($0, index($0, \"/\")); f = substr(f, 1, length(f) - 4);\n"
-        "      if ((f in open) && !(f in seen) && n++ < 20) { seen[f] = 1; print \"wal=\" (who ? who : \"?\"), f } }'\n"
-        "}\n"
         "processes() {\n"
         "  all=$(pids \"$1\" \"$2\") fds='' rolls='' maps=''\n"
         "  for p in $all; do fds=\"$fds /proc/$p/fd\" rolls=\"$rolls /proc/$p/smaps_rollup\" "
@@ -113,6 +132,7 @@ static const char script_processes[] =
         "io_uring yes\n"
         "  [ -n \"$(grep -lF '/[aio]' $maps)\" ] && say aio yes\n"
         "  for p in $(grep -l -e '-shm$' $maps | cut -d/ -f3); do wal \"$p\"; done\n"
+        "  databases \"$fds\"\n"
         "  { find $fds -maxdepth 1 -lname 'socket:*' -printf '%l\\n'\n"
         "    for f in tcp tcp6 udp udp6; do echo \"$f\"; cat \"/proc/$2/net/$f\"; done\n"
         "  } | awk '/^socket:/ { gsub(/[^0-9]/, \"\"); held[$0] = 1; next } NF == 1 { k = "
@@ -284,6 +304,7 @@ int ts_facts_fetch(struct ts_facts *f, struct ts_host *h, const struct ts_facts_
                         return -1;
         if (ts_str_adds(&script, script_head, err) < 0 ||
             ts_str_adds(&script, ts_traffic_script, err) < 0 ||
+            ts_str_adds(&script, script_databases, err) < 0 ||
             ts_str_adds(&script, script_processes, err) < 0 ||
             ts_str_adds(&script, script_answers, err) < 0)
                 return -1;
