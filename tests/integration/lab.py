@@ -13,6 +13,7 @@ import importlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -22,6 +23,8 @@ import tempfile
 import threading
 import time
 import urllib.parse
+
+import inspect_diff
 
 HERE = pathlib.Path(__file__).resolve().parent
 REPO = HERE.parents[1]
@@ -39,6 +42,7 @@ PATHS = {  # the ways a container travels: engine, options of tranship
     "podman": ("podman", ()),
     "docker": ("docker", ()),
 }
+NAME = re.compile("[a-zA-Z0-9][a-zA-Z0-9_.-]*")  # of a container
 STRATEGIES = {"podman-scp": "archive", "podman-archive": "archive"}  # the others: in-place
 
 
@@ -358,6 +362,7 @@ class Tranship:
         self.args = [str(a) for a in args]
         self.on = on
         self.own_state = state is None
+        self.on_success = None  # called when it has ended as expected, with 0
         self.state = state or tempfile.mkdtemp(prefix="tranship-test-")
         self.status = self.report = self.seconds = self.peak_kib = None
         environ = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8",
@@ -434,6 +439,8 @@ class Tranship:
         self.wait()
         if self.status not in (statuses or (0,)):
             raise Failed(f"tranship {' '.join(self.args)}: exit {self.status}, expected {statuses or (0,)}; {self.tail()}")
+        if self.on_success and self.status == 0:
+            self.on_success()
         return self
 
     def tail(self, lines=25):
@@ -678,6 +685,7 @@ class Test:
         self.number = 1 + int(hosts[0][1:]) // 2 + (10 if self.engine == "docker" else 0)  # no other slot has it
         self.marker = f"{PREFIX}{os.getpid()}"  # for command lines: no other case of this machine has it
         self.ids = []  # of migrations whose traces must be gone in the end
+        self.may_differ = []  # fields of inspect that this case's moves mean to change (inspect_diff.py)
         self._at_end = []
 
     def state_dir(self):
@@ -713,8 +721,22 @@ class Test:
     def begin(self, command, *args, src=None, dst=None, options=None, **kwargs):
         """Starts `tranship move|check --from SRC --to DST --json`."""
         src, dst = src or self.src, dst or self.dst
-        return Tranship(command, "--json", "--from", src.uri if src else "", "--to", dst.uri,
-                        *(self.options if options is None else options), *args, **kwargs)
+        before = [src.native(a) for a in args if command == "move" and NAME.fullmatch(a)] if src else []
+        r = Tranship(command, "--json", "--from", src.uri if src else "", "--to", dst.uri,
+                     *(self.options if options is None else options), *args, **kwargs)
+        if before and "--dry-run" not in args:
+            r.on_success = lambda: self.check_inspect(r, dst, [b for b in before if b])
+        return r
+
+    def check_inspect(self, r, dst, before):
+        """What the target's engine says of the moved container is what the source's said of it."""
+        moved = (r.report or {}).get("container") or {}
+        for b in before:
+            if b["Name"].lstrip("/") == moved.get("name"):
+                after = dst.native(moved["target_id"])
+                if after:  # a case may have removed it already
+                    wrong = inspect_diff.unexpected(dst.kind, r.report["strategy"], b, after, self.may_differ)
+                    check(not wrong, "inspect differs after the move:\n ", "\n  ".join(wrong))
 
     def move(self, *args, expect=0, timeout=120, **kwargs):
         """Moves to the end; Failed unless the exit status is `expect`. The finished Tranship."""
