@@ -32,6 +32,9 @@ int ts_choose_strategy(struct ts_mig *m, struct ts_err *err)
         m->engine = ts_api_kind(m->src.api);
         if (m->engine == TS_DOCKER && !strcmp(asked, "archive"))
                 return ts_err_set(err, TS_EUSAGE, "--strategy archive is Podman's: Docker cannot export a checkpoint");
+        if (scp && (m->engine == TS_DOCKER || m->o->cold))
+                return ts_err_set(err, TS_EUSAGE, "--transfer scp is for archives of Podman's: %s",
+                                  m->o->cold ? "a cold move has none" : "Docker makes none");
         if (m->engine == TS_PODMAN && scp && !strcmp(asked, "in-place"))
                 return ts_err_set(err, TS_EUSAGE, "--transfer scp is for --strategy archive: in place, files go from agent to agent");
         if (m->o->cold)

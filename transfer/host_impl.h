@@ -44,6 +44,7 @@ struct ts_host {
         socklen_t peer_len;
         unsigned peer_timeout_ms;
         atomic_bool no_tls; /* was tried in vain, and told */
+        _Atomic(char *) noise; /* what the login shell prints before it runs a command, or NULL */
         struct ts_wire wire;
 };
 

@@ -1,6 +1,6 @@
 /* Moves bytes between a channel and a socket pair, in a thread of its own. Decides when which direction is closed and what counts as the end;
  * does not decide which session is used nor what becomes of it afterwards. */
-#include "transfer/pump.h"
+#include "transfer/host_impl.h"
 
 #include "base/io.h"
 #include "base/log.h"
@@ -39,6 +39,8 @@ struct ts_flow {
         bool gone;              /* the caller closed the pair: nobody reads */
         bool finished;
         ts_deadline linger;
+        char *mark;         /* still to come, with its end of line; NULL: it came */
+        size_t noise_bytes; /* of down.buf, while it is */
 
         int status;
         struct ts_tail errs;
@@ -119,14 +121,47 @@ static int move_up(struct ts_flow *f, bool *moved, struct ts_err *err)
 
 /* ---- channel → caller ---- */
 
+static void keep_noise(struct ts_flow *f, size_t len)
+{
+        char *none = NULL;
+        size_t line = strcspn(f->down.buf, "\r\n"); /* the mark's own end is behind */
+        char *text = len > 0 ? ts_printable(f->down.buf, line < len ? line : len, 100) : NULL;
+
+        if (text && !atomic_compare_exchange_strong(f->opts.noise, &none, text))
+                free(text);
+}
+
+/* n more bytes came. What is in front of the mark is nobody's. */
+static int look_for_mark(struct ts_flow *f, size_t n, struct ts_err *err)
+{
+        const char *at;
+
+        f->noise_bytes += n;
+        at = memmem(f->down.buf, f->noise_bytes, f->mark, strlen(f->mark));
+        if (at) {
+                keep_noise(f, (size_t)(at - f->down.buf));
+                f->down.off = (size_t)(at - f->down.buf) + strlen(f->mark);
+                f->down.len = f->noise_bytes;
+                free(TS_TAKE(f->mark));
+                return 1;
+        }
+        if (f->noise_bytes < CHUNK)
+                return 1;
+        return ts_err_set(err, TS_EPROTO, "the login shell of '%s' on '%s' prints without end",
+                          f->s->conf->user, f->s->conf->alias);
+}
+
 static int read_channel(struct ts_flow *f, struct ts_err *err)
 {
-        ssize_t n = libssh2_channel_read(f->ch, f->down.buf, CHUNK);
+        size_t from = f->mark ? f->noise_bytes : 0;
+        ssize_t n = libssh2_channel_read(f->ch, f->down.buf + from, CHUNK - from);
 
         if (n > 0) {
+                atomic_fetch_add(&f->opts.wire->received, (unsigned long long)n);
+                if (f->mark)
+                        return look_for_mark(f, (size_t)n, err);
                 f->down.off = 0;
                 f->down.len = (size_t)n;
-                atomic_fetch_add(&f->opts.wire->received, (unsigned long long)n);
                 return 1;
         }
         return n == 0 || n == LIBSSH2_ERROR_EAGAIN ? 0 : ts_ssh_fail(f->s, n, "cannot receive", err);
@@ -189,6 +224,22 @@ static int move_errs(struct ts_flow *f, bool *moved, struct ts_err *err)
 
 /* ---- the end ---- */
 
+/* An account without a shell, a forced command, a password that has to be changed first. */
+static int was_not_run(const struct ts_flow *f, struct ts_err *err)
+{
+        ts_auto_str said = TS_STR_INIT;
+        ts_auto_free char *line = NULL;
+
+        if (ts_str_add(&said, f->down.buf, f->noise_bytes, NULL) == 0)
+                line = ts_last_line(&said);
+        if (!line)
+                line = ts_last_line(&f->errs.text);
+        ts_err_set(err, TS_EPROTO, "the login shell of '%s' on '%s' runs no commands%s%s%s",
+                   f->s->conf->user, f->s->conf->alias, line ? ": it says '" : "", ts_or(line, ""),
+                   line ? "'" : "");
+        return ts_err_hint(err, "`ssh %s true` has to succeed", f->s->conf->alias);
+}
+
 static int look_for_end(struct ts_flow *f, bool *moved, struct ts_err *err)
 {
         int rc;
@@ -207,7 +258,7 @@ static int look_for_end(struct ts_flow *f, bool *moved, struct ts_err *err)
         if (rc < 0 && rc != LIBSSH2_ERROR_EAGAIN)
                 return ts_ssh_fail(f->s, rc, "the end of the channel", err);
         f->finished = rc == 0 || (!f->opts.command && f->up_closed);
-        return 0;
+        return f->finished && f->mark && !f->gone ? was_not_run(f, err) : 0;
 }
 
 static const struct {
@@ -364,6 +415,7 @@ static struct ts_flow *flow_new(struct ts_ssh *s, LIBSSH2_CHANNEL *ch, const str
         f->s = s;
         f->ch = ch;
         f->fd = -1;
+        f->mark = opts->mark ? ts_fmt("%s\n", opts->mark) : NULL;
         f->errs.max = opts->err_max;
         f->errs.whole = opts->err_whole;
         f->errs.text.max = opts->err_max;
@@ -378,7 +430,8 @@ static int flow_run(struct ts_flow *f, int *ret_fd, struct ts_err *err)
 {
         int pair[2];
 
-        if (f->stop_fd < 0 || f->done_fd < 0 || !f->up.buf || !f->down.buf)
+        if (f->stop_fd < 0 || f->done_fd < 0 || !f->up.buf || !f->down.buf ||
+            (f->opts.mark && !f->mark))
                 return ts_err_set(err, TS_ENOMEM, "no memory or descriptors for another flow");
         if (ts_socketpair_wide(pair, err) < 0)
                 return -1;
@@ -467,6 +520,7 @@ void ts_flow_free(struct ts_flow *f)
                 (void)close(f->stop_fd);
         if (f->done_fd >= 0)
                 (void)close(f->done_fd);
+        free(f->mark);
         free(f->up.buf);
         free(f->down.buf);
         ts_str_clear(&f->errs.text);

@@ -26,6 +26,10 @@ struct ts_flow_opts {
         size_t err_max; /* see ts_tail */
         bool err_whole;
         struct ts_wire *wire;
+        /* The line that comes before what the command prints, or NULL. What is in front of it is the
+         * login shell's own and goes to nobody. A command that ends without it was not run. */
+        const char *mark;
+        _Atomic(char *) *noise; /* set once to the first line that was in front of it */
         /* Called by the thread at its end with the session when it is fit for another channel, else with NULL (the session is closed then). */
         void (*release)(void *ctx, struct ts_ssh *s);
         void *ctx;

@@ -1,6 +1,7 @@
 /* Proves to the host who we are: agent keys, then key files, as ssh would, never asking anybody anything. Decides the order and explains a refusal.
  *
- * Not supported, and skipped: certificates, keys on FIDO tokens, passwords. libssh2 before 1.11 signs RSA only with SHA-1, which OpenSSH refuses since 8.8. */
+ * Not supported, and skipped: keys on FIDO tokens, passwords, and before libssh2 1.11 RSA keys, for
+ * which it knows only SHA-1 (refused by OpenSSH since 8.8), and certificates of keys but ECDSA's. */
 #include "transfer/ssh.h"
 
 #include "base/io.h"
@@ -8,9 +9,11 @@
 #include "transfer/ssh_agent.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <string.h>
 
 #define KEY_FILE_MAX (64u << 10)
+#define KEY_BLOB_MAX 8192
 #define TRIES_MAX 16
 
 #if LIBSSH2_VERSION_NUM >= 0x010b00
@@ -25,8 +28,9 @@ struct attempt {
         const struct ts_agent_key *key; /* being signed with */
         ts_deadline deadline;
         unsigned tries;
-        unsigned agent_tries, rsa_skipped;
+        unsigned agent_tries, rsa_skipped, certs_skipped;
         char *locked; /* the first key file with a pass phrase; owned */
+        char *cert;   /* the first file with a certificate that cannot be shown; owned */
 };
 
 /* ---- key files ---- */
@@ -79,18 +83,28 @@ static enum file_kind classify(const struct ts_str *text)
         return ts_starts(at, "-----BEGIN ENCRYPTED") || strstr(at, "Proc-Type: 4,ENCRYPTED") ? FILE_LOCKED : FILE_PLAIN;
 }
 
-/* The public key beside a private one ("file.pub"): type, base64. NULL when there is none. */
-static char *public_half(const char *path)
+/* A public key or a certificate from a file of one line: type, base64. NULL when it is none. */
+static char *public_key(const char *path)
 {
-        ts_auto_free char *name = ts_fmt("%s.pub", path);
         ts_auto_str text = TS_STR_INIT;
         char *save = NULL, *type, *key;
 
-        if (!name || ts_file_read(name, KEY_FILE_MAX, &text, NULL) < 0)
+        if (ts_file_read(path, KEY_FILE_MAX, &text, NULL) < 0 || !text.buf ||
+            strstr(text.buf, "PRIVATE KEY"))
                 return NULL;
         type = strtok_r(text.buf, " \t\n", &save);
         key = type ? strtok_r(NULL, " \t\n", &save) : NULL;
         return key ? ts_strdup0(key) : NULL;
+}
+
+/* What IdentityFile names may be the public key itself, whose other half the agent has; else it is
+ * beside it, as "file.pub". */
+static char *public_half(const char *path)
+{
+        ts_auto_free char *name = ts_fmt("%s.pub", path);
+        char *itself = public_key(path);
+
+        return itself || !name ? itself : public_key(name);
 }
 
 /* ---- results of one try ---- */
@@ -146,12 +160,43 @@ static bool blob_is(const struct ts_agent_key *k, const char *type)
                memcmp(k->blob + 4, type, len) == 0;
 }
 
+static const char *const key_types[] = { "ssh-ed25519", "ecdsa-sha2-nistp256",
+                                         "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521" };
+static const char cert_suffix[] = "-cert-v01@openssh.com";
+
+static bool is_cert(const struct ts_agent_key *k)
+{
+        size_t len = k->len > 4 && k->blob[0] == 0 && k->blob[1] == 0
+                             ? (size_t)k->blob[2] << 8 | k->blob[3]
+                             : 0;
+
+        return len < k->len - 4 && len > strlen(cert_suffix) &&
+               memcmp(k->blob + 4 + len - strlen(cert_suffix), cert_suffix, strlen(cert_suffix)) ==
+                       0;
+}
+
+/* libssh2 says in the signature of what type that is: since 1.11 rightly for every certificate, before
+ * for ECDSA's alone. */
+static bool is_usable_cert(const struct ts_agent_key *k)
+{
+        for (size_t i = LIBSSH2_VERSION_NUM >= 0x010b00 ? 0 : 1; i < TS_ARRAY_LEN(key_types); i++) {
+                char type[64];
+
+                (void)snprintf(type, sizeof(type), "%s%s", key_types[i], cert_suffix);
+                if (blob_is(k, type))
+                        return true;
+        }
+        return false;
+}
+
 static bool is_usable(struct attempt *a, const struct ts_agent_key *k)
 {
-        static const char *const types[] = { "ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521" };
-
-        for (size_t i = 0; i < TS_ARRAY_LEN(types); i++) {
-                if (blob_is(k, types[i]))
+        if (is_cert(k)) {
+                a->certs_skipped += !is_usable_cert(k);
+                return is_usable_cert(k);
+        }
+        for (size_t i = 0; i < TS_ARRAY_LEN(key_types); i++) {
+                if (blob_is(k, key_types[i]))
                         return true;
         }
         if (!blob_is(k, "ssh-rsa"))
@@ -160,7 +205,9 @@ static bool is_usable(struct attempt *a, const struct ts_agent_key *k)
         return HAVE_RSA_SHA2;
 }
 
-static enum outcome try_agent_key(struct attempt *a, const struct ts_agent_key *k, struct ts_err *err)
+/* shown: the key itself, or a certificate of it. */
+static enum outcome try_agent_key(struct attempt *a, const struct ts_agent_key *k,
+                                  const struct ts_agent_key *shown, struct ts_err *err)
 {
         const char *user = a->s->conf->user;
         void *self = a;
@@ -171,14 +218,15 @@ static enum outcome try_agent_key(struct attempt *a, const struct ts_agent_key *
         a->agent_tries++;
         a->deadline = ts_deadline_in_ms(a->s->conf->connect_timeout_ms);
         rc = TS_SSH_AWAIT(a->s, a->deadline, "authentication", err,
-                          libssh2_userauth_publickey(a->s->session, user, k->blob, k->len, sign, &self));
+                          libssh2_userauth_publickey(a->s->session, user, shown->blob, shown->len,
+                                                     sign, &self));
         return outcome_of(a, rc, err);
 }
 
 /* Tries the agent's keys; only = base64 of the one wanted, or NULL for all that were not tried yet. */
 static enum outcome try_agent(struct attempt *a, const char *only, struct ts_err *err)
 {
-        unsigned char wanted[4096];
+        unsigned char wanted[KEY_BLOB_MAX];
         size_t wanted_len = only ? from_base64(only, strlen(only), wanted, sizeof(wanted)) : 0;
 
         for (size_t i = 0; i < a->agent.n && a->tries < TRIES_MAX; i++) {
@@ -189,7 +237,7 @@ static enum outcome try_agent(struct attempt *a, const char *only, struct ts_err
                         continue;
                 if (!is_usable(a, k))
                         continue;
-                o = try_agent_key(a, k, err);
+                o = try_agent_key(a, k, k, err);
                 if (o != REFUSED)
                         return o;
                 k->len = 0; /* once is enough */
@@ -205,30 +253,33 @@ static const char *agent_path(const struct ts_ssh_conf *c)
                 return getenv("SSH_AUTH_SOCK");
         if (strcmp(named, "none") == 0)
                 return NULL;
-        return *named == '$' ? getenv(named + 1) : named;
+        return named[0] == '$' && named[1] != '{' ? getenv(named + 1) : named;
 }
 
 static void open_agent(struct attempt *a)
 {
         const struct ts_ssh_conf *c = a->s->conf;
         const char *path = agent_path(c);
-        ts_auto_free char *expanded = NULL, *full = NULL;
+        ts_auto_free char *expanded = NULL;
         ts_auto_err failed = TS_ERR_INIT;
 
         if (!path || !*path)
                 return;
-        if (path == c->identity_agent && ts_ssh_conf_expand(c, path, &expanded, NULL) == 0)
-                path = expanded;
-        if (path[0] == '~' && path[1] == '/' && c->owner.home)
-                path = full = ts_fmt("%s%s", c->owner.home, path + 1);
+        if (path == c->identity_agent && ts_ssh_conf_expand_file(c, path, &expanded, &failed) < 0) {
+                ts_debug("ssh to %s: %s", c->alias, ts_err_message(&failed));
+                return;
+        }
+        path = ts_or(expanded, path);
         /* Its own deadline: an agent that hangs must not use up the time of the key files. */
-        if (path && ts_agent_open(path, ts_deadline_in_ms(c->connect_timeout_ms), &a->agent, &failed) < 0)
+        if (ts_agent_open(path, ts_deadline_in_ms(c->connect_timeout_ms), &a->agent, &failed) < 0)
                 ts_debug("ssh to %s: %s", c->alias, ts_err_message(&failed));
 }
 
 /* ---- files ---- */
 
-static enum outcome try_file(struct attempt *a, const char *path, struct ts_err *err)
+/* cert: the file with a certificate of the key, or NULL. */
+static enum outcome try_file(struct attempt *a, const char *path, const char *cert,
+                             struct ts_err *err)
 {
         ts_auto_str text = TS_STR_INIT;
         const char *user = a->s->conf->user;
@@ -250,17 +301,101 @@ static enum outcome try_file(struct attempt *a, const char *path, struct ts_err 
         a->deadline = ts_deadline_in_ms(a->s->conf->connect_timeout_ms);
         /* "" and not NULL: OpenSSL would ask the terminal for a pass phrase. */
         rc = TS_SSH_AWAIT(a->s, a->deadline, "authentication", err,
-                          libssh2_userauth_publickey_fromfile_ex(a->s->session, user, (unsigned)strlen(user), NULL, path, ""));
+                          libssh2_userauth_publickey_fromfile_ex(
+                                  a->s->session, user, (unsigned)strlen(user), cert, path, ""));
         if (rc != 0 && rc != LIBSSH2_ERROR_EAGAIN)
                 ts_debug("ssh to %s: key %s was not accepted (%ld)", a->s->conf->alias, path, rc);
         return outcome_of(a, rc, err);
 }
 
-/* As ssh: configured keys that the agent holds, then a key named on our command line, then the agent's others, then the other files. */
-static enum outcome try_all(struct attempt *a, struct ts_err *err)
+/* ---- certificates ---- */
+
+static size_t string_at(const unsigned char *p, size_t left)
+{
+        size_t len = left >= 4 ? (size_t)p[0] << 24 | (size_t)p[1] << 16 | (size_t)p[2] << 8 | p[3]
+                               : left;
+
+        return len <= left - 4 && left >= 4 ? 4 + len : left;
+}
+
+/* A certificate holds its type, a nonce, and then what the key holds behind its type. */
+static bool is_cert_of(const struct ts_agent_key *cert, const struct ts_agent_key *key)
+{
+        size_t c = string_at(cert->blob, cert->len), k = string_at(key->blob, key->len);
+
+        c += string_at(cert->blob + c, cert->len - c);
+        return key->len > k && cert->len - c >= key->len - k &&
+               memcmp(cert->blob + c, key->blob + k, key->len - k) == 0;
+}
+
+static enum outcome try_cert_by_agent(struct attempt *a, const struct ts_agent_key *cert,
+                                      struct ts_err *err)
+{
+        enum outcome o = REFUSED;
+
+        for (size_t i = 0; i < a->agent.n && o == REFUSED && a->tries < TRIES_MAX; i++) {
+                const struct ts_agent_key *k = &a->agent.keys[i];
+
+                if (k->len > 0 && !is_cert(k) && is_cert_of(cert, k))
+                        o = try_agent_key(a, k, cert, err);
+        }
+        return o;
+}
+
+/* The certificate in a file, with its key in the agent or in one of the identity files. */
+static enum outcome try_cert(struct attempt *a, const char *path, struct ts_err *err)
+{
+        const struct ts_ssh_conf *c = a->s->conf;
+        ts_auto_free char *text = public_key(path);
+        unsigned char blob[KEY_BLOB_MAX], half[KEY_BLOB_MAX];
+        struct ts_agent_key cert = { .blob = blob };
+        enum outcome o;
+
+        if (!text)
+                return REFUSED;
+        cert.len = from_base64(text, strlen(text), blob, sizeof(blob));
+        if (!is_cert(&cert))
+                return REFUSED;
+        if (!is_usable_cert(&cert)) {
+                if (!a->cert)
+                        a->cert = ts_strdup0(path);
+                return REFUSED;
+        }
+        o = try_cert_by_agent(a, &cert, err);
+        for (size_t i = 0; i < c->identities.n && o == REFUSED && a->tries < TRIES_MAX; i++) {
+                ts_auto_free char *public = public_half(c->identities.v[i]);
+                struct ts_agent_key key = { .blob = half };
+
+                key.len = public ? from_base64(public, strlen(public), half, sizeof(half)) : 0;
+                if (key.len > 0 && is_cert_of(&cert, &key))
+                        o = try_file(a, c->identities.v[i], path, err);
+        }
+        return o;
+}
+
+/* As ssh: those that CertificateFile names, and "file-cert.pub" beside a key. */
+static enum outcome try_certs(struct attempt *a, struct ts_err *err)
 {
         const struct ts_ssh_conf *c = a->s->conf;
         enum outcome o = REFUSED;
+
+        for (size_t i = 0; i < c->certificates.n && o == REFUSED; i++)
+                o = try_cert(a, c->certificates.v[i], err);
+        for (size_t i = 0; i < c->identities.n && o == REFUSED; i++) {
+                ts_auto_free char *beside = ts_fmt("%s-cert.pub", c->identities.v[i]);
+
+                if (beside)
+                        o = try_cert(a, beside, err);
+        }
+        return o;
+}
+
+/* As ssh: certificates, then configured keys that the agent holds, then a key named on our command
+ * line, then the agent's others, then the other files. */
+static enum outcome try_all(struct attempt *a, struct ts_err *err)
+{
+        const struct ts_ssh_conf *c = a->s->conf;
+        enum outcome o = try_certs(a, err);
 
         for (size_t i = 0; i < c->identities.n && o == REFUSED && a->agent.n; i++) {
                 ts_auto_free char *public = public_half(c->identities.v[i]);
@@ -269,17 +404,41 @@ static enum outcome try_all(struct attempt *a, struct ts_err *err)
                         o = try_agent(a, public, err);
         }
         if (o == REFUSED && c->own_identity && c->identities.n)
-                o = try_file(a, c->identities.v[0], err);
+                o = try_file(a, c->identities.v[0], NULL, err);
         if (o == REFUSED && !c->identities_only)
                 o = try_agent(a, NULL, err);
         for (size_t i = c->own_identity ? 1 : 0; i < c->identities.n && o == REFUSED && a->tries < TRIES_MAX; i++)
-                o = try_file(a, c->identities.v[i], err);
+                o = try_file(a, c->identities.v[i], NULL, err);
         return o;
+}
+
+/* "FILE-cert.pub" lies beside the key that it is of, as ssh-keygen writes it. */
+static int explain_cert(const struct attempt *a, struct ts_err *err)
+{
+        const struct ts_ssh_conf *c = a->s->conf;
+        size_t len = a->cert ? strlen(a->cert) : 0, suffix = strlen("-cert.pub");
+
+        ts_err_set(err, TS_EAUTH,
+                   "'%s' accepts no key for user '%s', and the certificate '%s' is of a kind that "
+                   "this libssh2 cannot show",
+                   c->alias, c->user, ts_or(a->cert, "in the agent"));
+        if (len > suffix && strcmp(a->cert + len - suffix, "-cert.pub") == 0)
+                return ts_err_hint(err,
+                                   "let the host know the key itself: `ssh-copy-id -f -i %.*s.pub "
+                                   "%s@%s`; certificates of ECDSA keys work",
+                                   (int)(len - suffix), a->cert, c->user, c->alias);
+        return ts_err_hint(err,
+                           "add the key itself to authorized_keys of '%s' on '%s'; certificates of "
+                           "ECDSA keys work",
+                           c->user, c->alias);
 }
 
 static int explain(const struct attempt *a, struct ts_err *err)
 {
         const struct ts_ssh_conf *c = a->s->conf;
+
+        if (a->cert || a->certs_skipped)
+                return explain_cert(a, err);
 
         if (a->locked) {
                 ts_err_set(err, TS_EAUTH, "'%s' accepts no key of '%s' that is at hand; '%s' is protected by a pass phrase", c->alias,
@@ -330,5 +489,6 @@ int ts_ssh_authenticate(struct ts_ssh *s, struct ts_err *err)
                 (void)explain(&a, err);
         ts_agent_close(&a.agent);
         free(a.locked);
+        free(a.cert);
         return o == ACCEPTED ? 0 : -1;
 }

@@ -42,6 +42,7 @@ static const struct field {
         FIELD("kexalgorithms", TEXT, kex),
         FIELD("hostkeyalgorithms", TEXT, host_key_algorithms),
         FIELD("identityfile", FILE_NAME, identities),
+        FIELD("certificatefile", FILE_NAME, certificates),
         FIELD("userknownhostsfile", FILE_LIST, known_hosts),
         FIELD("globalknownhostsfile", FILE_LIST, global_known_hosts),
         FIELD("identitiesonly", YES_NO, identities_only),
@@ -229,14 +230,62 @@ int ts_ssh_conf_expand(const struct ts_ssh_conf *conf, const char *text, char **
         return *ret ? 0 : ts_err_set(err, TS_ENOMEM, "out of memory");
 }
 
+/* ${NAME}, as ssh takes it in the names of files: one that is not set is an error. p is behind the '{'. */
+static const char *add_variable(const struct ts_ssh_conf *conf, struct ts_str *s, const char *p,
+                                struct ts_err *err)
+{
+        const char *end = strchr(p, '}'), *value;
+        ts_auto_free char *name = end ? strndup(p, (size_t)(end - p)) : NULL;
+
+        if (end && !name) {
+                (void)ts_err_set(err, TS_ENOMEM, "out of memory");
+                return NULL;
+        }
+        value = name ? getenv(name) : NULL;
+        if (!value) {
+                ts_auto_free char *shown = ts_printable(p, end ? (size_t)(end - p) : strlen(p), 60);
+
+                ts_err_set(err, TS_EUSAGE,
+                           "the ssh configuration of '%s' uses the variable '%s', which is not set",
+                           conf->alias, ts_or(shown, ""));
+                (void)ts_err_hint(
+                        err,
+                        "set it where tranship is started; sudo keeps it with --preserve-env=%s",
+                        ts_or(shown, ""));
+                return NULL;
+        }
+        return ts_str_adds(s, value, err) < 0 ? NULL : end + 1;
+}
+
+int ts_ssh_conf_expand_file(const struct ts_ssh_conf *conf, const char *text, char **ret,
+                            struct ts_err *err)
+{
+        ts_auto_str s = TS_STR_INIT_MAX(32768);
+        ts_auto_free char *tokens = NULL, *home = NULL;
+        const char *dollar;
+
+        /* The tokens first: what a variable holds is taken as it is. */
+        if (ts_ssh_conf_expand(conf, text, &tokens, err) < 0)
+                return -1;
+        for (const char *p = tokens; p && *p;) {
+                dollar = strstr(p, "${");
+                if (ts_str_add(&s, p, dollar ? (size_t)(dollar - p) : strlen(p), err) < 0)
+                        return -1;
+                p = dollar ? add_variable(conf, &s, dollar + 2, err) : NULL;
+                if (dollar && !p)
+                        return -1;
+        }
+        home = expand_home(conf, ts_str_cstr(&s));
+        *ret = TS_TAKE(home);
+        return *ret ? 0 : ts_err_set(err, TS_ENOMEM, "out of memory");
+}
+
 static int expand_list(const struct ts_ssh_conf *conf, struct ts_list *list, struct ts_err *err)
 {
         for (size_t i = 0; i < list->n; i++) {
                 char *expanded;
 
-                if (!strchr(list->v[i], '%'))
-                        continue;
-                if (ts_ssh_conf_expand(conf, list->v[i], &expanded, err) < 0)
+                if (ts_ssh_conf_expand_file(conf, list->v[i], &expanded, err) < 0)
                         return -1;
                 free(list->v[i]);
                 list->v[i] = expanded;
@@ -394,7 +443,9 @@ static int load(struct ts_ssh_conf *conf, const char *user, unsigned port, const
                 return ts_err_set(err, TS_EPROTO, "`ssh -G` said nothing about '%s'", conf->alias);
         if (ts_ssh_conf_parse(conf, text.buf, err) < 0 || apply_opts(conf, opts, err) < 0)
                 return -1;
-        if (expand_list(conf, &conf->identities, err) < 0 || expand_list(conf, &conf->known_hosts, err) < 0)
+        if (expand_list(conf, &conf->identities, err) < 0 ||
+            expand_list(conf, &conf->certificates, err) < 0 ||
+            expand_list(conf, &conf->known_hosts, err) < 0)
                 return -1;
         return expand_list(conf, &conf->global_known_hosts, err);
 }
@@ -446,6 +497,7 @@ void ts_ssh_conf_clear(struct ts_ssh_conf *conf)
                 *owned[i] = NULL;
         }
         ts_list_clear(&conf->identities);
+        ts_list_clear(&conf->certificates);
         ts_list_clear(&conf->known_hosts);
         ts_list_clear(&conf->global_known_hosts);
         ts_user_clear(&conf->owner);

@@ -23,6 +23,7 @@ struct ts_ssh_conf {
         char *family;                                     /* "any", "inet", "inet6" */
         char *ciphers, *macs, *kex, *host_key_algorithms; /* what the user allows: comma lists, or NULL */
         struct ts_list identities;                        /* private keys, `~` and tokens expanded; they need not exist */
+        struct ts_list certificates;                      /* likewise, CertificateFile */
         struct ts_list known_hosts;                       /* the user's files, expanded; the first one gets new keys */
         struct ts_list global_known_hosts;
         bool identities_only;
@@ -45,5 +46,10 @@ void ts_ssh_conf_clear(struct ts_ssh_conf *conf);
 
 /* %h %p %r %n %u %d %L %l %i %k %% in text. TS_EUSAGE for any other. Caller frees. */
 int ts_ssh_conf_expand(const struct ts_ssh_conf *conf, const char *text, char **ret, struct ts_err *err);
+
+/* The same, then ${NAME} from the environment, then `~`: for the names of files. TS_EUSAGE for a
+ * variable that is not set, too. */
+int ts_ssh_conf_expand_file(const struct ts_ssh_conf *conf, const char *text, char **ret,
+                            struct ts_err *err);
 
 #endif

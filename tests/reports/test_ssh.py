@@ -1,0 +1,172 @@
+"""Ways into a host that `ssh` knows: keys and certificates as people configure them, and shells that print."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+
+import lab
+from lab import case, check, same, until
+from test_moves import COUNTER, count_on
+
+STATE = pathlib.Path(lab.STATE, "ssh")
+
+
+class Way:
+    """Keys of one case's own, known to both hosts as its authorized_keys lines say, and an agent."""
+
+    def __init__(self, t):
+        self.t, self.dir = t, pathlib.Path(tempfile.mkdtemp(prefix="tranship-test-"))
+        t.at_end(shutil.rmtree, self.dir, True)
+        self.agent = self.dir / "agent"
+        agent = subprocess.Popen(["ssh-agent", "-D", "-a", str(self.agent)], stdout=subprocess.DEVNULL)
+        t.at_end(agent.wait)
+        t.at_end(agent.kill)
+        until(self.agent.exists, 10, "the agent's socket")
+
+    def key(self, name, kind="ed25519"):
+        lab.run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-C", lab.PREFIX + name, "-f", str(self.dir / name)])
+        return self.dir / name
+
+    def certificate(self, ca, key):
+        lab.run(["ssh-keygen", "-q", "-s", str(ca), "-I", "it", "-n", "root", str(key) + ".pub"])
+        return pathlib.Path(str(key) + "-cert.pub")
+
+    def add(self, key):
+        lab.run(["ssh-add", "-q", str(key)], env={**os.environ, "SSH_AUTH_SOCK": str(self.agent)})
+
+    def admit(self, public, options=""):
+        line = f"{options} {public.read_text().strip()}".strip()
+        for h in self.t.hosts:
+            h.sh('cp -a /root/.ssh/authorized_keys /root/.ssh/it-before; echo "$1" >> /root/.ssh/authorized_keys', line)
+            self.t.at_end(h.sh, "[ ! -e /root/.ssh/it-before ] || mv /root/.ssh/it-before /root/.ssh/authorized_keys")
+
+    def config(self, *lines):
+        text = (STATE / "config").read_text().splitlines()
+        own = [line for line in text if "Identit" not in line]
+        self.configs = getattr(self, "configs", 0) + 1
+        path = self.dir / f"config{self.configs}"
+        path.write_text("\n".join([own[0], *("    " + line for line in lines), *own[1:], ""]))
+        return path
+
+    def check(self, config, expect, env=None, command="check", *args):
+        r = self.t.begin(command, "--ssh-config", str(config), *args, "it-ssh", ssh_config=False, env=env)
+        return r.wait().expect(expect)
+
+    def ssh(self, config, env=None):
+        done = subprocess.run([lab.LAB, "sh", "lan", "ssh", "-F", str(config), "-o", "BatchMode=yes", "h1", "true"],
+                              env={**os.environ, **(env or {})}, capture_output=True, timeout=60, stdin=subprocess.DEVNULL)
+        return done.returncode == 0
+
+
+def counter(t):
+    t.src.start("it-ssh", cmd=("sh", "-c", COUNTER, t.marker))
+    count_on(t.src, "it-ssh", 2)
+
+
+@case(engine="podman")
+def ssh_pub(t):
+    """IdentityFile names the public key, whose private half only the agent has."""
+    counter(t)
+    way = Way(t)
+    key = way.key("id")
+    way.admit(pathlib.Path(str(key) + ".pub"))
+    config = way.config(f"IdentityFile {key}.pub", "IdentitiesOnly yes", f"IdentityAgent {way.agent}")
+    way.check(config, 3)  # the agent does not have it yet
+    way.add(key)
+    key.unlink()
+    check(way.ssh(config), "ssh itself does not get in")
+    way.check(config, 0)
+
+
+@case(engine="podman")
+def ssh_env(t):
+    """Variables in the names of files."""
+    counter(t)
+    way = Way(t)
+    key = way.key("id")
+    way.admit(pathlib.Path(str(key) + ".pub"))
+    config = way.config("IdentityFile ${IT_KEYS}/id", "IdentitiesOnly yes", "IdentityAgent none")
+    env = {"IT_KEYS": str(way.dir)}
+    check(way.ssh(config, env), "ssh itself does not get in")
+    way.check(config, 0, env)
+    r = way.check(config, 2)
+    check("'IT_KEYS', which is not set" in " ".join(r.stderr.split()), r.tail())
+    agent = way.config(f"IdentityFile {key}.pub", "IdentityAgent ${IT_KEYS}/agent")
+    way.add(key)
+    key.unlink()
+    way.check(agent, 0, env)
+
+
+@case(engine="podman")
+def ssh_cert(t):
+    """A certificate of an ECDSA key works, from a file and from the agent; another kind is named, and the hint helps."""
+    counter(t)
+    way = Way(t)
+    ca = way.key("ca")
+    way.admit(pathlib.Path(str(ca) + ".pub"), "cert-authority")
+    key = way.key("id_ecdsa", "ecdsa")
+    certificate = way.certificate(ca, key)
+    config = way.config(f"IdentityFile {key}", "IdentitiesOnly yes", "IdentityAgent none")
+    check(way.ssh(config), "ssh itself does not get in")
+    way.check(config, 0)
+    moved = way.dir / "elsewhere.pub"
+    certificate.rename(moved)
+    way.check(way.config(f"IdentityFile {key}", f"CertificateFile {moved}", "IdentitiesOnly yes", "IdentityAgent none"), 0)
+    way.check(config, 3)
+    way.add(key)
+    held = way.config(f"IdentityFile {key}.pub", f"CertificateFile {moved}", "IdentitiesOnly yes", f"IdentityAgent {way.agent}")
+    key.rename(way.dir / "gone")
+    way.check(held, 0)
+
+    other = way.key("id_other")
+    way.certificate(ca, other)
+    config = way.config(f"IdentityFile {other}", "IdentitiesOnly yes", "IdentityAgent none")
+    check(way.ssh(config), "ssh itself does not get in")
+    r = way.check(config, 3)
+    said = " ".join(r.stderr.split())  # lines are broken
+    check(f"certificate '{other}-cert.pub'" in said, r.tail())
+    check(f"ssh-copy-id -f -i {other}.pub root@h" in said, r.tail())
+    (way.dir / ".ssh").mkdir()  # where ssh-copy-id puts its own files
+    for h in t.hosts:  # the hint, followed
+        lab.run([lab.LAB, "sh", "lan", "ssh-copy-id", "-f", "-i", f"{other}.pub", "-F", str(config), f"root@{h}"],
+                env={**os.environ, "HOME": str(way.dir)})
+    way.check(config, 0)
+
+
+@case("podman", "docker", "podman-archive", "podman-scp")
+def shell_prints(t):
+    """Root's shell prints, on both hosts, before every command."""
+    counter(t)
+    for h in t.hosts:
+        h.sh("[ ! -e /root/.bashrc ] || cp /root/.bashrc /root/.it-bashrc; "
+             "{ echo 'echo Welcome to this host; printf \"no end of line\"'; cat /root/.bashrc 2>/dev/null || :; } > /root/.it-new; "
+             "mv /root/.it-new /root/.bashrc")
+        t.at_end(h.sh, "rm /root/.bashrc; [ ! -e /root/.it-bashrc ] || mv /root/.it-bashrc /root/.bashrc")
+    said = lab.run([lab.LAB, "sh", "lan", "ssh", "-F", str(STATE / "config"), "h1", "true"])
+    check("Welcome" in said, "the test's own shell does not print:", said)
+    t.begin("check", "it-ssh").wait().expect(0)
+    if "scp" in t.options:
+        r = t.begin("move", "it-ssh").wait().expect(3, 4)
+        check("its login shell prints 'Welcome to this host'" in " ".join(r.stderr.split()), r.tail())
+        count_on(t.src, "it-ssh")
+        t.move("it-ssh", options=("--strategy", "archive"))  # the hint
+    else:
+        t.move("it-ssh")
+    count_on(t.dst, "it-ssh")
+    same("on the source", "absent", t.src.state("it-ssh"))
+
+
+@case("podman", "docker")
+def scp_not_used(t):
+    """--transfer scp, where no archive travels, on the command line and from the configuration."""
+    counter(t)
+    scp = ("--transfer", "scp")
+    ways = [("--cold",)] if t.engine == "podman" else [(), ("--cold",)]
+    for way in ways:
+        for command in ("check", "move"):
+            r = t.begin(command, *scp, *way, "it-ssh").wait().expect(2)
+            check("--transfer scp is for archives" in " ".join(r.stderr.split()), r.tail())
+        t.begin("check", *way, "it-ssh", env={"TRANSHIP_TRANSFER": "scp"}).wait().expect(2)
+    count_on(t.src, "it-ssh")
