@@ -7,13 +7,13 @@ class Server:
     """name; image: a list of images/; client: of clients.py; port; command: a shell script that ends with the server in the foreground, where NONCE is what a server
     without writes has to tell afterwards, and ADDRESS its own address.
 
-    env: of the container. path, login, found (a command that prints every word that was written): for some clients. holds: whether a connection stays open.
+    env: of the container. path, found (a command that prints every word that was written): for some clients. holds: whether a connection stays open.
     ready: seconds until it answers. expect: {engine: (exit status, word of the error or a code)} where a move does not come to an end, and why is known. pace: seconds between writes.
     """
 
-    def __init__(self, name, image, client, port, command, env=(), path="/", login=(), found="cat /srv/words", holds=None, ready=60, expect=None, pace=0.02, options=(), move=()):
+    def __init__(self, name, image, client, port, command, env=(), path="/", found="cat /srv/words", holds=None, ready=60, expect=None, pace=0.02, options=(), move=()):
         self.name, self.image, self.client, self.port, self.command, self.env = name, image, client, port, command, env
-        self.path, self.login, self.found, self.ready, self.expect, self.pace = path, login, found, ready, expect or {}, pace
+        self.path, self.found, self.ready, self.expect, self.pace = path, found, ready, expect or {}, pace
         self.options, self.move = options, move  # of the engine's run; of tranship
         self.holds = getattr(client, "holds", True) if holds is None else holds
 
@@ -80,12 +80,10 @@ exec mariadbd --user=root --datadir=/srv/db --bind-address=0.0.0.0 --init-file=/
     Server("memcached", "stores", c.Memcached, 11211, "exec memcached -u root"),
     Server("nats", "stores", c.Nats, 4222, "exec nats-server -js -sd /srv/n", env=GO),
     Server("pgbouncer", "stores", c.Postgres, 6432, POSTGRES + f"""{SHIM} $b/postgres -D /srv/pg &
-printf '%s\\n' '[databases]' '* = host=127.0.0.1' '[pgbouncer]' 'listen_addr = 0.0.0.0' 'auth_type = any' 'user = root' 'unix_socket_dir =' 'pool_mode = transaction' '[databases]' 'postgres = host=127.0.0.1 user=postgres' >/srv/b.ini
+printf '%s\\n' '[databases]' '* = host=127.0.0.1' '[pgbouncer]' 'listen_addr = 0.0.0.0' 'auth_type = any' 'unix_socket_dir =' 'pool_mode = transaction' '[databases]' 'postgres = host=127.0.0.1 user=postgres' >/srv/b.ini
 exec env {SHIM} pgbouncer /srv/b.ini"""),
     Server("prometheus", "stores", c.Page, 9090, """printf '%s\\n' 'global:' '  external_labels:' "    nonce: $NONCE" >/srv/p.yml
 exec prometheus --config.file=/srv/p.yml --storage.tsdb.path=/srv/p""", path="/api/v1/status/config", env=GO),
-    Server("pure-ftpd", "stores", c.Ftp, 21, """mkdir -p /srv/f && sed -i 's|^ftp:.*||' /etc/passwd && echo 'ftp:x:0:0::/srv/f:/bin/false' >>/etc/passwd
-exec pure-ftpd -i -e -H -l unix -u 0 -s""", found="ls /srv/f"),
     Server("slapd", "stores", c.Ldap, 389, """mkdir -p /srv/l && printf '%s\\n' 'include /etc/ldap/schema/core.schema' 'modulepath /usr/lib/ldap' 'moduleload back_mdb' 'database mdb' \
 'suffix dc=x' 'rootdn cn=admin,dc=x' 'rootpw x' 'directory /srv/l' >/srv/l.conf
 exec slapd -d 0 -h ldap://0.0.0.0:389 -f /srv/l.conf"""),
@@ -124,8 +122,8 @@ exec git daemon --base-path=/srv --export-all""", env=("HOME=/srv",)),
     Server("haproxy", "web", c.Haproxy, 9999, """echo 'none none' >/srv/map && printf '%s\\n' 'global' '  stats socket ipv4@0.0.0.0:9999 level admin' '  stats timeout 1h' 'defaults' '  timeout connect 5s' '  timeout client 5m' \
 '  timeout server 5m' 'frontend f' '  bind :80' '  mode http' '  http-request set-header x %[path,map(/srv/map)]' '  default_backend b' 'backend b' '  mode http' '  server s 127.0.0.1:81' >/srv/h.cfg
 exec haproxy -db -f /srv/h.cfg"""),
-    Server("hitch", "web", c.PageTls, 443, BEHIND + CERT + "exec hitch --frontend='[0.0.0.0]:443' --backend='[127.0.0.1]:8000' /srv/pem", path="/nonce"),
-    Server("lighttpd", "web", c.Page, 80, PAGE + """printf '%s\\n' 'server.document-root = "/srv/www"' 'server.port = 80' 'server.max-keep-alive-requests = 0' 'server.max-keep-alive-idle = 300' >/srv/l.conf
+    Server("hitch", "web", c.PageTls, 443, BEHIND + CERT + f"exec env {SHIM} hitch --frontend='[0.0.0.0]:443' --backend='[127.0.0.1]:8000' /srv/pem", path="/nonce"),
+    Server("lighttpd", "web", c.Page, 80, PAGE + """printf '%s\\n' 'server.document-root = "/srv/www"' 'server.port = 80' 'server.max-keep-alive-requests = 60000' 'server.max-keep-alive-idle = 300' >/srv/l.conf
 exec lighttpd -D -f /srv/l.conf""", path="/nonce"),
     Server("mini-httpd", "web", c.Page, 80, PAGE + "exec mini_httpd -D -p 80 -d /srv/www -u root", path="/nonce", holds=False),
     Server("nghttpx", "web", c.Page, 80, BEHIND + "exec nghttpx --frontend='0.0.0.0,80;no-tls' --backend=127.0.0.1,8000 --workers=2", path="/nonce"),
@@ -144,7 +142,7 @@ if ($_SERVER['REQUEST_METHOD'] != 'POST') readfile('/srv/words');
 else echo file_put_contents('/srv/words', $_SERVER['QUERY_STRING'] . "\\n", FILE_APPEND | LOCK_EX) ? 'ok' : 'no';
 END
 printf '%s\\n' '[global]' 'error_log = /dev/stderr' '[www]' 'user = root' 'listen = 9000' 'pm = static' 'pm.max_children = 4' >/srv/f.conf
-exec $(ls /usr/sbin/php-fpm*) -R -F -y /srv/f.conf -d opcache.jit_buffer_size=0""", path="/"),
+exec $(ls /usr/sbin/php-fpm*) -R -F -y /srv/f.conf -d opcache.jit_buffer_size=0"""),
     Server("php-cli", "web", c.Post, 80, WORDS + """cat >/srv/app.php <<'END'
 <?php
 if ($_SERVER['REQUEST_METHOD'] != 'POST') readfile('/srv/words');
@@ -153,8 +151,8 @@ END
 exec php -d opcache.jit_buffer_size=0 -S 0.0.0.0:80 /srv/app.php""", holds=False),
     Server("pound", "web", c.Page, 80, BEHIND + """printf '%s\\n' 'User "root"' 'Group "root"' 'Daemon 0' 'ListenHTTP' '  Address 0.0.0.0' '  Port 80' '  Service' '    Backend' '      Address 127.0.0.1' '      Port 8000' '    End' '  End' 'End' >/srv/p.cfg
 exec pound -f /srv/p.cfg -p /srv/pid""", path="/nonce"),
-    Server("proftpd", "web", c.Ftp, 21, """mkdir -p /srv/f && printf '%s\\n' 'ServerType standalone' 'Port 21' 'User root' 'Group root' 'UseIPv6 off' 'ModulePath /usr/lib/proftpd' 'WtmpLog off' 'TransferLog none' 'RootLogin on' 'RequireValidShell off' \
-'<Anonymous /srv/f>' '  User root' '  Group root' '  UserAlias anonymous root' '  <Limit WRITE>' '    AllowAll' '  </Limit>' '</Anonymous>' >/srv/p.conf
+    Server("proftpd", "web", c.Ftp, 21, """mkdir -p /srv/f && printf '%s\\n' 'ServerType standalone' 'Port 21' 'User root' 'Group root' 'UseIPv6 off' 'UseReverseDNS off' 'TimesGMT on' 'ModulePath /usr/lib/proftpd' 'WtmpLog off' 'TransferLog none' 'RootLogin on' 'RequireValidShell off' \
+'<Anonymous /srv/f>' '  RootLogin on' '  RequireValidShell off' '  User root' '  Group root' '  UserAlias anonymous root' '  <Limit WRITE>' '    AllowAll' '  </Limit>' '</Anonymous>' >/srv/p.conf
 exec proftpd -n -c /srv/p.conf""", found="ls /srv/f"),
     Server("puma", "web", c.Post, 80, WORDS + """cat >/srv/config.ru <<'END'
 run(lambda do |e|
@@ -166,14 +164,10 @@ run(lambda do |e|
   end
 end)
 END
-cd /srv; exec puma -b tcp://0.0.0.0:80 -t 8:8 --persistent-timeout 300 /srv/config.ru""", env=("HOME=/srv",)),
-    Server("radicale", "web", c.Calendar, 5232, """mkdir -p /srv/c/collection-root/u/c && echo '{"tag": "VCALENDAR"}' >/srv/c/collection-root/u/c/.Radicale.props
-printf '%s\\n' '[server]' 'hosts = 0.0.0.0:5232' '[auth]' 'type = none' '[rights]' 'type = authenticated' '[storage]' 'filesystem_folder = /srv/c' >/srv/r.conf
-sed -i 's/type = authenticated/type = from_file\\nfile = \\/srv\\/rights/' /srv/r.conf && printf '%s\\n' '[all]' 'user: .*' 'collection: .*' 'permissions: RrWw' >/srv/rights
-exec radicale -C /srv/r.conf""", path="/u/c/", holds=False),
-    Server("squid", "web", c.Page, 3128, BEHIND + """printf '%s\\n' 'http_port 3128' 'http_access allow all' 'cache_effective_user root' 'pid_filename /srv/pid' 'coredump_dir /srv' 'pinger_enable off' 'shutdown_lifetime 1 second' \
+echo 'persistent_timeout 300' >/srv/puma.rb; cd /srv; exec puma -C /srv/puma.rb -b tcp://0.0.0.0:80 -t 8:8 /srv/config.ru""", env=("HOME=/srv",)),
+    Server("squid", "web", c.Page, 3128, BEHIND + """printf '%s\\n' 'http_port 3128' 'http_access allow all' 'pid_filename /srv/pid' 'coredump_dir /srv' 'pinger_enable off' 'shutdown_lifetime 1 second' \
 'access_log none' 'cache_log /srv/log' 'client_idle_pconn_timeout 10 minutes' >/srv/s.conf
-exec squid -N -f /srv/s.conf""", path="http://127.0.0.1:8000/nonce"),
+exec env LD_PRELOAD=/usr/lib/notroot.so squid -N -f /srv/s.conf""", path="http://127.0.0.1:8000/nonce"),
     Server("starman", "web", c.Post, 80, WORDS + """cat >/srv/app.psgi <<'END'
 use IO::Handle;
 sub { my $e = shift;
@@ -193,102 +187,13 @@ exec tinyproxy -d -c /srv/t.conf""", path="http://127.0.0.1:8000/nonce", holds=F
     Server("uwsgi", "web", c.Post, 80, WSGI + "exec uwsgi_python3 --plugins python3 --http-socket 0.0.0.0:80 --wsgi-file /srv/app.py --callable app --master --processes 3", holds=False),
     Server("varnish", "web", c.Page, 80, BEHIND + """printf '%s\\n' 'vcl 4.1;' 'backend default { .host = "127.0.0.1"; .port = "8000"; }' >/srv/v.vcl
 exec varnishd -F -j none -n /srv/v -a 0.0.0.0:80 -f /srv/v.vcl -p timeout_idle=300 -s malloc,32m""", path="/nonce"),
-    Server("waitress", "web", c.Post, 80, WSGI + "exec waitress-serve-python3 --listen=0.0.0.0:80 --channel-timeout=600 app:app"),
+    Server("waitress", "web", c.Post, 80, WSGI + "exec python3 -m waitress --listen=0.0.0.0:80 --channel-timeout=600 app:app"),
     Server("webfs", "web", c.Page, 8000, PAGE + "exec webfsd -F -p 8000 -r /srv/www -t 300", path="/nonce"),
     # ---- names, mail, files, talk
     Server("coturn", "net", c.Turn, 3478, "exec turnserver -n --no-tls --no-dtls --lt-cred-mech --realm=$NONCE --user=u:p --listening-ip=$ADDRESS --relay-ip=$ADDRESS --no-cli --log-file=stdout -m 2 --db=/srv/db"),
-    Server("cups", "net", c.Page, 631, """mkdir -p /run/cups /srv/root /srv/c/cache /srv/c/spool /srv/c/state && cp -a /etc/cups/. /srv/c/ && echo $NONCE >/srv/root/nonce.txt
-printf '%s\\n' 'Listen 0.0.0.0:631' 'ServerAlias *' 'KeepAliveTimeout 300' '<Location />' '  Allow all' '</Location>' >/srv/c/cupsd.conf
-printf '%s\\n' 'DocumentRoot /srv/root' 'SystemGroup root' 'User lp' 'Group lp' 'AccessLog stderr' 'ErrorLog stderr' >/srv/c/cups-files.conf
-exec cupsd -f -c /srv/c/cupsd.conf -s /srv/c/cups-files.conf""", path="/nonce.txt"),
-    Server("dictd", "net", c.Dict, 2628, """echo $NONCE >/srv/site && printf '%s\\n' 'global {' '  site "/srv/site"' '}' 'access { allow * }' >/srv/d.conf
-exec dictd -d nodetach --locale C.UTF-8 -c /srv/d.conf --pid-file /srv/pid --delay 0"""),
     Server("dnsmasq", "net", c.Dns, 53, "exec dnsmasq -k -u root -g root --no-resolv --no-hosts --txt-record=nonce.x,$NONCE"),
-    Server("dovecot", "net", c.Imap, 143, """mkdir -p /srv/m && version=$(dovecot --version | cut -d. -f1-2) && cat >/srv/d.conf <<END
-dovecot_config_version = 2.4.0
-dovecot_storage_version = 2.4.0
-protocols {
-  imap = yes
-}
-base_dir = /run/dovecot
-ssl = no
-auth_allow_cleartext = yes
-first_valid_uid = 0
-log_path = /dev/stderr
-mail_driver = maildir
-mail_path = /srv/m
-mail_uid = 0
-mail_gid = 0
-passdb static {
-  password = p
-}
-userdb static {
-  fields {
-    uid = 0
-    gid = 0
-    home = /srv/m
-  }
-}
-END
-exec dovecot -F -c /srv/d.conf"""),
-    Server("dropbear", "net", c.Ssh, 22, """mkdir -p -m 700 /root/.ssh && echo "$KEY" >/root/.ssh/authorized_keys && touch /srv/words
+    Server("dropbear", "net", c.Ssh, 22, """mkdir -p -m 700 /root/.ssh /etc/dropbear && echo "$KEY" >/root/.ssh/authorized_keys && touch /srv/words
 exec dropbear -F -E -R -p 22""", found="cat /srv/words"),
-    Server("exim4", "net", c.Smtp, 25, """mkdir -p /srv/spool /srv/log && cat >/srv/e.conf <<'END'
-primary_hostname = localhost
-domainlist local = localhost
-spool_directory = /srv/spool
-log_file_path = /srv/log/%s
-never_users =
-acl_smtp_rcpt = accept
-acl_smtp_data = accept
-keep_environment =
-begin acl
-accept:
-  accept
-begin routers
-l:
-  driver = accept
-  transport = t
-begin transports
-t:
-  driver = appendfile
-  file = /srv/words
-  user = root
-  group = root
-begin retry
-* * F,1h,1s
-END
-chown 0:0 /srv/e.conf; touch /srv/words
-exec exim4 -bdf -oX 25 -q10s -C /srv/e.conf -oP /srv/pid""", found="cat /srv/words; cat /srv/spool/input/*-D 2>/dev/null || :", pace=0.1),
-    Server("freeradius", "net", c.Radius, 1813, """touch /srv/detail; cat >/srv/radiusd.conf <<'END'
-prefix = /usr
-libdir = /usr/lib/freeradius
-logdir = /srv
-run_dir = /srv
-max_request_time = 30
-cleanup_delay = 5
-max_requests = 1024
-log { destination = stderr }
-security { user = root
- group = root
- allow_core_dumps = no
- reject_delay = 0
- status_server = no }
-client any { ipaddr = 0.0.0.0/0
- secret = x }
-thread pool { start_servers = 2
- max_servers = 4
- min_spare_servers = 1
- max_spare_servers = 3
- max_requests_per_server = 0 }
-modules { detail { filename = /srv/detail
- permissions = 0600 } }
-server default { listen { type = acct
- ipaddr = *
- port = 1813 }
- accounting { detail } }
-END
-exec freeradius -f -d /srv -n radiusd""", found="sed -n 's/.*Acct-Session-Id = \"\\(.*\\)\"/\\1/p' /srv/detail", holds=False, pace=0.1),
     Server("icecast2", "net", c.Page, 8000, """cat >/srv/i.xml <<END
 <icecast><location>$NONCE</location><admin>x</admin><hostname>localhost</hostname>
 <limits><clients>50</clients><sources>2</sources><header-timeout>300</header-timeout></limits>
@@ -297,7 +202,7 @@ exec freeradius -f -d /srv -n radiusd""", found="sed -n 's/.*Acct-Session-Id = \
 <paths><basedir>/usr/share/icecast2</basedir><logdir>/srv</logdir><webroot>/usr/share/icecast2/web</webroot><adminroot>/usr/share/icecast2/admin</adminroot></paths>
 <logging><accesslog>-</accesslog><errorlog>-</errorlog></logging></icecast>
 END
-exec icecast2 -c /srv/i.xml""", path="/status-json.xsl", holds=False),
+exec env LD_PRELOAD=/usr/lib/notroot.so icecast2 -c /srv/i.xml""", path="/status-json.xsl", holds=False),
     Server("inspircd", "net", c.Irc, 6667, """echo "$NONCE" >/srv/motd; cat >/srv/i.conf <<'END'
 <server name="irc.x" description="x" network="x">
 <admin name="x" nick="x" email="x@x">
@@ -330,8 +235,6 @@ exec minidlnad -S -f /srv/m.conf -P /srv/pid""", path="/rootDesc.xml", holds=Fal
 exec mpd --no-daemon /srv/m.conf"""),
     Server("mumble", "net", c.Mumble, 64738, """printf '%s\\n' 'database=/srv/m.sqlite' "welcometext=$NONCE" 'port=64738' 'users=100' 'logfile=' 'autobanAttempts=0' >/srv/m.ini
 exec $(command -v mumble-server || command -v murmurd) -fg -ini /srv/m.ini"""),
-    Server("ngircd", "net", c.Irc, 6667, """printf '%s\\n' '[Global]' 'Name = irc.x' 'Info = x' "MotdPhrase = $NONCE" 'ServerUID = root' 'ServerGID = root' 'PidFile = /srv/pid' '[Limits]' 'PingTimeout = 600' 'MaxConnectionsIP = 0' 'MaxPenaltyTime = 0' '[Options]' 'Ident = no' 'PAM = no' 'DNS = no' >/srv/n.conf
-exec ngircd -n -f /srv/n.conf"""),
     Server("nsd", "net", c.Dns, 53, ZONE + """printf '%s\\n' 'server:' '  ip-address: 0.0.0.0' '  username: root' '  pidfile: /srv/pid' '  zonesdir: /srv/z' '  xfrdfile: /srv/xfrd' '  zonelistfile: /srv/list' '  xfrdir: /srv' '  chroot: ""' \
 '  tcp-timeout: 600' 'remote-control:' '  control-enable: no' 'zone:' '  name: x' '  zonefile: zone' >/srv/n.conf
 exec nsd -d -c /srv/n.conf"""),

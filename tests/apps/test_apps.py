@@ -16,7 +16,7 @@ from servers import SERVERS
 
 RESULTS = pathlib.Path(os.environ.get("TRANSHIP_APPS_RESULTS", "/var/tmp/tranship-apps"))
 ERRORS = (OSError, ValueError, EOFError)
-QUIET = 90  # seconds at most until a client is answered after a move
+QUIET = 240  # seconds at most until a client is answered after a move
 MOVES = int(os.environ.get("TRANSHIP_APPS_MOVES", "2"))
 
 
@@ -159,7 +159,7 @@ def there_and_back(t, row):
             held.lives()
         if writes:
             writer = Writer(app.connect, row)
-            writer.goes_on(30)
+            writer.goes_on(QUIET)
         for src, dst in ((t.src, t.dst), (t.dst, t.src))[:MOVES]:
             move_once(app, src, dst, writer, held, result)
             if result.get("expected"):
@@ -182,7 +182,7 @@ def check_none(missing):
 def move_once(app, src, dst, writer, held, result):
     t, row = app.t, app.row
     with lab.Watcher("no such marker", [(src, app.name), (dst, app.name)]):
-        r = t.begin("move", *row.move, app.name, src=src, dst=dst).wait(300)
+        r = t.begin("move", *row.move, app.name, src=src, dst=dst).wait(500)
     if row.expect.get(t.engine):
         status, word = row.expect[t.engine]
         check(r.status == status and word in r.stdout + r.stderr, f"exit {status} with '{word}' was expected:", r.status, r.tail())
@@ -217,4 +217,4 @@ for row_ in SERVERS:
         continue
     for engine_ in ("podman", "docker"):
         if engine in (None, "", engine_):
-            lab.add_case(f"{row_.name}/{engine_}", lambda t, row=row_: there_and_back(t, row), engine_, None, 600)
+            lab.add_case(f"{row_.name}/{engine_}", lambda t, row=row_: there_and_back(t, row), engine_, None, 1200)
