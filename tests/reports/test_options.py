@@ -43,7 +43,8 @@ ROWS = [
     ("restart-count", BOTH, ["--restart", "on-failure:3"], "moves"),
     ("pod", PODMAN, ["--pod", "it-pod"], "refused pod"),
     ("requires", PODMAN, ["--requires", "it-needed"], "refused dependency"),
-    ("volumes-from", BOTH, ["--volumes-from", "it-needed"], "refused dependency"),
+    ("volumes-from", DOCKER, ["--volumes-from", "it-needed"], "refused dependency"),
+    ("volumes-from", PODMAN, ["--volumes-from", "it-needed"], "refused volume-busy"),  # it forgets where they came from
     ("network-container", BOTH, ["--network", "container:it-needed"], "refused dependency"),
     ("link", DOCKER, ["--link", "it-needed:other"], "refused dependency"),
     ("mounts", BOTH, ["--mount", "type=volume,src=it-a,dst=/a", "--mount", "type=tmpfs,dst=/b,tmpfs-size=1m", "--volume", "it-c:/c:ro", "--volume", "/d", "--volume", "/etc/hosts:/e:ro"], "moves"),
