@@ -68,7 +68,7 @@ def plain(value, path=""):
 # What must differ: paths of inspect, as regular expressions
 EXPECTED = {
     "podman": r"Created|State\..*|GraphDriver\..*|.*(SandboxKey|SandboxID|NetworkID|EndpointID)|(Static|Conmon|Pid|OCIConfig|Resolv|Hosts|Hostname|Log|ShmDir|Attach).*Path|.*PidFile|StaticDir|"
-              r"ExecIDs|SizeRw.*|HostConfig\.LogConfig\.Path|RestartCount",
+              r"ExecIDs|SizeRw.*|HostConfig\.LogConfig\.Path|RestartCount|lockNumber",
     "docker": r"Id|Created|State\..*|GraphDriver\..*|.*(SandboxKey|SandboxID|NetworkID|EndpointID|DNSNames|Aliases)|(Resolv|Hosts|Hostname|Log).*Path|ExecIDs|SizeRw.*|HostConfig\.ContainerIDFile|"
               r"HostConfig\.(Binds|Mounts|AutoRemove|Isolation)|Config\.Labels\.tranship.*",
 }
