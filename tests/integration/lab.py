@@ -687,6 +687,8 @@ class Test:
         self.ids = []  # of migrations whose traces must be gone in the end
         self.may_differ = []  # fields of inspect that this case's moves mean to change (inspect_diff.py)
         self._at_end = []
+        self.before = {}
+        self.outcomes = {}  # of migrations
 
     def state_dir(self):
         """An empty directory, removed in the end: for several runs that share their state."""
@@ -746,12 +748,107 @@ class Test:
             self.ids.append(r.report["id"])
         return r
 
+    def look_for_traces(self):
+        """What there was before the case is not its trace."""
+        self.before = {h.name: traces(h) for h in self.hosts}
+
+    def settled(self):
+        """IDs of this case's migrations whose last run has ended them, and what the reports name as left over."""
+        last, named = {}, []
+        for r in runs:
+            if r.status is None or r.args[:1] == ["status"]:
+                continue
+            if isinstance(r.report, dict):
+                named += r.report.get("leftovers") or []
+                self.outcomes[r.report.get("id")] = r.report.get("outcome")
+            for i in {*ID.findall(r.stderr), *ID.findall(r.stdout)}:
+                last[i] = r.status
+        return {i for i, status in last.items() if status in (0, 3, 4, 5)} | set(self.ids), \
+            {i for i, status in last.items() if status not in (0, 3, 4, 5)}, " ".join(named)
+
     def check_no_traces(self):
-        """No lock, staging directory or journal copy of this case's migrations is left on the hosts."""
-        for h in self.hosts:
-            left = h.sh('for id do find /var/lib/tranship /run/tranship -path "*$id*" 2>/dev/null || :; done',
-                        *self.ids) if self.ids else ""
-            check(not left, f"left on {h}:", left)
+        """Nothing of this case's migrations that have ended is left on the hosts but what their reports name."""
+        ended, open_, named = self.settled()
+        ended -= open_
+
+        def left():
+            found = {}
+            for h in self.hosts:
+                for what, where in sorted(traces(h) - self.before.get(h.name, set())):
+                    ids = set(ID.findall(where))
+                    if ids & open_ or where in named or (not ids and open_):
+                        continue
+                    if ids & ended or (not ids and ENGINE_OF.get(what) in (self.engine, None)):
+                        found.setdefault(h.name, []).append(f"{what} {where}")
+            for e in self.engines():
+                for what, name, migration in labelled(e):
+                    if self.outcomes.get(migration) == "rolled-back" and migration in ended and name not in named:
+                        found.setdefault(str(e), []).append(f"{what} {name} of {migration}")
+            return found
+        end = time.monotonic() + 60  # what works for a connection that broke ends a moment after it; agents of another case come and go
+        first = now = left()
+        while now and time.monotonic() < end:
+            time.sleep(0.5)
+            now = {h: [x for x in there if x in first.get(h, ())] for h, there in left().items()}
+            now = {h: there for h, there in now.items() if there}
+        check(not now, "left:", now)
+
+
+ID = re.compile(r"\b\d{8}-\d{6}-[0-9a-f]{6}\b")
+ENGINE_OF = {"unpacked images": "docker", "link of Docker": "docker", "link of Podman": "podman", "images of Docker": "docker", "images of Podman": "podman"}  # one case at a time has it
+STORES = {"Podman": "/var/lib/containers/storage/overlay-containers", "Docker": "/var/lib/docker/containers"}
+
+
+def processes(host):
+    """Command lines of the host's own processes, not of its containers' (they have their own PID namespaces)."""
+    space, found = os.readlink(f"/proc/{host.pid}/ns/pid"), {}
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if os.readlink(f"/proc/{pid}/ns/pid") == space:
+                found[int(pid)] = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            pass
+    return found
+
+
+def labelled(engine):
+    """What carries tranship's label: (what, name, migration)."""
+    everything = [("container", c["Names"][0].lstrip("/"), c) for c in engine.get("/v1.41/containers/json", all=True) if c.get("Names")]
+    everything += [("volume", v["Name"], v) for v in engine.get("/v1.41/volumes").get("Volumes") or []]
+    everything += [("network", n["Name"], n) for n in engine.get("/v1.41/networks")]
+    return [(what, name, x["Labels"]["tranship.migration"]) for what, name, x in everything if "tranship.migration" in (x.get("Labels") or {})]
+
+
+def traces(host):
+    """Anything of tranship on a host: {(what, where)}."""
+    found = set()
+    for pid, line in processes(host).items():
+        if "/run/tranship/" in line or "/tranship/agent/" in line:
+            found.add(("process", f"{pid} {line[:200]}"))
+    for top in ("/var/lib/tranship", "/run/tranship", "/dev/shm", "/var/tmp/tranship"):
+        for path in pathlib.Path(host.path(top)).rglob("*"):
+            where = "/" + str(path).split("/root/", 1)[1]
+            if ID.search(where):
+                found.add(("file", where))
+    for path in pathlib.Path(host.path("/tmp")).glob("ctrd-checkpoint*"):
+        found.add(("unpacked images", "/tmp/" + path.name))
+    for kind, top in STORES.items():
+        for directory in pathlib.Path(host.path(top)).glob("*"):
+            there = directory / "userdata" if kind == "Podman" else directory
+            for name in ("checkpoint", "checkpoints", "pre-checkpoint"):
+                if (there / name).is_symlink():
+                    found.add((f"link of {kind}", f"{directory.name}/{name}"))
+                elif any((there / name).rglob("pages-*.img")):
+                    found.add((f"images of {kind}", f"{directory.name}/{name}"))
+    for kind, top in (("Podman", "/var/lib/containers/storage/volumes"), ("Docker", "/var/lib/docker/volumes")):
+        for path in pathlib.Path(host.path(top)).glob("*/*.tranship-*"):
+            found.add(("what a volume held", top + "/" + str(path).split("/volumes/", 1)[1]))
+    for line in host.sh("nft list tables 2>/dev/null || :").splitlines():
+        if "tranship" in line:
+            found.add(("packet filter", line))
+    mounts = pathlib.Path(f"/proc/{host.pid}/mountinfo").read_text(errors="replace")
+    found |= {("mount", line.split()[4]) for line in mounts.splitlines() if "criu-root" in line or ID.search(line.split()[4])}
+    return found
 
 
 def claim(hosts, engine):

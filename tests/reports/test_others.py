@@ -409,3 +409,84 @@ def network_gone(t):
     check(network in r.stderr and "gone" in r.stderr, "the cause:", r.tail())
     same("source", "running", t.src.state(one))
     t.move(one)
+
+
+# ---- leftovers of a killed move
+
+
+def killed_at(t, point, *args):
+    """A move that was killed at PHASE:POINT; the directory of its state."""
+    state = t.state_dir()
+    r = t.begin("move", *args, env={"TRANSHIP_FAULT": f"{point}:kill"}, state=state).wait()
+    same("how it ended", -9, r.status)
+    return state
+
+
+def recovered(t, state, *statuses):
+    r = lab.tranship("recover", "--json", state=state).expect(*(statuses or (0,)))
+    t.ids.append(r.report["id"])
+    check(lab.tranship("status", "--json", state=state).report[-1]["final"], "nothing is open")
+    return r
+
+
+def unpacked(engine):
+    """What containerd unpacked of checkpoints, and never removes."""
+    return set(engine.host.sh('ls -d "${TMPDIR:-/tmp}"/ctrd-checkpoint* /run/user/0/ctrd-checkpoint* 2>/dev/null || :').split())
+
+
+@case(DOCKER, timeout=180)
+def docker_sweep(t):
+    before = {e: unpacked(e) for e in (t.src, t.dst)}
+    name = start(t, "-v", f"{volume(t)}:/data")
+    recovered(t, killed_at(t, "cleanup:before", name))
+    same("target", "running", t.dst.state(name))
+    for e in (t.src, t.dst):
+        same(f"memory images on {e}", before[e], unpacked(e))
+
+
+@case(DOCKER, timeout=180)
+def docker_sweep_rollback(t):
+    """Restored and not verified: fenced, restored on the source, and no image stays on either side."""
+    before = {e: unpacked(e) for e in (t.src, t.dst)}
+    name = start(t, "-v", f"{volume(t)}:/data")
+    r = t.begin("move", "--verify", "tcp://127.0.0.1:1", "--verify-timeout", "1s", name).wait().expect(4)
+    t.ids.append(r.report["id"])
+    same("source", "running", t.src.state(name))
+    for e in (t.src, t.dst):
+        same(f"memory images on {e}", before[e], unpacked(e))
+
+
+def services(host):
+    """Command lines of private services on the host, and of what starts one."""
+    return [line for line in lab.processes(host).values() if "unix:///run/tranship/" in line]
+
+
+@case(ARCHIVE, PODMAN, timeout=180)
+def service_intent(t):
+    """Killed while a private service comes up: nobody learnt its process."""
+    name = start(t, "-v", f"{volume(t)}:/data")
+    state = t.state_dir()
+    r = t.begin("move", name, state=state)
+    until(lambda: not r.running or services(t.src.host) or services(t.dst.host), 60, "a private service comes up", every=0.002)
+    r.signal(lab.signal.SIGKILL)
+    r.wait()
+    recovered(t, state)
+    for e in (t.src, t.dst):
+        same(f"private services on {e}", [], services(e.host))
+    same("source", "running", t.src.state(name))
+
+
+@case(PODMAN, timeout=180)
+def dangling_link(t):
+    """Failed before the checkpoint: the engine's own checkpoint works afterwards."""
+    name = start(t, "-v", f"{volume(t)}:/data")
+    bundle = t.src.native(name)["StaticDir"]
+    for point in ("checkpoint:before", "arm:after"):
+        r = t.begin("move", name, env={"TRANSHIP_FAULT": f"{point}:error"}).wait().expect(4)
+        t.ids.append(r.report["id"])
+        same(f"the link, after {point}", "", t.src.host.sh('find "$1" -maxdepth 1 -name "checkpoint*"', bundle).strip())
+    recovered(t, killed_at(t, "checkpoint:before", name))
+    same("the link, after a kill", "", t.src.host.sh('find "$1" -maxdepth 1 -name "checkpoint*"', bundle).strip())
+    t.src.cli("container", "checkpoint", "--keep", name)
+    t.src.cli("container", "restore", "--keep", name)
+    same("source", "running", t.src.state(name))
