@@ -19,6 +19,7 @@ EXPECTED = [  # engine, strategy, the path of the field, why it may differ
     (ANY, ANY, r"\.(ExecIDs|ExecSessions)(\..*)?", "a session of exec is a process of the engine's, which stays"),
     (PODMAN, ANY, r"\.State\.(Restored|RestoredAt|Checkpointed|CheckpointedAt|CheckpointPath|RestoreLog|CheckpointLog)", "what happened to it"),
     (ANY, "cold", r"\.NetworkSettings\.(Networks\.[^.]+\.)?(IPAddress|MacAddress|GlobalIPv6Address)", "one that is not fixed is anew at every start"),
+    (PODMAN, ANY, r"\.HostConfig\.LogConfig\.Path", "every restore sets it back to Podman's own place, which is a link to the file then"),
     (PODMAN, ANY, r"\.lockNumber", "of this host's Podman"),
     (PODMAN, ANY, r"\.ImageDigest", "of the manifest, which an archive of the image has of its own"),
     (DOCKER, ANY, r"\.(Config|NetworkSettings\.Networks\.[^.]+|NetworkSettings)\.MacAddress", "asked for there, so that it stays"),
