@@ -287,6 +287,7 @@ def restored_by_hand(f):
 @on("podman", "docker")
 def started_by_hand(f):
     """Cold, and started by a person, who stopped it again: left as it is."""
+    f.t.strategy = "cold"
     start(f)
     killed(f, "transfer:before", "--cold")
     f.src.cli("start", f.name)
