@@ -62,6 +62,8 @@ const struct ts_check ts_checks[] = {
         { "hard-link", SKIP, LIVE, ts_check_linked },
         { "traced", FIRM, LIVE, ts_check_traced },
         { "exec-sessions", WARNING, ALWAYS, ts_check_exec_sessions },
+        { "kernel-objects", SKIP, LIVE, ts_check_kernel_state },
+        { "kernel-state", WARNING, LIVE, NULL },
         { "sqlite-wal", SKIP, LIVE, ts_check_sqlite },
         { "sqlite-moved", SKIP, LIVE, NULL },
         { "ipc-shareable", SKIP, DOCKER_LIVE, ts_check_shm },
