@@ -92,7 +92,9 @@ static void remove_volumes(struct ts_mig *m)
                 ts_auto_free char *use = NULL;
                 ts_auto_err err = TS_ERR_INIT;
 
-                if (ts_source_volume_in_use(m, name, &use, &err) == 0 && use)
+                if (!ts_volume_was_its(m, name))
+                        ts_mig_leftover(m, "volume '%s' on the source is left alone: a copy of the journal names it, but it was not the container's, as far as its engine says", name);
+                else if (ts_source_volume_in_use(m, name, &use, &err) == 0 && use)
                         keep_for_good(m, "volume '%s' on the source is kept: %s", name, use);
                 else if (ts_err_is_set(&err) || ts_api_volume_remove(m->src.api, name, &err) < 0)
                         ts_mig_leftover(m, "volume '%s' on the source: %s", name, ts_err_message(&err));
@@ -105,6 +107,10 @@ static void source_away(struct ts_mig *m)
         ts_auto_err err = TS_ERR_INIT;
         bool gone = false;
 
+        if (!ts_vouched(m, TS_SIDE_SOURCE)) {
+                ts_mig_leftover(m, "container '%s' on the source is left as it is: the source has no copy of this journal", head->container_name);
+                return;
+        }
         if (ts_end_reconnect(m, &m->src, &err) < 0 || ts_mig_decides(m, &err) < 0 || source_is_ours(m, &gone, &err) < 0) {
                 ts_mig_leftover(m, "container '%s' on the source is left as it is: %s", head->container_name, ts_err_message(&err));
                 return;
@@ -162,7 +168,7 @@ static void drop_backups(struct ts_mig *m)
                 ts_auto_free char *use = NULL;
                 ts_auto_err err = TS_ERR_INIT;
 
-                if (r->kind != TS_RES_VOLUME || r->state == TS_RES_KEPT || !r->before || !strcmp(r->before, "absent") || !strstr(r->before, m->id))
+                if (r->kind != TS_RES_VOLUME || r->state == TS_RES_KEPT || !r->before || !strcmp(r->before, "absent") || !strstr(r->before, m->id) || !ts_vouched(m, r->side) || ts_undo_refused(m, r))
                         continue;
                 if (ts_aside_in_use(m, r->before, &use, &err) == 0 && use)
                         keep_for_good(m, "former content of volume '%s' is kept in '%s': %s", r->name, r->before, use);

@@ -3,6 +3,7 @@
  * The engine brings up the container's network with its address before CRIU has made its sockets again, tenths of a second later. A client's packet that comes in between finds no socket, and the kernel answers
  * with a reset: the open connection that was to survive is gone, and a new one is refused. So packets for the address are dropped at the parent interface until the restore has answered; a client then only sees
  * silence, and sends again. An ingress chain of the parent's comes before macvlan takes its packets. Best effort: without nft it is a warning. */
+#include "engine/claims.h"
 #include "engine/mig.h"
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -10,17 +11,6 @@
 #include <string.h>
 
 #define OPEN_MS 10000
-
-/* nftables names: letters, digits, underscore. */
-static char *table_name(const struct ts_mig *m)
-{
-        char *name = ts_fmt("tranship_%s", m->id);
-
-        for (char *p = name; p && *p; p++)
-                if (*p == '-')
-                        *p = '_';
-        return name;
-}
 
 static bool is_address(int family, const char *text)
 {
@@ -79,7 +69,7 @@ static int shut(struct ts_mig *m, struct ts_end *e, const char *table, struct ts
 
 void ts_door_shut(struct ts_mig *m, struct ts_end *e)
 {
-        ts_auto_free char *table = table_name(m);
+        ts_auto_free char *table = ts_door_table(m->id);
         ts_auto_err err = TS_ERR_INIT;
 
         if (table && shut(m, e, table, &err) < 0)
@@ -102,7 +92,7 @@ int ts_door_remove(struct ts_end *e, const char *table, struct ts_err *err)
 
 void ts_door_begin_open(struct ts_mig *m, struct ts_end *e)
 {
-        ts_auto_free char *table = m->door_shut[e->side] ? table_name(m) : NULL;
+        ts_auto_free char *table = m->door_shut[e->side] ? ts_door_table(m->id) : NULL;
         const char *const argv[] = { "nft", "delete", "table", "netdev", table, NULL };
 
         if (table && !m->door_opener)

@@ -4,6 +4,7 @@
  * cannot go on is that the process serving it is gone. Both need a process that is ours to end. It also chooses its own temporary directory. */
 #include "base/io.h"
 #include "base/log.h"
+#include "engine/claims.h"
 #include "engine/mig.h"
 #include "engine/reach.h"
 #include "transfer/packed.h"
@@ -285,8 +286,8 @@ static const char service_script[] = "umask 077; rm -f -- \"$1/podman.sock\" || 
 
 int ts_end_start_service(struct ts_mig *m, struct ts_end *e, struct ts_err *err)
 {
-        ts_auto_free char *dir = ts_fmt("/run/tranship/%s-%s", m->id, ts_side_str(e->side));
-        ts_auto_free char *socket = ts_fmt("%s/podman.sock", dir);
+        ts_auto_free char *dir = ts_fmt(TS_SERVICE_DIR "/%s-%s", m->id, ts_side_str(e->side));
+        ts_auto_free char *socket = ts_service_socket(m->id, e->side);
         const char *const argv[] = { "/bin/sh", "-c", service_script, "sh", dir, m->o->podman, e->staging, SERVICE_IDLE_S, NULL };
         unsigned n = 0;
 
@@ -303,28 +304,23 @@ int ts_end_start_service(struct ts_mig *m, struct ts_end *e, struct ts_err *err)
         return set_socket(m, e, e->service, err) < 0 ? -1 : open_api(m, e, err);
 }
 
-/* $1 pid, $2 start time. Not while it has children, for ten seconds: a Podman that ends while it sets a network up (netavark is its child) never frees the address. Then polite first: the service ends its
- * connections. */
-static const char stop_script[] = "same() { [ \"$(cut -d' ' -f22 /proc/$1/stat 2>/dev/null)\" = \"$2\" ]; }; "
-                                  "same $1 $2 || exit 0; n=0; "
-                                  "while [ $n -lt 100 ] && [ -n \"$(cat /proc/$1/task/*/children 2>/dev/null)\" ]; do n=$((n+1)); sleep 0.1; done; "
-                                  "kill $1 2>/dev/null; n=0; "
-                                  "while same $1 $2; do "
-                                  "  n=$((n+1)); [ $n -eq 100 ] && kill -9 $1 2>/dev/null; [ $n -gt 500 ] && exit 1; "
-                                  "  grep -q '^State:.Z' /proc/$1/status 2>/dev/null && exit 0; "
+/* $1 socket. The service that listens on it, of our user, by its arguments: whatever a journal says of a PID, nothing else is ended. Not while it has children, for ten seconds: a Podman that ends while it sets a
+ * network up (netavark is its child) never frees the address. Then polite first: the service ends its connections. */
+static const char stop_script[] = "u=unix://$1; s=system; n=0; " /* $s: this shell has the script among its arguments, too */
+                                  "ours() { for f in $(grep -lsaF -- \"$u\" /proc/[0-9]*/cmdline); do p=${f#/proc/}; p=${p%/cmdline}; [ -O \"/proc/$p\" ] || continue; "
+                                  "case \" $(tr '\\0' ' ' <\"$f\" 2>/dev/null)\" in *\" $s service \"*\" $u \"*) grep -q '^State:.Z' /proc/$p/status 2>/dev/null || echo $p;; esac; done; }; "
+                                  "all=$(ours); [ -n \"$all\" ] || exit 0; "
+                                  "while [ $n -lt 100 ] && [ -n \"$(for p in $all; do cat /proc/$p/task/*/children 2>/dev/null; done)\" ]; do n=$((n+1)); sleep 0.1; done; "
+                                  "kill $all 2>/dev/null; n=0; "
+                                  "while all=$(ours); [ -n \"$all\" ]; do "
+                                  "  n=$((n+1)); [ $n -eq 100 ] && kill -9 $all 2>/dev/null; [ $n -gt 500 ] && exit 1; "
                                   "sleep 0.02; "
                                   "done; exit 0";
 
-int ts_end_stop_service(struct ts_end *e, const char *service_id, struct ts_err *err)
+int ts_end_stop_service(struct ts_end *e, const char *socket, struct ts_err *err)
 {
-        ts_auto_free char *pid = ts_strdup0(service_id);
-        char *start = pid ? strchr(pid, ' ') : NULL;
+        const char *const argv[] = { "/bin/sh", "-c", stop_script, "sh", socket, NULL };
 
-        if (!start)
-                return ts_err_set(err, TS_EPROTO, "service id '%s' is not 'PID STARTTIME'", ts_or(service_id, ""));
-        *start++ = '\0';
-
-        const char *const argv[] = { "/bin/sh", "-c", stop_script, "sh", pid, start, NULL };
         return ts_host_check(e->host, argv, NULL, NULL, err);
 }
 

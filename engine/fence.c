@@ -3,6 +3,7 @@
  * Where the container existed before its restore was sent (Docker, cold), a start that arrives after its removal finds nothing; what an engine that died meanwhile had started is ended by process. An import is different: the record is made by the request
  * itself, so "no such container" proves nothing while one may be under way. Then either the engine has given its final answer, or the process that serves the request (our private service) must be
  * gone, with everything it started for this container, before the container is removed and its absence means something. */
+#include "engine/claims.h"
 #include "engine/mig.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,25 +44,29 @@ static const char end_processes_script[] =
 
 #define DOCKER_RUNTIME_STATE "/run/docker/runtime-%s/moby"
 
-/* The latest: one that a rehearsal was lost with is ended, and another one was begun (precopy.c). */
-static const char *service_of(const struct ts_mig *m, enum ts_side side)
+/* Was there a private service that requests went to? All of them had the same socket, one after the other. */
+static bool had_service(const struct ts_mig *m, enum ts_side side)
 {
         for (size_t i = ts_journal_res_count(m->j); i-- > 0;) {
                 const struct ts_res *r = ts_journal_res(m->j, i);
 
                 if (r->kind == TS_RES_SERVICE && r->side == side)
-                        return r->id;
+                        return r->id != NULL;
         }
-        return NULL;
+        return false;
 }
 
 /* Its process is gone: the engine's own socket from here on. */
-static int end_service(struct ts_mig *m, struct ts_end *e, const char *service_id, struct ts_err *err)
+static int end_service(struct ts_mig *m, struct ts_end *e, struct ts_err *err)
 {
+        ts_auto_free char *socket = ts_service_socket(m->id, e->side);
+
         free(TS_TAKE(e->service)); /* our connections first: Podman waits for them when it is to end */
         ts_api_free(TS_TAKE(e->api));
         e->info = NULL;
-        if (ts_end_stop_service(e, service_id, err) < 0)
+        if (!socket)
+                return ts_err_set(err, TS_ENOMEM, "out of memory");
+        if (ts_end_stop_service(e, socket, err) < 0)
                 return ts_err_prefix(err, "private service on the %s", ts_side_str(e->side));
         return ts_end_reconnect(m, e, err);
 }
@@ -86,11 +91,9 @@ static int end_processes(struct ts_mig *m, const char *container_id, struct ts_e
 
 static int end_server(struct ts_mig *m, const char *container_id, struct ts_err *err)
 {
-        const char *service = service_of(m, TS_SIDE_TARGET);
-
-        if (!service)
+        if (!had_service(m, TS_SIDE_TARGET))
                 return ts_err_set(err, TS_EINTERNAL, "the restore went through the engine's own service, which is not ours to end");
-        return end_service(m, &m->dst, service, err) < 0 ? -1 : end_processes(m, container_id, err);
+        return end_service(m, &m->dst, err) < 0 ? -1 : end_processes(m, container_id, err);
 }
 
 /* Podman: whether a restore may still be under way: sent, and no final answer in the journal. */
@@ -116,6 +119,28 @@ static int remove_and_observe(struct ts_mig *m, const char *id, struct ts_err *e
         return -1;
 }
 
+/* A host that has no copy of its own of an adopted journal knows nothing of this migration: nothing is ended there for it. */
+static int may_fence(struct ts_mig *m, struct ts_err *err)
+{
+        return ts_vouched(m, TS_SIDE_TARGET) ? 0 : ts_err_set(err, TS_EREFUSED, "the target has no copy of the journal of %s: nothing is ended there", m->id);
+}
+
+/* The journal's word for the container's ID is no proof: its label is (claims.h). */
+static int check_label(struct ts_mig *m, struct ts_err *err)
+{
+        ts_auto(ts_container) struct ts_container *there = NULL;
+        ts_auto_err look = TS_ERR_INIT;
+
+        if (!m->adopted || ts_keeps_id(m) || !m->dst_id)
+                return 0;
+        if (ts_api_inspect(m->dst.api, m->dst_id, &there, &look) == 0 && !ts_streq0(ts_container_label(there, "tranship.migration"), m->id))
+                free(TS_TAKE(m->dst_id));
+        if (there || look.code == TS_ENOTFOUND)
+                return 0;
+        ts_err_move(err, &look);
+        return -1;
+}
+
 /* While a restore hangs the engine holds the container's lock and tells nothing about it: there is nothing to observe, and would not be for as long as it hangs. */
 int ts_break_restore(struct ts_mig *m, struct ts_err *err)
 {
@@ -124,21 +149,22 @@ int ts_break_restore(struct ts_mig *m, struct ts_err *err)
 
         if (!m->dst.host)
                 return ts_err_set(err, TS_ECONNECT, "the target does not answer");
-        if (ts_host_check(m->dst.host, argv, NULL, NULL, err) < 0 || ts_mig_decides(m, err) < 0)
+        if (may_fence(m, err) < 0 || ts_host_check(m->dst.host, argv, NULL, NULL, err) < 0 || ts_mig_decides(m, err) < 0)
                 return -1;
         return ts_keeps_id(m) ? end_server(m, id, err) : end_processes(m, id, err);
 }
 
 int ts_fence_target(struct ts_mig *m, struct ts_err *err)
 {
-        const char *id = m->dst_id ? m->dst_id : m->strategy == TS_ARCHIVE ? ts_journal_head(m->j)->container_id : NULL;
+        const char *id;
 
         ts_call_free(TS_TAKE(m->import)); /* breaks a body that was not complete */
-        if (ts_end_reconnect(m, &m->dst, err) < 0 || ts_mig_decides(m, err) < 0)
+        if (ts_end_reconnect(m, &m->dst, err) < 0 || ts_mig_decides(m, err) < 0 || may_fence(m, err) < 0 || check_label(m, err) < 0)
                 return -1;
         if (ts_mirrors_taken(m))
                 return ts_err_set(err, TS_ECONFLICT, "another process has taken migration %s over",
                                   m->id);
+        id = m->dst_id ? m->dst_id : m->strategy == TS_ARCHIVE ? ts_journal_head(m->j)->container_id : NULL;
         if (!id) { /* created with its answer lost: observe_target adopts it by label */
                 enum ts_target_seen seen;
 
@@ -165,9 +191,7 @@ int ts_fence_target(struct ts_mig *m, struct ts_err *err)
 
 int ts_end_requests(struct ts_mig *m, enum ts_side side, struct ts_err *err)
 {
-        const char *service = service_of(m, side);
-
-        return service ? end_service(m, ts_mig_end(m, side), service, err) : 0;
+        return had_service(m, side) ? end_service(m, ts_mig_end(m, side), err) : 0;
 }
 
 void ts_drop_source_service(struct ts_mig *m)
@@ -233,7 +257,7 @@ int ts_quiesce_rehearsal(struct ts_mig *m, const char *name, bool *ret_forbidden
 
 int ts_quiesce_source(struct ts_mig *m, struct ts_err *err)
 {
-        const char *id = ts_journal_head(m->j)->container_id, *service = service_of(m, TS_SIDE_SOURCE);
+        const char *id = ts_journal_head(m->j)->container_id;
         const struct ts_run_opts opts = { .timeout_ms = FENCE_SCRIPT_TIMEOUT_MS };
         const char *const await_argv[] = { "/bin/sh", "-c", await_dump_script, "sh", id, NULL };
 
@@ -241,7 +265,7 @@ int ts_quiesce_source(struct ts_mig *m, struct ts_err *err)
                 return -1;
         if (m->strategy == TS_COLD) /* a stop that may still come: done now, so that the start comes after it */
                 return ts_api_stop(m->src.api, id, err);
-        if (!service)
+        if (!had_service(m, TS_SIDE_SOURCE))
                 return ts_keeps_id(m) ? 0 : forbid_dump(m, err);
-        return end_service(m, &m->src, service, err) < 0 ? -1 : ts_host_check(m->src.host, await_argv, &opts, NULL, err);
+        return end_service(m, &m->src, err) < 0 ? -1 : ts_host_check(m->src.host, await_argv, &opts, NULL, err);
 }

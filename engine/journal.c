@@ -30,6 +30,21 @@ const struct ts_json *ts_journal_detail(const struct ts_journal *j, enum ts_stag
         return (unsigned)s < TS_STAGE_MAX ? j->detail[s] : NULL;
 }
 
+const struct ts_adoption *ts_journal_adoption(const struct ts_journal *j)
+{
+        return j->adopted_seq < 0 ? NULL : &j->adoption;
+}
+
+const char *ts_journal_text(const struct ts_journal *j)
+{
+        return j->text.len ? j->text.buf : "";
+}
+
+int64_t ts_journal_records(const struct ts_journal *j)
+{
+        return j->seq;
+}
+
 size_t ts_journal_res_count(const struct ts_journal *j)
 {
         return j->n_res;

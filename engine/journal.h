@@ -44,6 +44,15 @@ struct ts_res {
         enum ts_side side;
         enum ts_res_state state;
         char *name, *id, *before; /* may be NULL */
+        int64_t seq;  /* of the latest record about it */
+        bool claimed; /* of an adopted journal: the host it lies on did not say so in its own copy */
+};
+
+/* A journal that came from hosts is a claim (claims.h). What each of them had when it was taken over, and whom the user named then. */
+struct ts_adoption {
+        int64_t records[2];      /* by side: of that host's own copy; -1: it had none, or did not answer */
+        enum ts_stage stage[2];  /* by side: as that copy said */
+        char *from, *to;         /* ENGINE, as on the command line; owned when read */
 };
 
 struct ts_journal_head { /* everything `recover` needs without the command line; borrowed when given, owned when read */
@@ -65,8 +74,14 @@ int ts_journal_create(const char *dir, const struct ts_journal_head *head, struc
 int ts_journal_open(const char *dir, const char *id, struct ts_journal **ret, struct ts_err *err);
 /* Read-only, no lock: for `status`. */
 int ts_journal_read(const char *dir, const char *id, struct ts_journal **ret, struct ts_err *err);
-/* Adopts the text of a copy found on a host: writes it into dir and opens it. */
-int ts_journal_adopt(const char *dir, const char *text, size_t len, struct ts_journal **ret, struct ts_err *err);
+/* Adopts the text of a copy found on a host: writes it into dir and opens it, with a record that says so. A journal of this machine's own that is as long, or goes on, is opened as it is. TS_ECONFLICT: the two
+ * tell different stories; TS_EPROTO also: it has an ID that no tranship gives. */
+int ts_journal_adopt(const char *dir, const char *text, size_t len, const struct ts_adoption *how, struct ts_journal **ret, struct ts_err *err);
+const struct ts_adoption *ts_journal_adoption(const struct ts_journal *j); /* the latest; NULL: this machine's own journal */
+/* A text, checked, in memory only: for looking at a copy. */
+int ts_journal_from_text(const char *text, size_t len, struct ts_journal **ret, struct ts_err *err);
+const char *ts_journal_text(const struct ts_journal *j); /* of all complete records; borrowed */
+int64_t ts_journal_records(const struct ts_journal *j);
 void ts_journal_free(struct ts_journal *j);
 TS_DEFINE_AUTO(ts_journal, ts_journal_free);
 int ts_journal_ids(const char *dir, struct ts_list *ret, struct ts_err *err); /* oldest first; an absent dir is empty */

@@ -1,4 +1,5 @@
 /* The directory of journals: making, finding, locking and deleting their files. Decides names, permissions and who may write; not what is in them. */
+#include "engine/claims.h"
 #include "engine/journal_priv.h"
 
 #include "base/clock.h"
@@ -232,41 +233,99 @@ static bool is_prefix(const struct ts_str *shorter, const struct ts_str *longer)
         return shorter->len <= longer->len && memcmp(shorter->buf, longer->buf, shorter->len) == 0;
 }
 
-/* A journal of that ID is here already: whichever of the two goes on where the other ends is the newer one. */
-static int adopt_over(const char *dir, struct ts_journal *copy, struct ts_journal **ret, struct ts_err *err)
+/* "20261120-161502-3fa9c1": nothing that somebody else's file or table could be called by chance, or by somebody's choice. */
+static bool is_own_form(const char *id)
 {
-        ts_auto(ts_journal) struct ts_journal *here = NULL;
+        static const char form[] = "dddddddd-dddddd-xxxxxx";
 
-        if (ts_journal_open(dir, copy->head.id, &here, err) < 0)
-                return -1;
-        if (is_prefix(&copy->text, &here->text)) {
-                *ret = TS_TAKE(here);
-                return 0;
+        for (size_t i = 0; i < sizeof(form); i++) {
+                const char *of = form[i] == 'd' ? "0123456789" : form[i] == 'x' ? "0123456789abcdef" : form[i] == '-' ? "-" : "";
+
+                if (form[i] == '\0' ? id[i] != '\0' : id[i] == '\0' || !strchr(of, id[i]))
+                        return false;
         }
-        if (is_prefix(&here->text, &copy->text))
-                return publish(copy, dir, true, err); /* while the old one is still locked */
-        return ts_err_set(err, TS_ECONFLICT, "the journal of '%s' here and the one on the host tell different stories", copy->head.id);
+        return true;
 }
 
-int ts_journal_adopt(const char *dir, const char *text, size_t len, struct ts_journal **ret, struct ts_err *err)
+int ts_journal_from_text(const char *text, size_t len, struct ts_journal **ret, struct ts_err *err)
 {
-        ts_auto(ts_journal) struct ts_journal *j = ts_journal_new(), *found = NULL;
-        ts_auto_err why = TS_ERR_INIT;
+        ts_auto(ts_journal) struct ts_journal *j = ts_journal_new();
 
         if (!j)
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
-        if (ts_journal_parse(j, text, len, err) < 0 || ts_mkdir_p(dir, 0700, err) < 0)
+        if (ts_journal_parse(j, text, len, err) < 0)
                 return -1;
-        if (publish(j, dir, false, &why) < 0) {
-                if (why.code != TS_ECONFLICT) {
-                        ts_err_set(err, why.code, "%s", ts_err_message(&why));
-                        return -1;
-                }
-                if (adopt_over(dir, j, &found, err) < 0)
-                        return -1;
-        }
-        *ret = found ? TS_TAKE(found) : TS_TAKE(j);
+        if (!is_own_form(j->head.id))
+                return ts_err_set(err, TS_EPROTO, "'%s' is not the ID of a migration", j->head.id);
+        if (!ts_is_engine_id(j->head.container_id)) /* processes are found by it */
+                return ts_err_set(err, TS_EPROTO, "'%s' is not the ID of a container", j->head.container_id);
+        *ret = TS_TAKE(j);
         return 0;
+}
+
+/* The record that says so, for good: a later recovery on this machine must know it, too. */
+static int add_adoption(struct ts_journal *j, const struct ts_adoption *how, struct ts_err *err)
+{
+        ts_auto(ts_json) struct ts_json *record = ts_journal_adoption_record(how);
+
+        if (!record)
+                return ts_err_set(err, TS_ENOMEM, "out of memory");
+        return ts_journal_stamp(j, record, err) < 0 || ts_journal_apply(j, record, TS_EPROTO, err) < 0 || ts_journal_line(record, &j->text, err) < 0 ? -1 : 0;
+}
+
+/* One that was taken over and nothing done for since: without the records that say so it is the host's copy of then. */
+static void drop_last_adoptions(struct ts_str *text)
+{
+        for (;;) {
+                const char *end = text->len > 1 ? memrchr(text->buf, '\n', text->len - 1) : NULL;
+                size_t from = end ? (size_t)(end + 1 - text->buf) : 0;
+                ts_auto(ts_json) struct ts_json *r = NULL;
+
+                if (from == 0 || ts_json_parse(text->buf + from, text->len - from - 1, TS_JOURNAL_MAX_LINE, &r, NULL) < 0 || !ts_streq0(ts_json_str(r, "type", NULL), "adopted"))
+                        return;
+                text->len = from;
+        }
+}
+
+/* A journal of that ID is here already: whichever of the two goes on where the other ends is the newer one. One that was adopted earlier is judged anew by what the hosts have now. */
+static int adopt_over(const char *dir, struct ts_journal *copy, const struct ts_adoption *how, struct ts_journal **ret, struct ts_err *err)
+{
+        ts_auto(ts_journal) struct ts_journal *here = NULL, *both = NULL;
+
+        if (ts_journal_open(dir, copy->head.id, &here, err) < 0)
+                return -1;
+        if (here->adopted_seq >= 0 && !is_prefix(&copy->text, &here->text))
+                drop_last_adoptions(&here->text);
+        if (!is_prefix(&copy->text, &here->text) && !is_prefix(&here->text, &copy->text)) {
+                ts_err_set(err, TS_ECONFLICT, "the journal of '%s' here and the one on the host tell different stories", copy->head.id);
+                return ts_err_hint(err, "what is known here: tranship status %s · it is recovered with: tranship recover %s", copy->head.id, copy->head.id);
+        }
+        if (copy->text.len <= here->text.len && here->adopted_seq < 0) {
+                *ret = TS_TAKE(here);
+                return 0;
+        }
+        if (ts_journal_from_text(copy->text.len > here->text.len ? copy->text.buf : here->text.buf, copy->text.len > here->text.len ? copy->text.len : here->text.len, &both, err) < 0 ||
+            add_adoption(both, how, err) < 0 || publish(both, dir, true, err) < 0) /* while the old one is still locked */
+                return -1;
+        *ret = TS_TAKE(both);
+        return 0;
+}
+
+int ts_journal_adopt(const char *dir, const char *text, size_t len, const struct ts_adoption *how, struct ts_journal **ret, struct ts_err *err)
+{
+        ts_auto(ts_journal) struct ts_journal *copy = NULL, *j = NULL;
+        ts_auto_err why = TS_ERR_INIT;
+
+        if (ts_journal_from_text(text, len, &copy, err) < 0 || ts_journal_from_text(text, len, &j, err) < 0 || ts_mkdir_p(dir, 0700, err) < 0 || add_adoption(j, how, err) < 0)
+                return -1;
+        if (publish(j, dir, false, &why) == 0) {
+                *ret = TS_TAKE(j);
+                return 0;
+        }
+        if (why.code == TS_ECONFLICT)
+                return adopt_over(dir, copy, how, ret, err);
+        ts_err_move(err, &why);
+        return -1;
 }
 
 /* ---- the directory ---- */

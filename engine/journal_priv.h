@@ -28,6 +28,8 @@ struct ts_journal {
         int64_t last_stage_seq;    /* … and that record's number, -1: none; for a withdrawal */
         struct ts_res *res;
         size_t n_res;
+        struct ts_adoption adoption; /* the latest … */
+        int64_t adopted_seq;         /* … and its record's number, -1: none */
         struct ts_journal_mirror mirrors[TS_JOURNAL_MAX_MIRRORS];
         unsigned n_mirrors;
         struct ts_err mirror_error; /* the first failure of a copy */
@@ -39,6 +41,7 @@ int ts_journal_apply(struct ts_journal *j, const struct ts_json *record, enum ts
 struct ts_json *ts_journal_head_record(const struct ts_journal_head *h); /* without seq and time; NULL out of memory */
 /* All of text. Complete records go into j->text; a last one cut short is left out. */
 int ts_journal_parse(struct ts_journal *j, const char *text, size_t len, struct ts_err *err);
+struct ts_json *ts_journal_adoption_record(const struct ts_adoption *a); /* without seq and time; NULL out of memory */
 const char *ts_journal_res_state_str(enum ts_res_state s);
 bool ts_journal_id_valid(const char *id);
 /* An error unless every string of it is sound and survives as JSON text. */

@@ -321,6 +321,7 @@ static int apply_intent(struct ts_journal *j, const struct ts_json *r, enum ts_c
         more += j->n_res;
         *more = (struct ts_res){ .n = (unsigned)j->n_res, .kind = (enum ts_res_kind)kind, .side = (enum ts_side)side };
         j->n_res++;
+        more->seq = j->seq;
         more->name = ts_strdup0(name);
         more->id = ts_strdup0(id);
         more->before = ts_strdup0(before);
@@ -356,6 +357,7 @@ static int apply_res_id(struct ts_journal *j, const struct ts_json *r, enum ts_c
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
         free(res->id);
         res->id = copy;
+        res->seq = j->seq;
         return 0;
 }
 
@@ -368,8 +370,10 @@ static int apply_res_state(struct ts_journal *j, const struct ts_json *r, enum t
                 return -1;
         if (state < 0)
                 return unknown(j, "state of a resource", ts_json_str(r, "state", NULL), code, err);
-        if (!j->only_check)
+        if (!j->only_check) {
                 res->state = (enum ts_res_state)state;
+                res->seq = j->seq;
+        }
         return 0;
 }
 
@@ -377,6 +381,60 @@ static int apply_note(struct ts_journal *j, const struct ts_json *r, enum ts_cod
 {
         (void)j;
         return ts_json_str(r, "text", NULL) ? 0 : ts_err_set(err, code, "a note without text");
+}
+
+struct ts_json *ts_journal_adoption_record(const struct ts_adoption *a)
+{
+        ts_auto(ts_json) struct ts_json *r = ts_json_object();
+        int bad = ts_json_set_str(r, "type", "adopted") | ts_json_set_str(r, "from", a->from) | ts_json_set_str(r, "to", a->to);
+
+        for (size_t side = 0; side < TS_ARRAY_LEN(side_names); side++) {
+                struct ts_json *copy = ts_json_object();
+
+                bad |= ts_json_set_int(copy, "records", a->records[side]) | ts_json_set_str(copy, "stage", ts_stage_str(a->stage[side]));
+                bad |= ts_json_set(r, side_names[side], copy);
+        }
+        return bad ? NULL : TS_TAKE(r);
+}
+
+/* What a host's own copy did not have is only claimed of that host. A copy that goes on behind an earlier adoption was written by who adopted: what came before is as it was judged then. */
+static void judge_claims(struct ts_journal *j, const struct ts_adoption *a)
+{
+        for (size_t i = 0; i < j->n_res; i++) {
+                struct ts_res *r = &j->res[i];
+                int64_t had = a->records[r->side];
+
+                if (j->adopted_seq < 0 || r->seq >= j->adopted_seq || had <= j->adopted_seq)
+                        r->claimed = r->seq >= had;
+        }
+}
+
+static int apply_adopted(struct ts_journal *j, const struct ts_json *r, enum ts_code code, struct ts_err *err)
+{
+        struct ts_adoption a = { 0 };
+
+        for (size_t side = 0; side < TS_ARRAY_LEN(side_names); side++) {
+                const struct ts_json *copy = ts_json_member(r, side_names[side]);
+                const char *stage = ts_json_str(copy, "stage", NULL);
+
+                a.records[side] = ts_json_int(copy, "records", -2);
+                if (a.records[side] < -1 || a.records[side] > j->seq)
+                        return ts_err_set(err, code, "an adoption that does not say what the %s had", side_names[side]);
+                if (ts_stage_parse(stage, &a.stage[side]) < 0)
+                        return unknown(j, "stage", stage, code, err);
+        }
+        if (ts_journal_check_string("from", ts_json_str(r, "from", NULL), code, err) < 0 || ts_journal_check_string("to", ts_json_str(r, "to", NULL), code, err) < 0)
+                return -1;
+        if (j->only_check)
+                return 0;
+        judge_claims(j, &a);
+        free(j->adoption.from);
+        free(j->adoption.to);
+        a.from = ts_strdup0(ts_json_str(r, "from", NULL));
+        a.to = ts_strdup0(ts_json_str(r, "to", NULL));
+        j->adoption = a;
+        j->adopted_seq = j->seq;
+        return 0;
 }
 
 static int apply_head(struct ts_journal *j, const struct ts_json *r, enum ts_code code, struct ts_err *err)
@@ -390,6 +448,7 @@ static const struct {
 } types[] = {
         { "head", apply_head },     { "stage", apply_stage },         { "withdrawn", apply_withdrawn }, { "intent", apply_intent },
         { "res-id", apply_res_id }, { "res-state", apply_res_state }, { "note", apply_note },
+        { "adopted", apply_adopted },
 };
 
 int ts_journal_apply(struct ts_journal *j, const struct ts_json *record, enum ts_code code, struct ts_err *err)
@@ -463,6 +522,7 @@ struct ts_journal *ts_journal_new(void)
                 return NULL;
         j->fd = -1;
         j->last_stage_seq = -1;
+        j->adopted_seq = -1;
         j->text.max = TS_JOURNAL_MAX_BYTES + 1;
         return j;
 }
@@ -481,6 +541,8 @@ void ts_journal_free(struct ts_journal *j)
         for (size_t i = 0; i < TS_STAGE_MAX; i++)
                 ts_json_free(j->detail[i]);
         free(j->res);
+        free(j->adoption.from);
+        free(j->adoption.to);
         ts_str_clear(&j->text);
         ts_journal_head_clear(&j->head);
         ts_err_clear(&j->mirror_error);

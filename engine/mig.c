@@ -140,6 +140,7 @@ void ts_mig_clear(struct ts_mig *m)
         }
         free(TS_TAKE(m->data));
         ts_container_free(TS_TAKE(m->c));
+        ts_container_free(TS_TAKE(m->source_now));
         ts_image_free(TS_TAKE(m->image));
         free(TS_TAKE(m->id));
         free(TS_TAKE(m->lock_path));

@@ -99,6 +99,10 @@ struct ts_mig {
         bool door_shut[2];            /* by side */
         bool lost;                    /* decided: the memory is gone */
         bool locked;                  /* the container's lock is ours, taken by this process */
+        bool person;                  /* what went wrong is for a person to judge (exit 6) */
+        bool adopted;                 /* the journal came from hosts: a claim (claims.h) */
+        bool vouched[2];              /* by side: that host has a copy of its own of the journal, or the lock of this migration */
+        struct ts_container *source_now; /* adopted: the source as its engine says now, or NULL */
         bool recovering;              /* begun by another process: its lock may have been another's since */
         bool cannot_in_place;         /* refused by an engine that does not do what in-place rests on; nothing is left of the attempt */
         bool dump_refused;            /* the engine's final answer to the checkpoint was no */
@@ -179,7 +183,7 @@ char *ts_end_uri(const struct ts_end *e); /* with the socket in use; caller free
 void ts_end_wire(const struct ts_end *e, uint64_t *ret_sent, uint64_t *ret_received); /* of all its connections so far */
 void ts_end_close(struct ts_end *e);
 int ts_end_start_service(struct ts_mig *m, struct ts_end *e, struct ts_err *err); /* Podman: a private service, journalled; the api of e is opened anew on it */
-int ts_end_stop_service(struct ts_end *e, const char *service_id, struct ts_err *err); /* by pid and start time; waits until it is gone */
+int ts_end_stop_service(struct ts_end *e, const char *socket, struct ts_err *err); /* ours that listens on it, found by its arguments; waits until it is gone */
 /* Where directories for what is under way are made, on both hosts. */
 static inline const char *ts_mig_staging(const struct ts_mig *m) { return m->o->staging && *m->o->staging ? m->o->staging : TS_STAGING_DIR; }
 int ts_end_stop_unknown(struct ts_end *e, const char *dir, struct ts_err *err); /* one whose process nobody learnt, by its directory */
@@ -305,6 +309,15 @@ int ts_commit(struct ts_mig *m, struct ts_err *err);
 int ts_inventory(struct ts_mig *m, char **ret, struct ts_err *err); /* identifies the final dump's images on the source host: size, time, inode of inventory.img */
 extern const struct ts_run_opts ts_slow_run; /* for commands that remove or move much */
 void ts_sweep_containerd(struct ts_mig *m, struct ts_end *e); /* Docker: temporary copies of our dump, before its directory goes */
+/* ---- journals that came from hosts (adopt.c) ---- */
+int ts_adopt(struct ts_mig *m, const struct ts_recover_opts *o, const char *dir, struct ts_journal **ret, struct ts_err *err); /* sets m->person */
+/* Once both ends were connected: do the hosts know this migration? m->person. */
+int ts_adopted_check(struct ts_mig *m, struct ts_err *err);
+const char *ts_adopted_dispute(const struct ts_mig *m, enum ts_target_seen target); /* NULL, or why what only one host's copy says is not followed */
+bool ts_migration_over(const struct ts_journal *j); /* nothing is left to do for it */
+bool ts_vouched(const struct ts_mig *m, enum ts_side side); /* may something be done on that host for this journal? */
+const char *ts_undo_refused(struct ts_mig *m, const struct ts_res *r); /* NULL, or why a record of an adopted journal is left alone: static */
+bool ts_volume_was_its(const struct ts_mig *m, const char *name); /* of the source's container, as far as its engine says */
 bool ts_undo_pending(const struct ts_journal *j);             /* something the journal lists is neither taken back nor kept */
 int ts_unlink_checkpoints(struct ts_mig *m, struct ts_end *e, const struct ts_res *r, struct ts_err *err); /* a TS_RES_LINK */
 int ts_undo_all(struct ts_mig *m);                             /* number of resources that could not be taken back (they are leftovers) */

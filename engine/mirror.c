@@ -165,16 +165,15 @@ static bool is_taken(const char *file)
         return len > end && strcmp(file + len - end, TAKEN) == 0;
 }
 
-/* "ID.source", "ID.target", and both when they were taken */
-static bool is_copy_name(const char *file)
+/* "ID.source" or "ID.target", and both when they were taken */
+static bool is_copy_name(const char *file, enum ts_side side)
 {
         size_t len = strlen(file) - (is_taken(file) ? strlen(TAKEN) : 0);
         ts_auto_free char *name = strndup(file, len);
         const char *dot = name ? strrchr(name, '.') : NULL;
         ts_auto_free char *id = dot ? strndup(name, (size_t)(dot - name)) : NULL;
 
-        return dot && (strcmp(dot + 1, ts_side_str(TS_SIDE_SOURCE)) == 0 || strcmp(dot + 1, ts_side_str(TS_SIDE_TARGET)) == 0) &&
-               ts_journal_id_valid(id);
+        return dot && strcmp(dot + 1, ts_side_str(side)) == 0 && ts_journal_id_valid(id);
 }
 
 static bool matches(const struct ts_json *head, const char *key)
@@ -201,6 +200,21 @@ static int copy_new(const struct ts_json *head, struct ts_str *text, struct ts_m
         return 0;
 }
 
+/* What a crash left of a last line is no part of it. */
+static size_t whole_lines(const struct ts_str *text)
+{
+        const char *end = text->len ? memrchr(text->buf, '\n', text->len) : NULL;
+
+        return end ? (size_t)(end + 1 - text->buf) : 0;
+}
+
+static bool one_begins_the_other(const struct ts_str *a, const struct ts_str *b)
+{
+        size_t la = whole_lines(a), lb = whole_lines(b);
+
+        return memcmp(ts_str_cstr(a), ts_str_cstr(b), la < lb ? la : lb) == 0;
+}
+
 /* Takes over what c holds. */
 static int keep(struct ts_mirror_copies *all, struct ts_mirror_copy *c, struct ts_err *err)
 {
@@ -209,6 +223,8 @@ static int keep(struct ts_mirror_copies *all, struct ts_mirror_copy *c, struct t
         for (size_t i = 0; i < all->n; i++) {
                 if (strcmp(all->v[i].id, c->id) != 0)
                         continue;
+                all->v[i].differs |= !one_begins_the_other(&all->v[i].text, &c->text);
+                c->differs |= all->v[i].differs;
                 if (c->text.len > all->v[i].text.len) {
                         struct ts_mirror_copy shorter = all->v[i];
 
@@ -248,14 +264,18 @@ static int run(struct ts_host *h, const char *const argv[], size_t max, struct t
         return 0;
 }
 
+/* A file, ours, and no link to one: whoever could write into the directory would speak in the name of its host. $1. */
+#define IS_OURS "[ -f \"$1\" ] && [ ! -L \"$1\" ] && [ -O \"$1\" ] || exit 1; "
+static const char head_script[] = IS_OURS "exec head -n 1 -- \"$1\"";
 /* Takes it away from who writes it, then reads it. $1 the copy, $2 its new name. */
-static const char take_script[] = "[ \"$1\" = \"$2\" ] || mv -f -- \"$1\" \"$2\" || exit 1; exec cat -- \"$2\"";
+static const char take_script[] = IS_OURS "[ \"$1\" = \"$2\" ] || mv -f -- \"$1\" \"$2\" || exit 1; exec cat -- \"$2\"";
+static const char read_script[] = IS_OURS "exec cat -- \"$1\"";
 
-static int look_at(struct ts_host *h, const char *path, const char *key, struct ts_mirror_copies *ret, struct ts_err *err)
+static int look_at(struct ts_host *h, const char *path, const char *key, bool take, struct ts_mirror_copies *ret, struct ts_err *err)
 {
         ts_auto_free char *taken = is_taken(path) ? ts_strdup0(path) : ts_fmt("%s" TAKEN, path);
-        const char *const first[] = { "head", "-n", "1", "--", path, NULL }, *const whole[] = { "/bin/sh", "-c",  take_script, "sh",
-                                                                                                path,      taken, NULL };
+        const char *const first[] = { "/bin/sh", "-c", head_script, "sh", path, NULL };
+        const char *const whole[] = { "/bin/sh", "-c", take ? take_script : read_script, "sh", path, taken, NULL };
         ts_auto_run line = { 0 }, text = { 0 };
         ts_auto(ts_json) struct ts_json *head = NULL;
         struct ts_mirror_copy c;
@@ -274,7 +294,7 @@ static int look_at(struct ts_host *h, const char *path, const char *key, struct 
         return copy_new(head, &text.out, &c, err) < 0 ? -1 : keep(ret, &c, err);
 }
 
-static int list(struct ts_host *h, const char *dir, struct ts_list *ret, struct ts_err *err)
+static int list(struct ts_host *h, const char *dir, enum ts_side side, struct ts_list *ret, struct ts_err *err)
 {
         const char *const argv[] = { "ls", "-1", "--", dir, NULL };
         ts_auto_run r = { 0 };
@@ -286,7 +306,7 @@ static int list(struct ts_host *h, const char *dir, struct ts_list *ret, struct 
                 size_t len = strcspn(p, "\n");
                 ts_auto_free char *name = strndup(p, len);
 
-                if (name && is_copy_name(name) && ts_list_add(ret, name, err) < 0)
+                if (name && is_copy_name(name, side) && ts_list_add(ret, name, err) < 0)
                         return -1;
                 p += len + (p[len] == '\n');
         }
@@ -298,21 +318,37 @@ static int newest_first(const void *a, const void *b)
         return strcmp(*(char *const *)b, *(char *const *)a); /* an ID begins with its time; the host's ls may sort by its own rules */
 }
 
-int ts_mirror_fetch(struct ts_host *h, const char *dir, const char *key, struct ts_mirror_copies *ret, struct ts_err *err)
+/* However many others there are: those of the migration that was asked for come first. */
+static void ours_first(struct ts_list *names, const char *key)
+{
+        size_t len = strlen(key), n = 0;
+
+        for (size_t i = 0; i < names->n; i++) {
+                char *name = names->v[i];
+
+                if (strncmp(name, key, len) != 0 || name[len] != '.')
+                        continue;
+                memmove(&names->v[n + 1], &names->v[n], (i - n) * sizeof(*names->v));
+                names->v[n++] = name;
+        }
+}
+
+int ts_mirror_fetch(struct ts_host *h, const char *dir, const char *key, enum ts_side side, bool take, struct ts_mirror_copies *ret, struct ts_err *err)
 {
         ts_auto_list names = TS_LIST_INIT;
 
         dir = ts_or(dir, TS_MIRROR_DIR);
-        if (list(h, dir, &names, err) < 0)
+        if (list(h, dir, side, &names, err) < 0)
                 return -1;
         if (names.n > 1)
                 qsort(names.v, names.n, sizeof(*names.v), newest_first);
+        ours_first(&names, key);
         for (size_t i = 0; i < names.n && i < LOOK_MAX; i++) {
                 ts_auto_free char *path = ts_fmt("%s/%s", dir, names.v[i]);
 
                 if (!path)
                         return ts_err_set(err, TS_ENOMEM, "out of memory");
-                if (look_at(h, path, key, ret, err) < 0)
+                if (look_at(h, path, key, take, ret, err) < 0)
                         return -1;
         }
         return 0;

@@ -33,11 +33,13 @@ struct ts_mirror_copy {
         char *id;         /* of the migration */
         char *container_id, *container_name;
         struct ts_str text; /* for ts_journal_adopt() */
+        bool differs;       /* this host has another one that is not the beginning of it */
 };
 struct ts_mirror_copies { struct ts_mirror_copy *v; size_t n; };
-/* Adds to *ret the copies on the host whose migration ID, container name or container ID (12 digits or more of it) is key, newest first; of a migration that is in *ret already the longer copy stays, so
- * that asking both hosts gives the best one of each. No directory, or nothing found, is success. At most 256 copies are looked at, 64 kept, each of at most 8 MiB; what is not a journal is passed over. */
-int ts_mirror_fetch(struct ts_host *h, const char *dir, const char *key, struct ts_mirror_copies *ret, struct ts_err *err);
+/* Adds to *ret the copies of that side on the host whose migration ID, container name or container ID (12 digits or more of it) is key, newest first; what was taken away and what was written since are one: the
+ * longer of the two. take: away from who writes them; otherwise they are only looked at. Files that are not ours alone are passed over. No directory, or nothing found, is success. At most 256 copies are looked at
+ * (those of the migration ID key first), 64 kept, each of at most 8 MiB; what is not a journal is passed over. */
+int ts_mirror_fetch(struct ts_host *h, const char *dir, const char *key, enum ts_side side, bool take, struct ts_mirror_copies *ret, struct ts_err *err);
 void ts_mirror_copies_clear(struct ts_mirror_copies *c);
 
 #endif

@@ -98,7 +98,7 @@ void ts_mirror_begin(struct ts_mig *m, struct ts_end *e)
 {
         ts_auto_err err = TS_ERR_INIT;
 
-        if (!m->mirrors || !m->j || !e->host)
+        if (!m->mirrors || !m->j || !e->host || !ts_vouched(m, e->side)) /* a host must not seem to say what we say */
                 return;
         if (begin(m, e, &err) < 0)
                 ts_mig_warn(m, "no copy of the journal on '%s': %s", e->ep->label, ts_err_message(&err));

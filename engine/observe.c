@@ -97,6 +97,23 @@ static enum ts_source_seen judge_stopped(struct ts_mig *m, const struct ts_conta
         return TS_SOURCE_UNREACHABLE;
 }
 
+/* A journal that came from a host does not say where the container lies: its engine does, each time. */
+static void take_facts(struct ts_mig *m, struct ts_container **now)
+{
+        if (!m->adopted)
+                return;
+        ts_container_free(m->source_now);
+        m->source_now = TS_TAKE(*now);
+}
+
+static void take_bundle(struct ts_mig *m, const struct ts_container *now)
+{
+        if (!m->adopted || !now->bundle_dir || now->bundle_dir[0] != '/')
+                return;
+        free(m->bundle);
+        m->bundle = ts_strdup0(now->bundle_dir);
+}
+
 int ts_observe_source(struct ts_mig *m, enum ts_source_seen *ret, struct ts_err *err)
 {
         const struct ts_journal_head *head = ts_journal_head(m->j);
@@ -115,6 +132,7 @@ int ts_observe_source(struct ts_mig *m, enum ts_source_seen *ret, struct ts_err 
                 ts_debug("source: %s: %s", ts_source_seen_str(*ret), ts_err_message(&why));
                 return 0;
         }
+        take_bundle(m, now);
         if (now->state == TS_STATE_RUNNING || now->state == TS_STATE_PAUSED)
                 *ret = now->pid == head->container_pid && ts_streq0(now->started_at, head->container_started_at) ? TS_SOURCE_RUNNING : TS_SOURCE_MOVED_ON;
         else if (now->state == TS_STATE_OTHER)
@@ -122,6 +140,7 @@ int ts_observe_source(struct ts_mig *m, enum ts_source_seen *ret, struct ts_err 
         else
                 *ret = judge_stopped(m, now);
         ts_debug("source: %s", ts_source_seen_str(*ret));
+        take_facts(m, &now);
         return 0;
 }
 

@@ -86,6 +86,8 @@ int ts_mig_lock(struct ts_mig *m, struct ts_err *err)
                 m->lock_path = ts_lock_path(ts_journal_head(m->j)->container_id);
         if (!m->lock_path)
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
+        if (!ts_vouched(m, TS_SIDE_SOURCE))
+                return ts_err_set(err, TS_ECONFLICT, "the source knows nothing of migration %s: it has neither a copy of its journal nor its lock", m->id);
         if (ts_journal_intent(m->j, TS_RES_LOCK, TS_SIDE_SOURCE, m->lock_path, m->id, NULL, &n, err) < 0 || ts_own_dir(m->src.host, TS_LOCK_DIR, err) < 0 ||
             ts_lock_take(m->src.host, m->lock_path, &mine, m->lock_token, err) < 0)
                 return -1;

@@ -174,6 +174,11 @@ int ts_probe_parse_command(const char *spec, struct ts_probe **ret, struct ts_er
         return ts_probe_parse(spec, ret, err);
 }
 
+bool ts_probe_is_tame(const struct ts_probe *p, const char *host)
+{
+        return p->kind != TS_PROBE_EXEC && (ts_streq0(p->host, HOST_MARK) || (host && ts_streq0(p->host, host)));
+}
+
 void ts_probe_free(struct ts_probe *p)
 {
         if (!p)

@@ -1,4 +1,5 @@
 /* recover: from a journal back to a migration, then the same settle() a failed move uses. Also status. */
+#include "engine/claims.h"
 #include "engine/decide.h"
 #include "engine/lock.h"
 #include "engine/mig.h"
@@ -52,11 +53,19 @@ struct ts_json *ts_mig_options_json(const struct ts_mig *m)
         return o;
 }
 
+/* The container on the target, by the journal. One that was made there is removed only with its label; what only the other host says of its ID is not even looked for. */
+static bool names_target(const struct ts_mig *m, const struct ts_res *r)
+{
+        return r->side == TS_SIDE_TARGET && r->id && !m->dst_id && (!m->adopted || ts_keeps_id(m) || (!r->claimed && ts_is_engine_id(r->id)));
+}
+
 static void take_resource(struct ts_mig *m, const struct ts_res *r)
 {
         struct ts_end *e = ts_mig_end(m, r->side);
 
-        if (r->kind == TS_RES_CONTAINER && r->side == TS_SIDE_TARGET && r->id && !m->dst_id)
+        if (ts_undo_refused(m, r)) /* told when it comes to that */
+                return;
+        if (r->kind == TS_RES_CONTAINER && names_target(m, r))
                 m->dst_id = ts_strdup0(r->id);
         else if (r->kind == TS_RES_POLICY && !m->policy)
                 m->policy = ts_strdup0(r->before);
@@ -84,21 +93,62 @@ static int take_strategy(struct ts_mig *m, const struct ts_journal_head *head, s
         return 0;
 }
 
+/* The command line's probe, or the journal's. That of a copy is somebody else's word: it is asked only where it can do no harm, and otherwise has to be given again, if it will be wanted. */
+static int take_verify(struct ts_mig *m, const struct ts_journal_head *head, struct ts_err *err)
+{
+        bool given = m->o->verify && *m->o->verify;
+        const char *text = given ? m->o->verify : ts_json_str(head->options, "verify", NULL);
+        enum ts_stage stage = ts_journal_stage(m->j);
+        ts_auto_free char *shown = NULL;
+
+        if (!text || !*text || ts_streq0(text, NO_PROBE))
+                return 0;
+        if (ts_probe_parse(text, &m->verify, err) < 0)
+                return given ? -1 : ts_err_prefix(err, "journal of %s", head->id);
+        if (given || !m->adopted || ts_probe_is_tame(m->verify, m->dst.ep->host))
+                return 0;
+        ts_probe_free(TS_TAKE(m->verify));
+        if (stage < TS_STAGE_RESTORE_SENT || stage >= TS_STAGE_TARGET_FENCED)
+                return 0;
+        shown = ts_printable(text, strlen(text), 200);
+        ts_err_set(err, TS_EREFUSED, "the move was to be verified with '%s', says the copy of its journal on a host: what a host says is not run, and nobody but the target is asked for it", ts_or(shown, "?"));
+        return ts_err_hint(err, "give the probe yourself, as you know it: tranship recover %s --verify PROBE (or none)", head->id);
+}
+
+/* A copy does not say whom to dial: the command line does, or did when the copy was taken over. */
+static int take_endpoints(struct ts_mig *m, const struct ts_journal_head *head, const char *from, const char *to, struct ts_err *err)
+{
+        const struct ts_adoption *a = ts_journal_adoption(m->j);
+
+        if (!from)
+                from = a ? a->from : head->source;
+        if (!to)
+                to = a ? a->to : head->target;
+        if (!from || !to) {
+                ts_err_set(err, TS_EUSAGE, "the journal of %s came from a host, which does not say whom to connect to", head->id);
+                return ts_err_hint(err, "give both --from ENGINE and --to ENGINE");
+        }
+        if (ts_endpoint_parse(from, &m->src.ep, err) < 0 || ts_endpoint_parse(to, &m->dst.ep, err) < 0)
+                return ts_err_prefix(err, "journal of %s", head->id);
+        return 0;
+}
+
 int ts_mig_from_journal(struct ts_mig *m, const char *from, const char *to, struct ts_err *err)
 {
         const struct ts_journal_head *head = ts_journal_head(m->j);
+        const struct ts_adoption *a = ts_journal_adoption(m->j);
         const struct ts_json *o = head->options;
-        const char *verify = m->o->verify ? m->o->verify : ts_json_str(o, "verify", NULL);
 
-        if (ts_streq0(verify, NO_PROBE))
-                verify = NULL;
         m->recovering = true;
         m->src.side = TS_SIDE_SOURCE;
         m->dst.side = TS_SIDE_TARGET;
         m->id = ts_strdup0(head->id);
         m->label = ts_fmt("tranship.migration=%s", head->id);
-        m->checkpoint = ts_strdup0(ts_json_str(o, "checkpoint", NULL));
-        m->bundle = ts_strdup0(ts_json_str(o, "bundle", NULL));
+        m->adopted = a != NULL;
+        for (size_t i = 0; a && i < TS_ARRAY_LEN(m->vouched); i++)
+                m->vouched[i] = a->records[i] >= 0;
+        m->checkpoint = a ? ts_fmt("tranship-%s", head->id) : ts_strdup0(ts_json_str(o, "checkpoint", NULL));
+        m->bundle = a ? ts_strdup0("") : ts_strdup0(ts_json_str(o, "bundle", NULL)); /* as the engine says, when it is asked (observe.c) */
         m->lock_path = ts_lock_path(head->container_id);
         if (take_strategy(m, head, err) < 0)
                 return -1;
@@ -107,18 +157,16 @@ int ts_mig_from_journal(struct ts_mig *m, const char *from, const char *to, stru
         m->committed = ts_journal_stage(m->j) >= TS_STAGE_COMMITTED;
         m->src.identity = ts_strdup0(ts_json_str(o, "source_identity", NULL));
         m->dst.identity = ts_strdup0(ts_json_str(o, "target_identity", NULL));
-        if (!m->bundle || m->bundle[0] != '/' || !m->checkpoint || !m->src.identity || !m->dst.identity)
+        if (!m->bundle || (!a && m->bundle[0] != '/') || !m->checkpoint || !m->src.identity || !m->dst.identity)
                 return ts_err_set(err, TS_EPROTO, "the journal of %s does not say what recovery needs", head->id);
-        if (ts_endpoint_parse(from ? from : head->source, &m->src.ep, err) < 0 || ts_endpoint_parse(to ? to : head->target, &m->dst.ep, err) < 0)
-                return ts_err_prefix(err, "journal of %s", head->id);
-        if (verify && ts_probe_parse(verify, &m->verify, err) < 0)
-                return ts_err_prefix(err, "journal of %s", head->id);
+        if (take_endpoints(m, head, from, to, err) < 0 || take_verify(m, head, err) < 0)
+                return -1;
         for (size_t i = 0; i < ts_journal_res_count(m->j); i++)
                 take_resource(m, ts_journal_res(m->j, i));
         return 0;
 }
 
-static bool is_final(const struct ts_journal *j)
+bool ts_migration_over(const struct ts_journal *j)
 {
         return ts_journal_stage(j) == TS_STAGE_DONE || (ts_journal_stage(j) == TS_STAGE_ROLLED_BACK && !ts_undo_pending(j));
 }
@@ -136,7 +184,7 @@ static int find_open_journal(const char *dir, char **ret, struct ts_err *err)
                 ts_auto(ts_journal) struct ts_journal *j = NULL;
 
                 /* One damaged file must not keep the others from being recovered. */
-                if (ts_journal_read(dir, ids.v[i], &j, ts_err_is_set(&unreadable) ? NULL : &unreadable) < 0 || is_final(j))
+                if (ts_journal_read(dir, ids.v[i], &j, ts_err_is_set(&unreadable) ? NULL : &unreadable) < 0 || ts_migration_over(j))
                         continue;
                 if (found) {
                         ts_err_set(err, TS_EUSAGE, "several migrations are open: %s, %s …", found, ids.v[i]);
@@ -156,63 +204,33 @@ static int find_open_journal(const char *dir, char **ret, struct ts_err *err)
         return 0;
 }
 
-/* Adds the copies that lie on one host. */
-static int fetch_copies(const struct ts_recover_opts *o, const char *spec, struct ts_mirror_copies *ret, struct ts_err *err)
-{
-        ts_auto(ts_endpoint) struct ts_endpoint *ep = NULL;
-        ts_auto(ts_host) struct ts_host *host = NULL;
-
-        if (ts_endpoint_parse(spec, &ep, err) < 0 ||
-            (ep->remote ? ts_host_ssh(ep->user, ep->host, ep->port, &o->move.ssh, &host, err) : ts_host_local(&host, err)) < 0)
-                return -1;
-        return ts_mirror_fetch(host, NULL, o->id ? o->id : ts_or(o->container, ""), ret, err);
-}
-
-/* Another machine began it: its journal's copy lies on the hosts. Both are asked, if they answer: one copy may have ended before the other, and both are taken away from a machine that may be only slow. */
-static int adopt_from_hosts(const struct ts_recover_opts *o, const char *dir, struct ts_journal **ret, struct ts_err *err)
-{
-        const char *specs[] = { o->from, o->to };
-        struct ts_mirror_copies copies = { NULL, 0 };
-        const struct ts_mirror_copy *newest = NULL;
-        ts_auto_err first = TS_ERR_INIT;
-        int rc;
-
-        for (size_t i = 0; i < TS_ARRAY_LEN(specs); i++) {
-                ts_auto_err why = TS_ERR_INIT;
-
-                if (specs[i] && fetch_copies(o, specs[i], &copies, &why) < 0 && !ts_err_is_set(&first))
-                        ts_err_move(&first, &why);
-        }
-        for (size_t i = 0; i < copies.n; i++)
-                if (!newest || strcmp(copies.v[i].id, newest->id) > 0)
-                        newest = &copies.v[i];
-        if (newest)
-                rc = ts_journal_adopt(dir, ts_str_cstr(&newest->text), newest->text.len, ret, err);
-        else if (ts_err_is_set(&first))
-                rc = (ts_err_move(err, &first), -1);
-        else
-                rc = ts_err_set(err, TS_ENOTFOUND, "neither host has a journal of '%s'", o->id ? o->id : ts_or(o->container, ""));
-        ts_mirror_copies_clear(&copies);
-        return rc;
-}
-
-static int open_journal(const struct ts_recover_opts *o, struct ts_journal **ret, struct ts_err *err)
+/* A journal that is here goes before what hosts say; one that came from them is compared with what they have now, where they are named. */
+static int open_journal(struct ts_mig *m, const struct ts_recover_opts *o, struct ts_err *err)
 {
         ts_auto_free char *dir = journal_dir(o->move.state_dir);
         ts_auto_free char *found = NULL;
-        ts_auto_err local = TS_ERR_INIT;
+        ts_auto_err local = TS_ERR_INIT, elsewhere = TS_ERR_INIT;
 
         if (!dir)
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
-        if (o->id && ts_journal_open(dir, o->id, ret, &local) == 0)
-                return 0;
-        if (o->from || o->to)
-                return adopt_from_hosts(o, dir, ret, err);
-        if (o->id) {
+        if (o->id && ts_journal_open(dir, o->id, &m->j, &local) == 0) {
+                if (!ts_journal_adoption(m->j) || !o->from || !o->to)
+                        return 0;
+                ts_journal_free(TS_TAKE(m->j));
+                if (ts_adopt(m, o, dir, &m->j, &elsewhere) == 0)
+                        return 0;
+                if (elsewhere.code == TS_ENOTFOUND || elsewhere.code == TS_ECONNECT)
+                        return ts_journal_open(dir, o->id, &m->j, err);
+                ts_err_move(err, &elsewhere);
+                return -1;
+        }
+        if (o->id && (local.code != TS_ENOTFOUND || (!o->from && !o->to))) {
                 ts_err_move(err, &local);
                 return -1;
         }
-        return find_open_journal(dir, &found, err) < 0 ? -1 : ts_journal_open(dir, found, ret, err);
+        if (o->id || o->container)
+                return ts_adopt(m, o, dir, &m->j, err);
+        return find_open_journal(dir, &found, err) < 0 ? -1 : ts_journal_open(dir, found, &m->j, err);
 }
 
 /* A person's words: the target will never run it; start afresh from the files. */
@@ -241,6 +259,8 @@ static void drop_dump_dir(struct ts_mig *m)
                 const char *const argv[] = { "rm", "-rf", "--one-file-system", "--", r->name, NULL };
                 ts_auto_err err = TS_ERR_INIT;
 
+                if (ts_undo_refused(m, r))
+                        continue;
                 if (r->kind == TS_RES_LINK && r->side == TS_SIDE_SOURCE && ts_unlink_checkpoints(m, &m->src, r, &err) < 0)
                         ts_mig_leftover(m, "link '%s' on the source: %s", r->name, ts_err_message(&err));
                 if (r->kind == TS_RES_DUMP_DIR && strstr(r->name, m->id) && ts_host_check(m->src.host, argv, &ts_slow_run, NULL, &err) < 0)
@@ -282,8 +302,8 @@ static enum ts_outcome recover(struct ts_mig *m, const struct ts_recover_opts *o
         const struct ts_journal_head *head;
         enum ts_outcome outcome;
 
-        if (open_journal(o, &m->j, err) < 0 || ts_mig_from_journal(m, o->from, o->to, err) < 0 || persons_word(m, o, err) < 0)
-                return TS_OUT_REFUSED;
+        if (open_journal(m, o, err) < 0 || ts_mig_from_journal(m, o->from, o->to, err) < 0 || persons_word(m, o, err) < 0)
+                return m->person ? TS_OUT_UNKNOWN : TS_OUT_REFUSED;
         head = ts_journal_head(m->j);
         take_options(move, head->options);
         m->r->id = ts_strdup0(head->id);
@@ -294,6 +314,8 @@ static enum ts_outcome recover(struct ts_mig *m, const struct ts_recover_opts *o
         ts_mig_emit(m, &(struct ts_event){ .kind = TS_EV_BEGIN, .text = head->container_name });
         ts_end_connect(m, &m->src, NULL); /* an end that does not answer is for settle to wait for */
         ts_end_connect(m, &m->dst, NULL);
+        if (ts_adopted_check(m, err) < 0)
+                return TS_OUT_UNKNOWN;
         if (ts_journal_stage(m->j) != TS_STAGE_DONE && ts_journal_stage(m->j) != TS_STAGE_ROLLED_BACK)
                 ts_mirrors_start(m);
         outcome = ts_settle(m, err);
@@ -369,7 +391,7 @@ int ts_status(const char *state_dir, struct ts_statuses *ret, struct ts_err *err
                                          .started_at = ts_strdup0(head->started_at),
                                          .stage = ts_strdup0(ts_stage_str(ts_journal_stage(j))),
                                          .live = ts_journal_is_live(dir, head->id) > 0,
-                                         .final = is_final(j),
+                                         .final = ts_migration_over(j),
                                          .owner = owner(ts_journal_stage(j)) };
                 ret->n++;
         }

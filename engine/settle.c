@@ -408,6 +408,8 @@ enum ts_outcome ts_settle(struct ts_mig *m, struct ts_err *ret_why)
                         person(&s, "no decision was reached");
                 else if (ts_observe_source(m, &c.source, &err) < 0 || ts_observe_target(m, &c.target, &err) < 0)
                         wait_or(&s, ts_err_message(&err));
+                else if ((why = ts_adopted_dispute(m, c.target)))
+                        person(&s, why);
                 else if (c.target == TS_TARGET_UNREACHABLE && unstick(&s, &c))
                         continue;
                 else {

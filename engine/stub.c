@@ -352,7 +352,11 @@ int ts_stub_is_ours(struct ts_mig *m, const struct ts_container *there, bool *re
         const char *const argv[] = { "test", "-e", ts_or(path, ""), NULL };
         ts_auto_run r = { 0 };
 
-        *ret = m->committed || !ts_keeps_id(m) ||
+        if (m->adopted && !ts_keeps_id(m)) {
+                *ret = ts_streq0(ts_container_label(there, "tranship.migration"), m->id);
+                return 0;
+        }
+        *ret = (m->committed && !m->adopted) || !ts_keeps_id(m) ||
                (m->strategy == TS_IN_PLACE ? there->state == TS_STATE_CREATED : !m->marked);
         if (*ret)
                 return 0;

@@ -1,5 +1,6 @@
 /* Taking back what the journal lists, newest first, one function a kind of resource. Every step is idempotent: recover may come a second time. Also used after the commit for what
  * must not stay (staging, services, lock). */
+#include "engine/claims.h"
 #include "engine/lock.h"
 #include "engine/mig.h"
 #include <stdio.h>
@@ -89,7 +90,7 @@ static int undo_service(struct ts_mig *m, struct ts_end *e, const struct ts_res 
         }
         if (slash)
                 *slash = '\0';
-        if (r->id ? ts_end_stop_service(e, r->id, err) < 0 : slash && ts_end_stop_unknown(e, dir, err) < 0)
+        if (r->id ? ts_end_stop_service(e, r->name, err) < 0 : slash && ts_end_stop_unknown(e, dir, err) < 0)
                 return -1;
         if (ts_end_reconnect(m, e, err) < 0)
                 return -1;
@@ -395,8 +396,51 @@ static int in_use(struct ts_mig *m, const struct ts_res *r, struct ts_err *err)
         return ts_err_set(err, TS_EREFUSED, "left alone, it may be in use: %s", ts_err_message(&failed));
 }
 
-/* 1: it was left where it is, for good. */
-static int undo_one(struct ts_mig *m, const struct ts_res *r, struct ts_err *err)
+/* ---- journals that came from hosts (claims.h) ---- */
+
+bool ts_vouched(const struct ts_mig *m, enum ts_side side)
+{
+        return !m->adopted || m->vouched[side];
+}
+
+/* What the claim is compared with beside the source's container: asked of the host that it is about. */
+static void ask_about(struct ts_mig *m, const struct ts_res *r, struct ts_container **ret_target, struct ts_volume **ret_volume)
+{
+        if (r->kind == TS_RES_LINK && r->side == TS_SIDE_TARGET && m->dst.api && m->dst_id)
+                (void)ts_api_inspect(m->dst.api, m->dst_id, ret_target, NULL);
+        if (r->kind == TS_RES_VOLUME && m->dst.api && r->name)
+                (void)ts_api_volume(m->dst.api, r->name, ret_volume, NULL);
+}
+
+bool ts_volume_was_its(const struct ts_mig *m, const char *name)
+{
+        return !m->adopted || ts_claim_is_volume(&(struct ts_facts){ .source = m->source_now }, name);
+}
+
+const char *ts_undo_refused(struct ts_mig *m, const struct ts_res *r)
+{
+        ts_auto(ts_container) struct ts_container *target = NULL;
+        ts_auto(ts_volume) struct ts_volume *volume = NULL;
+
+        if (!m->adopted)
+                return NULL;
+        ask_about(m, r, &target, &volume);
+        const struct ts_facts f = { .id = m->id,
+                                    .container_id = ts_journal_head(m->j)->container_id,
+                                    .adopted = true,
+                                    .podman = m->engine == TS_PODMAN,
+                                    .keeps_id = ts_keeps_id(m),
+                                    .archive = m->strategy == TS_ARCHIVE,
+                                    .staging = m->o->staging,
+                                    .bundle = { m->source_now ? m->source_now->bundle_dir : NULL, target ? target->bundle_dir : NULL },
+                                    .source = m->source_now,
+                                    .mountpoint = volume ? volume->mountpoint : NULL };
+
+        return ts_claim_refused(&f, r);
+}
+
+/* 1: it was left where it is, for good; *ret_refused: because it is none of ours. */
+static int undo_one(struct ts_mig *m, const struct ts_res *r, const char **ret_refused, struct ts_err *err)
 {
         struct ts_end *e = ts_mig_end(m, r->side);
         int used = in_use(m, r, err);
@@ -405,7 +449,10 @@ static int undo_one(struct ts_mig *m, const struct ts_res *r, struct ts_err *err
                 return used;
         if (kinds[r->kind].needs_api || !e->host ? ts_end_reconnect(m, e, err) < 0 : false)
                 return -1;
-        return kinds[r->kind].undo(m, e, r, err);
+        if (!ts_vouched(m, r->side))
+                return ts_err_set(err, TS_EREFUSED, "left alone: the %s has no copy of this journal", ts_side_str(r->side));
+        *ret_refused = ts_undo_refused(m, r);
+        return *ret_refused ? 1 : kinds[r->kind].undo(m, e, r, err);
 }
 
 /* LOST: the incomplete images may still be worth something to a person, and a policy would start the container afresh without a word (SAFETY rule 13). */
@@ -442,6 +489,7 @@ int ts_undo_all(struct ts_mig *m)
         for (size_t i = 0; i < 2 * ts_journal_res_count(m->j); i++) {
                 const struct ts_res *r = in_order(m->j, i);
                 ts_auto_err err = TS_ERR_INIT;
+                const char *refused = NULL;
                 int rc = -1;
 
                 if (!r || r->state == TS_RES_UNDONE || r->state == TS_RES_KEPT)
@@ -468,7 +516,12 @@ int ts_undo_all(struct ts_mig *m)
                 if (silent[r->side]) /* asked once, and every time would take a time-out */
                         ts_err_set(&err, TS_ECONNECT, "the %s does not answer", ts_side_str(r->side));
                 else
-                        rc = undo_one(m, r, &err);
+                        rc = undo_one(m, r, &refused, &err);
+                if (refused) { /* told, and over: another look would find the same */
+                        ts_mig_leftover(m, "%s '%s' on the %s is left alone: a copy of the journal names it, but %s", ts_res_kind_str(r->kind), ts_or(r->name, "?"), ts_side_str(r->side), refused);
+                        (void)ts_journal_res_state(m->j, r->n, TS_RES_KEPT, NULL);
+                        continue;
+                }
                 m->r->source_not_running |= rc > 0 && !came_since(m);
                 if (rc > 0)
                         ts_mig_warn(m, "%s '%s' on the target is left alone, it may be in use by a container that came there since", ts_res_kind_str(r->kind), r->name);

@@ -284,9 +284,11 @@ static size_t found(const struct place *p, const char *key, struct ts_mirror_cop
         ts_auto_err err = TS_ERR_INIT;
 
         ts_mirror_copies_clear(ret);
-        UNIT_OK(ts_mirror_fetch(p->host, p->copies, key, ret, &err));
+        UNIT_OK(ts_mirror_fetch(p->host, p->copies, key, TS_SIDE_SOURCE, true, ret, &err));
         return ret->n;
 }
+
+static const struct ts_adoption nobody = { .records = { 1, -1 } };
 
 static void fetching(void)
 {
@@ -297,21 +299,27 @@ static void fetching(void)
         ts_auto_err err = TS_ERR_INIT;
 
         CU_ASSERT_EQUAL(found(&p, "web", &c), 0); /* no directory */
-        make_copy(&p, "20261120-000001-aaa", "web", TS_SIDE_SOURCE, TS_STAGE_BEGUN);
-        make_copy(&p, "20261120-000001-aaa", "web", TS_SIDE_TARGET, TS_STAGE_ARMED);
-        make_copy(&p, "20261120-000002-bbb", "db", TS_SIDE_SOURCE, TS_STAGE_RESTORED);
-        make_copy(&p, "20261120-000003-ccc", "web", TS_SIDE_TARGET, TS_STAGE_ARMED);
+        make_copy(&p, "20261120-000001-aaaaaa", "web", TS_SIDE_SOURCE, TS_STAGE_BEGUN);
+        make_copy(&p, "20261120-000001-aaaaaa", "web", TS_SIDE_TARGET, TS_STAGE_ARMED);
+        make_copy(&p, "20261120-000002-bbbbbb", "db", TS_SIDE_SOURCE, TS_STAGE_RESTORED);
+        make_copy(&p, "20261120-000003-cccccc", "web", TS_SIDE_SOURCE, TS_STAGE_ARMED);
         UNIT_OK(ts_file_write_atomic(rubbish, "rubbish\n", 8, 0600, &err));
         UNIT_OK(ts_file_write_atomic(other, "{}\n", 3, 0600, &err));
         CU_ASSERT_EQUAL(found(&p, "web", &c), 2);
-        UNIT_STR(c.v[0].id, "20261120-000003-ccc"); /* newest first */
-        UNIT_STR(c.v[1].id, "20261120-000001-aaa");
-        CU_ASSERT_PTR_NOT_NULL(strstr(ts_str_cstr(&c.v[1].text), "armed")); /* the longer of the two */
-        UNIT_OK(ts_mirror_fetch(p.host, p.copies, "web", &c, &err));        /* the other host: nothing twice */
+        UNIT_STR(c.v[0].id, "20261120-000003-cccccc"); /* newest first */
+        UNIT_STR(c.v[1].id, "20261120-000001-aaaaaa");
+        CU_ASSERT(!c.v[1].differs);
+        make_copy(&p, "20261120-000001-aaaaaa", "web", TS_SIDE_SOURCE, TS_STAGE_ARMED); /* beside the one that was taken, and another story */
+        UNIT_OK(ts_mirror_fetch(p.host, p.copies, "web", TS_SIDE_SOURCE, false, &c, &err)); /* once more: nothing twice */
         CU_ASSERT_EQUAL(c.n, 2);
-        CU_ASSERT_EQUAL(found(&p, "20261120-000002-bbb", &c), 1);
+        CU_ASSERT(c.v[1].differs);
+        CU_ASSERT_PTR_NOT_NULL(strstr(ts_str_cstr(&c.v[1].text), "armed")); /* the longer of the two */
+        ts_mirror_copies_clear(&c);
+        UNIT_OK(ts_mirror_fetch(p.host, p.copies, "web", TS_SIDE_TARGET, false, &c, &err));
+        CU_ASSERT_EQUAL(c.n, 1);
+        CU_ASSERT_EQUAL(found(&p, "20261120-000002-bbbbbb", &c), 1);
         UNIT_STR(c.v[0].container_name, "db");
-        UNIT_OK(ts_journal_adopt(p.journals, c.v[0].text.buf, c.v[0].text.len, &j, &err));
+        UNIT_OK(ts_journal_adopt(p.journals, c.v[0].text.buf, c.v[0].text.len, &nobody, &j, &err));
         CU_ASSERT_EQUAL(ts_journal_stage(j), TS_STAGE_RESTORED);
         CU_ASSERT_EQUAL(found(&p, CONTAINER, &c), 3);
         CU_ASSERT_EQUAL(found(&p, "9f86d081884c", &c), 3);
@@ -319,7 +327,7 @@ static void fetching(void)
         CU_ASSERT_EQUAL(found(&p, "", &c), 0);
         CU_ASSERT_EQUAL(found(&p, "nobody", &c), 0);
         ts_mirror_copies_clear(&c);
-        UNIT_OK(ts_mirror_fetch(p.host, NULL, "no-such-container-anywhere", &c, &err));
+        UNIT_OK(ts_mirror_fetch(p.host, NULL, "no-such-container-anywhere", TS_SIDE_SOURCE, false, &c, &err));
         ts_mirror_copies_clear(&c);
 }
 
@@ -341,7 +349,7 @@ static void reading_stops_the_writer(void)
         CU_ASSERT_PTR_NOT_NULL(strstr(ts_err_message(&err), "taken the migration over"));
         ts_err_clear(&err);
         CU_ASSERT_EQUAL(ts_journal_stage(j), TS_STAGE_CHECKPOINTED);
-        UNIT_OK(ts_journal_adopt(elsewhere, c.v[0].text.buf, c.v[0].text.len, &adopted, &err));
+        UNIT_OK(ts_journal_adopt(elsewhere, c.v[0].text.buf, c.v[0].text.len, &nobody, &adopted, &err));
         CU_ASSERT_EQUAL(ts_journal_stage(adopted), TS_STAGE_CHECKPOINTED);
         CU_ASSERT_EQUAL(found(&p, "web", &c), 1); /* and again: the second one died too */
         UNIT_OK(ts_mirror_remove(p.host, p.copies, ID, TS_SIDE_SOURCE, &err));
