@@ -292,14 +292,15 @@ class Nats(Client):
     def open(self):
         super().open()
         self.want("INFO", self.line())
-        self.send('CONNECT {"verbose":false,"headers":false}\r\nSUB inbox 1\r\n')
+        self.inbox = f"inbox{id(self)}"  # each client has its own: answers to others are not for this one
+        self.send('CONNECT {"verbose":false,"headers":false}\r\n' + f"SUB {self.inbox} 1\r\n")
         self.ask("$JS.API.STREAM.CREATE.S", '{"name":"S","subjects":["t"],"storage":"file"}')
 
     def ask(self, subject, data):
-        self.send(f"PUB {subject} inbox {len(data)}\r\n{data}\r\n")
+        self.send(f"PUB {subject} {self.inbox} {len(data)}\r\n{data}\r\n")
         while True:
             got = self.line()
-            if got.startswith("MSG inbox"):
+            if got.startswith(f"MSG {self.inbox} "):
                 return json.loads(self.exactly(int(got.split()[-1]) + 2))
             if got.startswith("PING"):
                 self.send("PONG\r\n")
