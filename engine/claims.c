@@ -197,6 +197,14 @@ static const char *door(const struct ts_facts *f, const struct ts_res *r)
         return equals(ts_door_table(f->id), r->name) ? NULL : NOT_SUCH;
 }
 
+/* Podman's log that is not beside the container: undo.c removes it only with the mark beside it that has our ID. */
+static const char *log_file(const struct ts_facts *f, const struct ts_res *r)
+{
+        if (r->claimed)
+                return ONLY_CLAIMED;
+        return f->source && r->name && ts_streq0(f->source->log_path, r->name) ? NULL : NOT_ITS;
+}
+
 enum where { SOURCE = 1, TARGET = 2, BOTH = 3 };
 static const struct {
         const char *(*refused)(const struct ts_facts *f, const struct ts_res *r);
@@ -217,6 +225,7 @@ static const struct {
         [TS_RES_DUMP_DIR] = { dump_dir, SOURCE },
         [TS_RES_LINK] = { checkpoints_link, BOTH },
         [TS_RES_DOOR] = { door, BOTH },
+        [TS_RES_LOG] = { log_file, TARGET },
 };
 
 const char *ts_claim_refused(const struct ts_facts *f, const struct ts_res *r)

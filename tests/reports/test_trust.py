@@ -21,7 +21,7 @@ class Copies:
         self.f = f = Fault(t)
         self.t, self.state = t, f.elsewhere()
         f.start()
-        r = f.move(f"{point}:kill").wait(200)
+        r = f.move(f"{point}:kill", "--reconnect-timeout", "5s").wait(200)  # what works for it is gone soon
         lab.same("how the move ended", -9, r.status)
         self.id = f.migration()
         self.hosts = dict(zip(SIDES, (f.src.host, f.dst.host)))
@@ -298,6 +298,6 @@ def honest_elsewhere(t):
         c.runs_on(owner)
         if owner == "source":
             again = c
-            killed = c.f.move("restore:after:kill").wait(200)
+            killed = c.f.move("restore:after:kill", "--reconnect-timeout", "5s").wait(200)
             lab.same("how the move ended", -9, killed.status)
             c.state, c.id = c.f.elsewhere(), c.f.migration()
