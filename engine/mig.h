@@ -230,6 +230,7 @@ int ts_dump_drop(struct ts_mig *m, struct ts_err *err);                   /* it 
 int ts_places_begin(struct ts_mig *m, bool final, struct ts_err *err);
 int ts_places_wait(struct ts_mig *m, struct ts_err *err);
 void ts_places_hurry(struct ts_mig *m); /* the container is about to be frozen: a connection that breaks is not waited for as long */
+void ts_agents_end(struct ts_mig *m, struct ts_end *e); /* those of a process that died, which would wait for it; best effort */
 void ts_places_close(struct ts_mig *m); /* what was not completed on the target goes */
 
 /* ---- pre-dumps (predump.c) ---- */

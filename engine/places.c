@@ -34,7 +34,8 @@ static int make_dir(struct ts_end *e, const char *path, struct ts_err *err)
 static int add(struct ts_mig *m, enum kind kind, const char *what, char *from, char *to, uint64_t *bytes, struct ts_err *err)
 {
         struct ts_place *p = &m->places[m->n_places];
-        const struct ts_agent_opts opts = { .streams = !m->o->streams && m->rate ? 1 : m->o->streams,
+        const struct ts_agent_opts opts = { .owner = m->id,
+                                            .streams = !m->o->streams && m->rate ? 1 : m->o->streams,
                                             .tls_low = m->o->tls_low,
                                             .tls_high = m->o->tls_high,
                                             .patience_ms = m->o->reconnect_timeout_ms };
@@ -241,6 +242,20 @@ int ts_places_open(struct ts_mig *m, struct ts_err *err)
         if (m->strategy != TS_ARCHIVE && add_container(m, err) < 0)
                 return -1;
         return add_data(m, err);
+}
+
+/* $1 migration. Only what runs the agent's program as root's, and was started for it. */
+static const char end_agents_script[] =
+        "for f in $(grep -lsaF -- \"$1\" /proc/[0-9]*/cmdline); do d=${f%/cmdline}; "
+        "case $(readlink \"$d/exe\") in /var/lib/tranship/agent/*) ;; *) continue;; esac; "
+        "case $(tr '\\0' ' ' <\"$f\") in *\" for $1 \") kill \"${d#/proc/}\" 2>/dev/null;; esac; done; exit 0";
+
+void ts_agents_end(struct ts_mig *m, struct ts_end *e)
+{
+        const char *const argv[] = { "/bin/sh", "-c", end_agents_script, "sh", m->id, NULL };
+
+        if (e->host)
+                (void)ts_host_check(e->host, argv, NULL, NULL, NULL);
 }
 
 void ts_places_close(struct ts_mig *m)

@@ -486,6 +486,10 @@ int ts_undo_all(struct ts_mig *m)
         int left = 0, left_on_source = 0;
         bool silent[2] = { false, false }; /* by side */
 
+        if (m->recovering) {
+                ts_agents_end(m, &m->src);
+                ts_agents_end(m, &m->dst);
+        }
         for (size_t i = 0; i < 2 * ts_journal_res_count(m->j); i++) {
                 const struct ts_res *r = in_order(m->j, i);
                 ts_auto_err err = TS_ERR_INIT;

@@ -15,6 +15,7 @@ struct ts_agent; /* one, on one host, for one directory */
 struct ts_agent_opts {
         unsigned streams;     /* SSH streams to it; 0: as many as make it faster */
         unsigned tls_low, tls_high; /* data goes by TLS to one of these ports, if it can be reached; 0, 0: by SSH alone */
+        const char *owner;    /* the migration that it works for, among its arguments: who recovers finds it by that; NULL: none */
         unsigned patience_ms; /* when all of them broke: for so long new ones are tried, and what was on its way stays; 0: no such thing */
 };
 /* Copies the program to the host unless it is there already (its SHA-256 is its name, and is checked), starts it, greets it. directory: absolute; the only one it touches. Needs root there.

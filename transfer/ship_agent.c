@@ -79,11 +79,14 @@ int ts_agent_install(struct ts_host *h, char **ret_path, struct ts_err *err)
         return 0;
 }
 
-static int start_remote(struct ts_host *h, unsigned streams, struct ts_agent *a, struct ts_err *err)
+static int start_remote(struct ts_host *h, const struct ts_agent_opts *o, struct ts_agent *a,
+                        struct ts_err *err)
 {
         ts_auto_free char *path = NULL;
 
-        return ts_agent_install(h, &path, err) < 0 ? -1 : ts_channels_new(h, path, streams, &a->channels, &a->io, err);
+        if (ts_agent_install(h, &path, err) < 0)
+                return -1;
+        return ts_channels_new(h, path, o->owner, o->streams, &a->channels, &a->io, err);
 }
 
 /* ---- here ---- */
@@ -211,7 +214,7 @@ int ts_agent_start(struct ts_host *h, const char *directory, const struct ts_age
         a->who = ts_strdup0(ts_host_name(h));
         if (!a->who)
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
-        if ((ts_host_is_local(h) ? start_local(a, err) : start_remote(h, o->streams, a, err)) < 0 ||
+        if ((ts_host_is_local(h) ? start_local(a, err) : start_remote(h, o, a, err)) < 0 ||
             greet(a, directory, &name, err) < 0 || (a->channels && o->tls_high && open_tls(a, o, err) < 0) ||
             (a->channels && ts_channels_keep(a->channels, name, o->patience_ms, err) < 0))
                 return ts_err_prefix(err, "agent on '%s'", ts_host_name(h));

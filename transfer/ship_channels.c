@@ -67,14 +67,15 @@ static int add(struct ts_channels *c, struct ts_proc *p, struct ts_err *err)
         return ts_link_add(c->link, fd, fd, -1, err);
 }
 
-static int start(struct ts_channels *c, struct ts_err *err)
+static int start(struct ts_channels *c, const char *owner, struct ts_err *err)
 {
-        const char *const argv[] = { c->program, NULL };
+        const char *const argv[] = { c->program, owner ? "for" : NULL, owner, NULL };
 
         return ts_host_start(c->host, argv, &c->procs[0], err) < 0 ? -1 : add(c, c->procs[0], err);
 }
 
-int ts_channels_new(struct ts_host *h, const char *program, unsigned streams, struct ts_channels **ret, struct ts_duplex **ret_io, struct ts_err *err)
+int ts_channels_new(struct ts_host *h, const char *program, const char *owner, unsigned streams,
+                    struct ts_channels **ret, struct ts_duplex **ret_io, struct ts_err *err)
 {
         ts_auto(ts_channels) struct ts_channels *c = calloc(1, sizeof(*c));
         struct ts_duplex *io = NULL;
@@ -92,7 +93,7 @@ int ts_channels_new(struct ts_host *h, const char *program, unsigned streams, st
                 return ts_err_set(err, TS_ENOMEM, "no memory or descriptors for another agent");
         if (ts_link_new(&(struct ts_link_opts){ .names = true, .listen_fd = -1, .patience_ms = UINT32_MAX }, &c->link, &io, err) < 0)
                 return -1;
-        if (start(c, err) < 0) {
+        if (start(c, owner, err) < 0) {
                 ts_duplex_close(io);
                 return -1;
         }

@@ -10,7 +10,8 @@
 
 struct ts_channels;
 /* Starts the program, of that path. streams: as many; 0: as many as make it faster. *ret_io is the caller's. What ts_host_start says. */
-int ts_channels_new(struct ts_host *h, const char *program, unsigned streams, struct ts_channels **ret, struct ts_duplex **ret_io, struct ts_err *err);
+int ts_channels_new(struct ts_host *h, const char *program, const char *owner, unsigned streams,
+                    struct ts_channels **ret, struct ts_duplex **ret_io, struct ts_err *err);
 /* The agent listens under that name: from here on a channel that is lost is replaced, for so long. The name comes from the other side: TS_EPROTO. */
 int ts_channels_keep(struct ts_channels *c, const char *name, unsigned patience_ms, struct ts_err *err);
 /* Before ts_channels_keep(): the agent listens there for who has the key (0: it cannot), and from here on TLS is tried first. Where it fails at once that is said, once a host. Blocking, some seconds at most. */

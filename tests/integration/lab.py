@@ -785,7 +785,7 @@ class Test:
                     if self.outcomes.get(migration) == "rolled-back" and migration in ended and name not in named:
                         found.setdefault(str(e), []).append(f"{what} {name} of {migration}")
             return found
-        end = time.monotonic() + 60  # what works for a connection that broke ends a moment after it; agents of another case come and go
+        end = time.monotonic() + 100  # an agent waits 90 s for who may make its connection anew; agents of another case come and go
         first = now = left()
         while now and time.monotonic() < end:
             time.sleep(0.5)
@@ -823,7 +823,7 @@ def traces(host):
     """Anything of tranship on a host: {(what, where)}."""
     found = set()
     for pid, line in processes(host).items():
-        if "/run/tranship/" in line or "/tranship/agent/" in line:
+        if ("/run/tranship/" in line or "/tranship/agent/" in line) and ID.search(line):  # the others end with those
             found.add(("process", f"{pid} {line[:200]}"))
     for top in ("/var/lib/tranship", "/run/tranship", "/dev/shm", "/var/tmp/tranship"):
         for path in pathlib.Path(host.path(top)).rglob("*"):
