@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
 uint64_t ts_now_us(void)
@@ -68,10 +69,16 @@ void ts_sleep_ms(unsigned ms)
 /* "+02:00", "-03:30"; anything else is UTC. */
 static time_t offset_s(const char *zone)
 {
-        int hours = 0, minutes = 0;
+        long hours, minutes;
+        char *end = NULL;
 
-        if ((*zone != '+' && *zone != '-') || sscanf(zone + 1, "%2d:%2d", &hours, &minutes) !=
-                                                      2) /* NOLINT(cert-err34-c): two digits */
+        if (*zone != '+' && *zone != '-')
+                return 0;
+        hours = strtol(zone + 1, &end, 10);
+        if (end != zone + 3 || *end != ':')
+                return 0;
+        minutes = strtol(zone + 4, &end, 10);
+        if (end != zone + 6 || hours < 0 || minutes < 0)
                 return 0;
         return (*zone == '-' ? -1 : 1) * ((time_t)hours * 3600 + (time_t)minutes * 60);
 }

@@ -125,7 +125,7 @@ static const struct rule rules[] = {
         { FROM_TO(RESTORE_SENT, VERIFY_FAILED), ANY, T(UNREACHABLE), TS_ACT_WAIT, "the target does not answer and may run: without a fence nothing goes back" },
         { FROM_TO(RESTORE_SENT, VERIFY_FAILED), RUNS, HELD,          TS_ACT_PERSON, "the source runs again, and the target ran as well: each may have what the other has not" },
         { FROM_TO(RESTORE_SENT, VERIFY_FAILED), RUNS, ANY,           TS_ACT_FENCE, "the source runs: before the commit it wins" },
-        { FROM_TO(RESTORE_SENT, VERIFY_FAILED), S(STOPPED_ITSELF), WORKS | HELD, TS_ACT_PERSON, "the source ran again since its dump, and so did the target: each may have what the other has not" },
+        { FROM_TO(RESTORE_SENT, VERIFY_FAILED), S(STOPPED_ITSELF), WORKS | T(SERVED), TS_ACT_PERSON, "the source ran again since its dump, and so did the target: each may have what the other has not" },
         { FROM_TO(RESTORE_SENT, VERIFY_FAILED), ANY, T(SERVED),      TS_ACT_PERSON, "the target ran and was stopped since: what it wrote is newer than the source" },
         { AT(RESTORE_SENT),   ANY,         WORKS,      TS_ACT_VERIFY, "the target runs and the source does not: the answer was lost, the restore was not" },
         { AT(RESTORED),       ANY,         WORKS,      TS_ACT_VERIFY, "the target was restored and runs" },
@@ -154,7 +154,7 @@ static const struct rule rules[] = {
         { AT(COMMITTED), RUNS,    ANY,                        TS_ACT_PERSON, "somebody started the source again after the commit: both may run, neither is killed" },
         { AT(COMMITTED), ANY,     T(UNREACHABLE),             TS_ACT_WAIT,   "the target does not answer: the source is not removed before it was seen there" },
         { AT(COMMITTED), S(GONE), ANY,                        TS_ACT_FINISH, "the target has it and the source is removed already" },
-        { AT(COMMITTED), ANY,     WORKS | T(STOPPED) | HELD,  TS_ACT_FINISH, "the target has it: the move is finished" },
+        { AT(COMMITTED), ANY,     WORKS | T(STOPPED) | T(SERVED),  TS_ACT_FINISH, "the target has it: the move is finished" },
         { AT(COMMITTED), ANY,     ANY,                        TS_ACT_PERSON, "the target had it and has it no more: the source is the last copy" },
 };
 /* clang-format on */

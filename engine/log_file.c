@@ -80,7 +80,7 @@ int ts_log_look(struct ts_preflight *p, struct ts_err *err)
         if (ts_host_run(m->dst.host, look, NULL, &there, err) < 0 ||
             ts_host_run(m->src.host, is_file, NULL, &here, err) < 0)
                 return -1;
-        p->log_status = here.status ? TS_LOG_NO_FILE : there.status;
+        p->log_status = here.status ? TS_LOG_NO_FILE : (enum ts_log_status)there.status;
         p->log_said =
                 ts_printable(ts_str_cstr(&there.out), there.out.len ? there.out.len - 1 : 0, 300);
         m->log_to = p->log_status ? NULL : ts_strdup0(m->log_from);

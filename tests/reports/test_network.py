@@ -14,6 +14,11 @@ COUNTER = "trap 'exit 0' TERM; i=0; while :; do echo $i; i=$((i+1)); sleep 0.1; 
 ECHO = "nc -ll -p 7000 -e cat & " + COUNTER
 
 
+KEPT = r"\.(Config\.Labels\.tranship\.chosen\..*|NetworkSettings\.Networks\.[^.]+\.IPAMConfig)"  # an address that Docker chose is asked for there
+ANEW = r"\.NetworkSettings\.(Networks\.[^.]+\.)?(IPAddress|IPAMConfig|Gateway|MacAddress)"  # another address, as is said
+JOINED = r"\.(Dependencies\.0|HostConfig\.NetworkMode|(Hostname|Hosts|ResolvConf)Path|Config\.Hostname)"  # another container's, which has another ID there
+
+
 # ---- helpers
 
 
@@ -110,6 +115,7 @@ class Held:
 @case(DOCKER, timeout=400)
 def plain_network(t):
     """A network without --subnet, there: another address, and back again; live and cold."""
+    t.may_differ = [KEPT, ANEW]
     network(t.src, "it-plain")
     network(t.dst, "it-plain")
     name = start(t, "it-plain-user", "--network", "it-plain", "--network-alias", "it-alias")
@@ -124,6 +130,7 @@ def plain_network(t):
 @case(DOCKER, timeout=400)
 def plain_network_made_by_us(t):
     """There is none on the target: one like the source's is made, with the address; the way back leads to the one without --subnet."""
+    t.may_differ = [KEPT, ANEW]
     network(t.src, "it-plain")
     name = start(t, "it-plain-user", "--network", "it-plain")
     before = address(t.src, name, "it-plain")
@@ -137,6 +144,7 @@ def plain_network_made_by_us(t):
 @case(DOCKER, timeout=400)
 def plain_network_in_use(t):
     """Connections of its own address need that address: said before, and the hint helps."""
+    t.may_differ = [KEPT, ANEW]
     network(t.src, "it-plain")
     network(t.dst, "it-plain")
     name = start(t, "it-plain-user", "--network", "it-plain", "--publish", f"{t.port()}:7000", command=ECHO)
@@ -155,6 +163,7 @@ def plain_network_in_use(t):
 
 @case(DOCKER, timeout=400)
 def fixed_address_on_a_plain_network(t):
+    t.may_differ = [KEPT, ANEW]
     network(t.src, "it-fixed", "--subnet", "172.29.7.0/24")
     network(t.dst, "it-fixed")
     name = start(t, "it-fixed-user", "--network", "it-fixed", "--ip", "172.29.7.9")
@@ -169,6 +178,7 @@ def fixed_address_on_a_plain_network(t):
 @case(DOCKER, timeout=400)
 def address_busy(t):
     """The address it runs with is another container's on the target: it gets another one; live and cold."""
+    t.may_differ = [KEPT, ANEW]
     for e in (t.src, t.dst):
         network(e, "it-busy", "--subnet", "172.29.8.0/24")
     name = start(t, "it-busy-user", "--network", "it-busy")
@@ -186,6 +196,7 @@ def address_busy(t):
 @case(PODMAN, DOCKER, timeout=400)
 def address_busy_in_use(t):
     """Asked for, or needed by an open connection: refused by name, before the freeze."""
+    t.may_differ = [KEPT, ANEW]
     for e in (t.src, t.dst):
         network(e, "it-busy", "--subnet", "172.29.9.0/24")
     name = start(t, "it-busy-user", "--network", "it-busy", "--ip", "172.29.9.9")
@@ -217,6 +228,7 @@ def host_ip_port(t):
 @case(DOCKER, timeout=400)
 def netns_user(t):
     """--network container:X names X; with one of that name on the target it joins that; live and cold."""
+    t.may_differ = [JOINED]
     for e in (t.src, t.dst):
         start(t, "it-vpn", engine=e)
     name = start(t, "it-user", "--network", "container:it-vpn")
@@ -235,6 +247,7 @@ def netns_user(t):
 @case(PODMAN, timeout=400)
 def netns_user_podman(t):
     """Podman dumps no such container: the hint leads to a cold move."""
+    t.may_differ = [JOINED]
     for e in (t.src, t.dst):
         start(t, "it-vpn", engine=e)
     name = start(t, "it-user", "--network", "container:it-vpn")
