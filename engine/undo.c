@@ -486,7 +486,7 @@ int ts_undo_all(struct ts_mig *m)
         int left = 0, left_on_source = 0;
         bool silent[2] = { false, false }; /* by side */
 
-        if (m->recovering) {
+        if (m->recovering && !m->deposed) {
                 ts_agents_end(m, &m->src);
                 ts_agents_end(m, &m->dst);
         }
