@@ -302,12 +302,12 @@ static inline void do_undo(struct model *m, bool lost)
         hold(m, !m->import || m->word, "undone while the target may come to run");
         hold(m, m->target != RUNNING || m->target_by != US || m->word,
              "undone while it runs on the target by our doing");
-        hold(m, !target_is_a_copy(m) || source_is_a_copy(m) || lost, "the last copy was undone");
         hold(m, lost ? m->images == IMAGES_INCOMPLETE && !m->running : !neither,
              lost ? "given up, and it was not lost" : "undone with the source stopped by us");
-        if (m->target_up && m->target != RUNNING &&
-            !m->worked) /* what ran there is left alone (undo.c) */
+        if (m->target_up && m->target != RUNNING && !m->worked) { /* what ran there is left alone (undo.c) */
+                hold(m, !target_is_a_copy(m) || source_is_a_copy(m) || lost, "the last copy was undone");
                 remove_target(m);
+        }
         if (m->target_up && m->source_up) { /* else something is left, and recover comes again */
                 if (!m->by_dump)
                         m->images = IMAGES_NONE;
