@@ -280,6 +280,9 @@ int ts_set_policy(struct ts_api *api, const char *id, const char *policy, struct
 /* ---- ways back and forward ---- */
 void ts_drop_source_images(struct ts_mig *m); /* Podman's, when nothing will be restored from them any more */
 int ts_mig_lock(struct ts_mig *m, struct ts_err *err); /* journalled; TS_ECONFLICT: another migration has the container. One that another process of this migration has is taken over */
+/* The same without the journal, for an act after its end; given back by ts_mig_let_go(). What a process that dies meanwhile leaves is a stale lock, which the next one breaks. */
+int ts_mig_hold(struct ts_mig *m, struct ts_err *err);
+int ts_mig_let_go(struct ts_mig *m, struct ts_err *err);
 /* After the last wait before each act that cannot be taken back (SAFETY rule 25): is it still for this process to act? TS_ECONFLICT, and m->deposed: another one has taken the migration over, nothing more is
  * done here. Otherwise: it cannot be told, since the source does not answer. A process that never had the lock has nothing but its own things. */
 int ts_mig_decides(struct ts_mig *m, struct ts_err *err);

@@ -68,11 +68,10 @@ static int new_token(char buf[TS_TOKEN_SIZE])
         return 0;
 }
 
-int ts_mig_lock(struct ts_mig *m, struct ts_err *err)
+int ts_mig_hold(struct ts_mig *m, struct ts_err *err)
 {
         struct ts_journal_head mine = *ts_journal_head(m->j); /* but for the process: the one that acts now */
         char host[256] = "?", boot[64];
-        unsigned n = 0;
 
         (void)gethostname(host, sizeof(host) - 1);
         ts_self_boot_id(boot, sizeof(boot));
@@ -82,16 +81,33 @@ int ts_mig_lock(struct ts_mig *m, struct ts_err *err)
         mine.pid_start = ts_self_start_time();
         if (!*m->lock_token && new_token(m->lock_token) < 0)
                 return ts_err_set(err, TS_EINTERNAL, "no random numbers");
+        if (ts_own_dir(m->src.host, TS_LOCK_DIR, err) < 0 ||
+            ts_lock_take(m->src.host, m->lock_path, &mine, m->lock_token, err) < 0)
+                return -1;
+        m->locked = true;
+        return 0;
+}
+
+int ts_mig_let_go(struct ts_mig *m, struct ts_err *err)
+{
+        if (m->locked && ts_lock_release(m->src.host, m->lock_path, m->id, m->lock_token, err) < 0)
+                return -1;
+        m->locked = false;
+        return 0;
+}
+
+int ts_mig_lock(struct ts_mig *m, struct ts_err *err)
+{
+        unsigned n = 0;
+
         if (!m->lock_path)
                 m->lock_path = ts_lock_path(ts_journal_head(m->j)->container_id);
         if (!m->lock_path)
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
         if (!ts_vouched(m, TS_SIDE_SOURCE))
                 return ts_err_set(err, TS_ECONFLICT, "the source knows nothing of migration %s: it has neither a copy of its journal nor its lock", m->id);
-        if (ts_journal_intent(m->j, TS_RES_LOCK, TS_SIDE_SOURCE, m->lock_path, m->id, NULL, &n, err) < 0 || ts_own_dir(m->src.host, TS_LOCK_DIR, err) < 0 ||
-            ts_lock_take(m->src.host, m->lock_path, &mine, m->lock_token, err) < 0)
+        if (ts_journal_intent(m->j, TS_RES_LOCK, TS_SIDE_SOURCE, m->lock_path, m->id, NULL, &n, err) < 0 || ts_mig_hold(m, err) < 0)
                 return -1;
-        m->locked = true;
         return ts_journal_res_state(m->j, n, TS_RES_MADE, err);
 }
 
@@ -435,9 +451,8 @@ static int make_container(struct ts_mig *m, struct ts_err *err)
 /* Nothing else was made yet: what is wrong here is a refusal, not a failure (exit 3). */
 static int refuse(struct ts_mig *m)
 {
-        if (m->locked && ts_lock_release(m->src.host, m->lock_path, m->id, m->lock_token, NULL) < 0)
+        if (ts_mig_let_go(m, NULL) < 0)
                 return -1;
-        m->locked = false;
         if (ts_journal_res_state(m->j, 0, TS_RES_UNDONE, NULL) < 0 || ts_journal_set_stage(m->j, TS_STAGE_ROLLED_BACK, NULL, NULL) < 0)
                 return -1;
         ts_journal_free(TS_TAKE(m->j));

@@ -268,25 +268,39 @@ static void drop_dump_dir(struct ts_mig *m)
         }
 }
 
-/* Only where the decision was "lost", and only what this migration left stopped: anything else has a life of its own by now. */
-static int cold_start(struct ts_mig *m, struct ts_err *err)
+static int start_afresh(struct ts_mig *m, struct ts_err *err)
 {
         ts_auto(ts_container) struct ts_container *now = NULL;
         ts_auto_err failed = TS_ERR_INIT;
 
-        if (!ts_json_bool(ts_journal_detail(m->j, TS_STAGE_ROLLED_BACK), "lost", false))
-                return ts_err_set(err, TS_EREFUSED, "migration %s did not lose the container's memory: there is nothing to start afresh", m->id);
-        if (ts_end_reconnect(m, &m->src, err) < 0 || ts_api_inspect(m->src.api, ts_journal_head(m->j)->container_id, &now, err) < 0)
+        if (ts_api_inspect(m->src.api, ts_journal_head(m->j)->container_id, &now, err) < 0)
                 return -1;
         if (now->state != TS_STATE_EXITED || ts_ran_since(m, now))
                 return ts_err_set(err, TS_EREFUSED, "the container is not as migration %s left it", m->id);
         ts_mig_note(m, "starting '%s' afresh on the source: what was only in its memory is lost", ts_journal_head(m->j)->container_name);
-        if (ts_api_start(m->src.api, now->id, err) < 0)
+        if (ts_fault("cold", "before", err) < 0 || ts_mig_decides(m, err) < 0 || ts_api_start(m->src.api, now->id, err) < 0)
                 return -1;
         drop_dump_dir(m);
         if (ts_predump_was_made(m) && ts_predump_remove(&m->src, m->bundle, &failed) < 0)
                 ts_mig_leftover(m, "pre-dump of the source in '%s': %s", m->bundle, ts_err_message(&failed));
         return m->policy ? ts_set_policy(m->src.api, now->id, m->policy, err) : 0;
+}
+
+/* Only where the decision was "lost", and only what this migration left stopped: anything else has a life of its own by now. The end of the migration gave its lock back: it is taken once more, or another
+ * one may have begun to move what is started here. */
+static int cold_start(struct ts_mig *m, struct ts_err *err)
+{
+        ts_auto_err failed = TS_ERR_INIT;
+        int rc;
+
+        if (!ts_json_bool(ts_journal_detail(m->j, TS_STAGE_ROLLED_BACK), "lost", false))
+                return ts_err_set(err, TS_EREFUSED, "migration %s did not lose the container's memory: there is nothing to start afresh", m->id);
+        if (ts_end_reconnect(m, &m->src, err) < 0 || ts_mig_hold(m, err) < 0)
+                return -1;
+        rc = start_afresh(m, err);
+        if (ts_mig_let_go(m, &failed) < 0)
+                ts_mig_leftover(m, "lock '%s' on the source: %s", m->lock_path, ts_err_message(&failed));
+        return rc;
 }
 
 /* What the move was told and the clean-up and the decisions need again: the journal's word, not this command line's. */

@@ -85,6 +85,17 @@ static char *choice(const struct ts_mig *m, const struct ts_case *c)
                       m->denied ? " --on-verify-failure keep" : "", there, target, m->id);
 }
 
+/* What it came to, before the failure that led here, if one did (recover has none). */
+static void tell(struct settle *s, const char *reason, const char *commands)
+{
+        if (!ts_err_is_set(s->why))
+                ts_err_set(s->why, TS_ECONFLICT, "%s", reason);
+        else
+                ts_err_prefix(s->why, "%s", reason);
+        free(TS_TAKE(s->why->hint)); /* that of the first failure is not what matters now */
+        ts_err_hint(s->why, "%s", commands);
+}
+
 static void person_with(struct settle *s, const char *reason, const char *commands);
 
 static void person_chooses(struct settle *s, const struct ts_case *c, const char *reason)
@@ -104,12 +115,7 @@ static void person(struct settle *s, const char *reason)
 
 static void person_with(struct settle *s, const char *reason, const char *commands)
 {
-        if (!ts_err_is_set(s->why))
-                ts_err_set(s->why, TS_ECONFLICT, "%s", reason);
-        else
-                ts_err_prefix(s->why, "%s", reason);
-        free(TS_TAKE(s->why->hint)); /* that of the first failure is not what matters now */
-        ts_err_hint(s->why, "%s", commands);
+        tell(s, reason, commands);
         end(s, TS_OUT_UNKNOWN);
 }
 
@@ -305,6 +311,15 @@ static bool dump_may_come(struct settle *s, const struct ts_case *c)
         return true;
 }
 
+static void lose(struct settle *s, const char *reason)
+{
+        ts_auto_free char *command = ts_fmt("start it afresh from its files: tranship recover %s --cold", s->m->id);
+
+        s->m->lost = true;
+        undo(s, TS_OUT_LOST);
+        tell(s, reason, ts_or(command, ""));
+}
+
 static void act(struct settle *s, const struct ts_case *c, enum ts_action a, const char *why)
 {
         ts_auto_err err = TS_ERR_INIT;
@@ -344,10 +359,7 @@ static void act(struct settle *s, const struct ts_case *c, enum ts_action a, con
                 wait_or(s, why);
                 break;
         case TS_ACT_LOST:
-                s->m->lost = true;
-                undo(s, TS_OUT_LOST);
-                ts_err_prefix(s->why, "the container's memory is lost, its files are intact");
-                ts_err_hint(s->why, "start it afresh from its files: tranship recover %s --cold", s->m->id);
+                lose(s, why);
                 break;
         case TS_ACT_PERSON:
         case TS_ACT_MAX:

@@ -9,12 +9,13 @@
 
 const struct ts_run_opts ts_slow_run = { .timeout_ms = 600000 };
 
-/* $1: a checkpoint directory of ours. containerd unpacks every checkpoint it restores into a temporary directory and never removes it: whole memory images. Those of ours have our dump's inventory.
- * Everybody may put something of that name there (a FIFO would be read for ever): only a directory that is root's is looked into, which nobody else can take away or change. */
+/* $1: what sha256sum says of our dump's inventory. containerd unpacks every checkpoint it restores into a temporary directory and never removes it: whole memory images. Those of ours have our dump's
+ * inventory. Everybody may put something of that name there (a FIFO would be read for ever): only a directory that is root's is looked into, which nobody else can take away or change. */
 static const char sweep_script[] = "for d in \"${TMPDIR:-/tmp}\"/ctrd-checkpoint* /run/user/0/ctrd-checkpoint*; do "
                                    "[ -n \"$(find \"$d\" -maxdepth 0 -type d -uid 0 ! -perm /022 2>/dev/null)\" ] && "
                                    "[ -n \"$(find \"$d/inventory.img\" -maxdepth 0 -type f -uid 0 2>/dev/null)\" ] && "
-                                   "cmp -s -- \"$d/inventory.img\" \"$1/inventory.img\" && rm -rf --one-file-system -- \"$d\"; done; exit 0";
+                                   "[ \"$(sha256sum <\"$d/inventory.img\")\" = \"$1\" ] && rm -rf --one-file-system -- \"$d\"; done; exit 0";
+static const char digest_script[] = "[ -s \"$1/inventory.img\" ] || exit 1; exec sha256sum <\"$1/inventory.img\"";
 static const struct ts_run_opts sweep_run = { .timeout_ms = 60000 };
 
 /* recover has not made the container on the target, and asks where it is. */
@@ -26,16 +27,32 @@ static void find_target_bundle(struct ts_mig *m)
                 m->target_bundle = ts_strdup0(there->bundle_dir);
 }
 
+/* NULL: no images of the final dump below that container's directory. */
+static char *inventory_digest(const struct ts_mig *m, struct ts_end *e, const char *bundle)
+{
+        ts_auto_free char *dir = ts_fmt("%s/checkpoints/%s", ts_or(bundle, ""), ts_or(m->checkpoint, ""));
+        const char *const argv[] = { "/bin/sh", "-c", digest_script, "sh", ts_or(dir, ""), NULL };
+        char *digest = NULL;
+
+        if (!bundle || !m->checkpoint || !e->host || ts_host_check(e->host, argv, &sweep_run, &digest, NULL) < 0)
+                return NULL;
+        return digest;
+}
+
 void ts_sweep_containerd(struct ts_mig *m, struct ts_end *e)
 {
-        if (e->side == TS_SIDE_TARGET)
+        ts_auto_free char *digest = NULL;
+
+        if (e->side == TS_SIDE_TARGET) {
                 find_target_bundle(m);
+                digest = inventory_digest(m, e, m->target_bundle);
+        }
+        if (!digest) /* somebody has removed the container on the target, and its images with it: the source has the same */
+                digest = inventory_digest(m, &m->src, m->bundle);
 
-        const char *base = e->side == TS_SIDE_SOURCE ? m->bundle : m->target_bundle;
-        ts_auto_free char *dir = ts_fmt("%s/checkpoints/%s", ts_or(base, ""), ts_or(m->checkpoint, ""));
-        const char *const argv[] = { "/bin/sh", "-c", sweep_script, "sh", ts_or(dir, ""), NULL };
+        const char *const argv[] = { "/bin/sh", "-c", sweep_script, "sh", ts_or(digest, ""), NULL };
 
-        if (base && m->checkpoint && e->host)
+        if (digest && e->host)
                 (void)ts_host_check(e->host, argv, &sweep_run, NULL, NULL);
 }
 

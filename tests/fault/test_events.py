@@ -559,6 +559,27 @@ def removed_after_the_freeze(f):
         lab.check(f.owner() in ("target", "neither"), "who runs it:", f.owner())
 
 
+@event(IN_PLACE, DOCKER, possible=(IN_PLACE, DOCKER))
+def memory_lost(f):
+    """The images are damaged while nobody looks: recover says so, and starts afresh only when asked to. While it does, nobody else begins to move the container."""
+    f.start()
+    lab.same("how it ended", -9, f.move("checkpoint:after:kill").wait(100).status)
+    top = {"podman": "/var/lib/containers/storage/overlay-containers", "docker": "/var/lib/docker/containers"}[f.src.kind]
+    f.src.host.sh('find -L "$1" "/dev/shm/tranship-$2" -name inventory.img -delete 2>/dev/null || :', f"{top}/{f.src.inspect(f.name)['Id']}", f.migration())
+    r = f.recover(expect=(7,))
+    lab.check("tranship recover" in r.stderr and "--cold" in r.stderr, "the way on is not told:", r.tail())
+    lab.same("who runs it", "neither", f.owner())
+    migration = f.migration()
+    r = f.begin("recover", migration, "--cold", faults="cold:before:stop")
+    lab.until(lambda: not r.running or f._stopped(r), 60, "recover stops before it starts the container")
+    other = f.t.begin("move", "--cold", f.name, state=f.elsewhere()).wait(100)
+    lab.check(other.status == 3 and migration in other.stderr, "the container's lock is not held:", other.tail())
+    f.resume(r).wait(100)
+    lab.same("exit of recover --cold", 0, r.status)
+    f.count_on(f.src)
+    f.rerun_counting("source")
+
+
 @event(IN_PLACE, DOCKER)
 def two_at_once(f):
     """The second one is told who has the container."""
