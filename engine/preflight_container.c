@@ -202,11 +202,12 @@ void ts_check_processes(struct ts_preflight *p)
                         "processes of '%s' use kernel AIO, of which CRIU cannot dump what is under way", p->m->c->name);
 }
 
-/* The file is the same one on both hosts, and has the same inode number. */
-static bool is_shared(const struct ts_mig *m, const char *path)
+/* The file is the same one on both hosts, and has the same numbers of device and inode there. */
+static bool is_same_file(const struct ts_preflight *p, const char *path)
 {
-        const struct ts_data *best = NULL;
-        size_t longest = 0;
+        const struct ts_mig *m = p->m;
+        const char *here, *there;
+        size_t longest = 0, best = m->n_data;
 
         for (size_t i = 0; i < m->n_data; i++) {
                 const char *at = ts_or(m->data[i].mount->destination, "");
@@ -215,11 +216,15 @@ static bool is_shared(const struct ts_mig *m, const char *path)
                 while (len > 0 && at[len - 1] == '/')
                         len--;
                 if (len >= longest && strncmp(path, at, len) == 0 && path[len] == '/') {
-                        best = &m->data[i];
+                        best = i;
                         longest = len;
                 }
         }
-        return best && best->mode == TS_DATA_SHARED;
+        if (best == m->n_data || m->data[best].mode != TS_DATA_SHARED)
+                return false;
+        here = ts_facts_answer(&p->src.facts, "ino", ts_shared_at(p, &p->src, best));
+        there = ts_facts_answer(&p->dst.facts, "ino", ts_shared_at(p, &p->dst, best));
+        return here && *here && ts_streq0(here, there);
 }
 
 static bool has_wal(const struct ts_facts *f, const char *line)
@@ -250,7 +255,7 @@ void ts_check_sqlite(struct ts_preflight *p)
         for (size_t i = 0; (line = ts_fact(f, "wal", i)); i++) {
                 const char *file = strchr(line, ' ');
 
-                if (file && !is_shared(p->m, file + 1))
+                if (file && !is_same_file(p, file + 1))
                         ts_find(p->m, "sqlite-wal",
                                 SQLITE_HINT "sqlite-wal; a program that opens it once and never "
                                             "again while it runs can be moved with that, too",
@@ -262,7 +267,7 @@ void ts_check_sqlite(struct ts_preflight *p)
         for (size_t i = 0; (line = ts_fact(f, "sqlite", i)); i++) {
                 const char *file = strchr(line, ' ');
 
-                if (file && !has_wal(f, line) && !is_shared(p->m, file + 1))
+                if (file && !has_wal(f, line) && !is_same_file(p, file + 1))
                         ts_find(p->m, "sqlite-moved", SQLITE_HINT "sqlite-moved",
                                 "'%.*s' has the SQLite database '%s' open: after the move each "
                                 "write over this connection fails ('attempt to write a readonly "

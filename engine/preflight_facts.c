@@ -198,7 +198,7 @@ static const char script_answers[] =
         "  while [ $# -gt 1 ]; do\n"
         "    case $1 in\n"
         "    du) ;;\n"
-        "    pid|hostpid) processes \"$1\" \"$2\" ;;\n"
+        "    pid|hostpid) (processes \"$1\" \"$2\") ;;\n" /* its variables are its own: n is ours */
         "    *) say \"a.$n\" \"$(answer \"$1\" \"$2\")\" ;;\n"
         "    esac\n"
         "    n=$((n + 1)); shift 2\n"

@@ -178,6 +178,30 @@ static int ask_plain(struct ts_preflight *p, struct ts_view *v, struct ts_err *e
         return 0;
 }
 
+const char *ts_shared_at(const struct ts_preflight *p, const struct ts_view *v, size_t i)
+{
+        const struct ts_data *d = &p->m->data[i];
+
+        if (d->mode != TS_DATA_SHARED)
+                return NULL;
+        if (v == &p->src || !d->is_volume)
+                return d->src_path;
+        return i < v->n_volumes && v->volumes[i] ? v->volumes[i]->mountpoint : NULL;
+}
+
+/* Which device and inode number it is there: what the user calls shared may be mounted under
+ * another device number, or be another directory of that name. */
+static int ask_shared(struct ts_preflight *p, struct ts_view *v, struct ts_err *err)
+{
+        for (size_t i = 0; i < p->m->n_data; i++) {
+                const char *path = ts_shared_at(p, v, i);
+
+                if (path && ts_facts_ask(&v->facts, "ino", path, err) < 0)
+                        return -1;
+        }
+        return 0;
+}
+
 /* Where root's files of ours will be, on both hosts. */
 static int ask_own(struct ts_preflight *p, struct ts_view *v, struct ts_err *err)
 {
@@ -206,6 +230,8 @@ static void *look_thread(void *arg)
         l->rc = look_engine(l->p, l->v, &l->err);
         if (l->rc == 0)
                 l->rc = ask_plain(l->p, l->v, &l->err);
+        if (l->rc == 0)
+                l->rc = ask_shared(l->p, l->v, &l->err);
         if (l->rc == 0)
                 l->rc = fetch_facts(l->p, l->v, &l->err);
         if (l->rc < 0)

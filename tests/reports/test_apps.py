@@ -124,6 +124,20 @@ def sqlite_wal_shared(t):
 
 
 @case(PODMAN, DOCKER, timeout=300)
+def sqlite_wal_not_shared(t):
+    """Said to be shared, but it has another device or inode number there (as NFS may): found all the same."""
+    here = f"/var/tmp/it-wal-{t.engine}"
+    for host in t.hosts:
+        host.sh('mkdir -p "$1"', here)
+        t.at_end(host.sh, 'rm -rf "$1"', here)
+    w = Wal(t, data=here + ":/data")
+    for verb in ("check", "move"):
+        the_finding(t.begin(verb, "--bind", here + "=shared", w.name).wait().expect(3), "sqlite-wal")
+    w.writes("a", "b")
+    same("rows", str(w.rows), w.asks("n"))
+
+
+@case(PODMAN, DOCKER, timeout=300)
 def sqlite_moved(t):
     """With a rollback journal SQLite refuses to write to a file whose number has changed: refused, and with the hint everything is written."""
     w = Wal(t, mode="DELETE")
