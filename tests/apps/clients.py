@@ -117,10 +117,6 @@ class Page(ReadOnly, Http):
         return self.ask("GET", self.row.path)[1].decode(errors="replace")
 
 
-class PageTls(Page):
-    tls = True
-
-
 class Rpc(Page):
     """transmission: the first answer has the token that the others need."""
 
@@ -157,6 +153,10 @@ class Post(Http):
 
     def ping(self):
         self.ask("GET", self.row.path)
+
+
+class PostTls(Post):
+    tls = True
 
 
 class Etcd(Http):
@@ -320,7 +320,9 @@ class Nats(Client):
 
     def ping(self):
         self.send("PING\r\n")
-        self.want("PONG", self.line())
+        while (got := self.line()).startswith("PING"):  # the server's own
+            self.send("PONG\r\n")
+        self.want("PONG", got)
 
 
 class Postgres(Client):

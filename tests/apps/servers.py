@@ -8,20 +8,20 @@ class Server:
     without writes has to tell afterwards, and ADDRESS its own address.
 
     env: of the container. path, found (a command that prints every word that was written): for some clients. holds: whether a connection stays open.
-    ready: seconds until it answers. expect: {engine: (exit status, word of the error or a code)} where a move does not come to an end, and why is known. pace: seconds between writes.
+    ready: seconds until it answers. expect: {engine: (exit status, word of the error or a code)} where a move does not come to an end, and why is known. pace: seconds between writes, beat: between requests on the open connection. options: of the engine's run, move: of tranship.
     """
 
-    def __init__(self, name, image, client, port, command, env=(), path="/", found="cat /srv/words", holds=None, ready=60, expect=None, pace=0.02, options=(), move=()):
+    def __init__(self, name, image, client, port, command, env=(), path="/", found="cat /srv/words", holds=None, ready=60, expect=None, pace=0.02, options=(), move=(), beat=0.2):
         self.name, self.image, self.client, self.port, self.command, self.env = name, image, client, port, command, env
         self.path, self.found, self.ready, self.expect, self.pace = path, found, ready, expect or {}, pace
-        self.options, self.move = options, move  # of the engine's run; of tranship
+        self.options, self.move, self.beat = options, move, beat
         self.holds = getattr(client, "holds", True) if holds is None else holds
 
 
 GO = ("GODEBUG=multipathtcp=0",)  # CRIU knows no multipath TCP, which Go listens with from 1.24 on
+SQLITE = {e: (3, "sqlite-moved") for e in ("podman", "docker")}  # their database stays open
 SHIM = "LD_PRELOAD=/usr/lib/notroot.so"  # for those that refuse to run as root
-PAGE = "mkdir -p /srv/www && echo $NONCE >/srv/www/nonce\n"  # a page with the nonce, and a server of it for those that stand before one
-BEHIND = PAGE + "webfsd -p 8000 -r /srv/www -i 127.0.0.1\n"
+PAGE = "mkdir -p /srv/www && echo $NONCE >/srv/www/nonce\n"  # a page with the nonce
 ZONE = "mkdir -p /srv/z && cd /srv/z && printf '%s\\n' '$TTL 60' '@ SOA ns.x. a.x. 1 60 60 60 60' '@ NS ns.x.' 'ns A 127.0.0.1' \"nonce TXT $NONCE\" >zone\n"
 CERT = "openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=x -keyout /srv/key -out /srv/cert 2>/dev/null && cat /srv/key /srv/cert >/srv/pem\n"
 WORDS = "touch /srv/words\n"
@@ -36,11 +36,12 @@ def app(environ, start):
         body = b"ok"
     else:
         body = open("/srv/words", "rb").read()
-    start("200 OK", [("Content-Length", str(len(body)))])
+    start("200 OK", [("Content-Length", str(len(body))), ("Cache-Control", "no-store")])
     return [body]
 END
 cd /srv
 """
+BEHIND = WSGI + "python3 -m waitress --listen=127.0.0.1:8000 --channel-timeout=600 app:app &\n"  # for those that stand before another server
 POSTGRES = f"""b=$(ls -d /usr/lib/postgresql/*/bin)
 echo 'other:x:1000:1000::/:/bin/sh' >>/etc/passwd
 mkdir -p -m 700 /srv/pg /run/postgresql && chown 1000:1000 /srv/pg
@@ -115,18 +116,21 @@ DAVLockDB /srv/lock/db
 </Directory>
 END
 exec env {SHIM} apache2 -DFOREGROUND -f /srv/a.conf"""),
-    Server("caddy", "web", c.Page, 80, PAGE + "exec caddy file-server --root /srv/www --listen :80", path="/nonce", env=(*GO, "HOME=/srv")),
+    Server("caddy", "web", c.Post, 80, BEHIND + "exec caddy reverse-proxy --from :80 --to 127.0.0.1:8000", env=(*GO, "HOME=/srv")),
     Server("git-daemon", "web", c.Git, 9418, """git init -q /srv/r && cd /srv/r && git -c user.name=x -c user.email=x commit -q --allow-empty -m x && git branch $NONCE
 exec git daemon --base-path=/srv --export-all""", env=("HOME=/srv",)),
     Server("gunicorn", "web", c.Post, 80, WSGI + "exec gunicorn -b 0.0.0.0:80 -k gthread --threads 8 --keep-alive 300 app:app"),
     Server("haproxy", "web", c.Haproxy, 9999, """echo 'none none' >/srv/map && printf '%s\\n' 'global' '  stats socket ipv4@0.0.0.0:9999 level admin' '  stats timeout 1h' 'defaults' '  timeout connect 5s' '  timeout client 5m' \
 '  timeout server 5m' 'frontend f' '  bind :80' '  mode http' '  http-request set-header x %[path,map(/srv/map)]' '  default_backend b' 'backend b' '  mode http' '  server s 127.0.0.1:81' >/srv/h.cfg
 exec haproxy -db -f /srv/h.cfg"""),
-    Server("hitch", "web", c.PageTls, 443, BEHIND + CERT + f"exec env {SHIM} hitch --frontend='[0.0.0.0]:443' --backend='[127.0.0.1]:8000' /srv/pem", path="/nonce"),
-    Server("lighttpd", "web", c.Page, 80, PAGE + """printf '%s\\n' 'server.document-root = "/srv/www"' 'server.port = 80' 'server.max-keep-alive-requests = 60000' 'server.max-keep-alive-idle = 300' >/srv/l.conf
-exec lighttpd -D -f /srv/l.conf""", path="/nonce"),
+    Server("hitch", "web", c.PostTls, 443, BEHIND + CERT + f"exec env {SHIM} hitch --frontend='[0.0.0.0]:443' --backend='[127.0.0.1]:8000' /srv/pem"),
+    Server("lighttpd", "web", c.Post, 80, WORDS + """mkdir -p /srv/www && cat >/srv/www/w.sh <<'END'
+echo; [ "$REQUEST_METHOD" = GET ] && exec cat /srv/words; echo "${PATH_INFO#/}" >>/srv/words && echo ok
+END
+printf '%s\\n' 'server.modules = ("mod_cgi")' 'cgi.assign = (".sh" => "/bin/sh")' 'server.document-root = "/srv/www"' 'server.port = 80' 'server.max-keep-alive-requests = 60000' 'server.max-keep-alive-idle = 300' >/srv/l.conf
+exec lighttpd -D -f /srv/l.conf""", path="/w.sh/"),
     Server("mini-httpd", "web", c.Page, 80, PAGE + "exec mini_httpd -D -p 80 -d /srv/www -u root", path="/nonce", holds=False),
-    Server("nghttpx", "web", c.Page, 80, BEHIND + "exec nghttpx --frontend='0.0.0.0,80;no-tls' --backend=127.0.0.1,8000 --workers=2", path="/nonce"),
+    Server("nghttpx", "web", c.Post, 80, BEHIND + "exec nghttpx --frontend='0.0.0.0,80;no-tls' --backend=127.0.0.1,8000 --workers=2"),
     Server("nodejs", "web", c.Post, 80, WORDS + """cat >/srv/a.js <<'END'
 const fs = require('fs');
 require('http').createServer((q, s) => {
@@ -149,9 +153,9 @@ if ($_SERVER['REQUEST_METHOD'] != 'POST') readfile('/srv/words');
 else echo file_put_contents('/srv/words', substr($_SERVER['REQUEST_URI'], 1) . "\\n", FILE_APPEND | LOCK_EX) ? 'ok' : 'no';
 END
 exec php -d opcache.jit_buffer_size=0 -S 0.0.0.0:80 /srv/app.php""", holds=False),
-    Server("pound", "web", c.Page, 80, BEHIND + """printf '%s\\n' 'User "root"' 'Group "root"' 'Daemon 0' 'ListenHTTP' '  Address 0.0.0.0' '  Port 80' '  Service' '    Backend' '      Address 127.0.0.1' '      Port 8000' '    End' '  End' 'End' >/srv/p.cfg
-exec pound -f /srv/p.cfg -p /srv/pid""", path="/nonce"),
-    Server("proftpd", "web", c.Ftp, 21, """mkdir -p /srv/f && printf '%s\\n' 'ServerType standalone' 'Port 21' 'User root' 'Group root' 'UseIPv6 off' 'UseReverseDNS off' 'TimesGMT on' 'ModulePath /usr/lib/proftpd' 'WtmpLog off' 'TransferLog none' 'RootLogin on' 'RequireValidShell off' \
+    Server("pound", "web", c.Post, 80, BEHIND + """printf '%s\\n' 'User "root"' 'Group "root"' 'Daemon 0' 'ListenHTTP' '  Address 0.0.0.0' '  Port 80' '  Service' '    Backend' '      Address 127.0.0.1' '      Port 8000' '    End' '  End' 'End' >/srv/p.cfg
+exec pound -f /srv/p.cfg -p /srv/pid"""),
+    Server("proftpd", "web", c.Ftp, 21, """mkdir -p /srv/f && printf '%s\\n' 'ServerType standalone' 'Port 21' 'User root' 'Group root' 'UseIPv6 off' 'UseReverseDNS off' 'TimesGMT on' 'ModulePath /usr/lib/proftpd' 'WtmpLog off' 'TransferLog none' 'RootLogin on' 'RequireValidShell off' 'UseFtpUsers off' \
 '<Anonymous /srv/f>' '  RootLogin on' '  RequireValidShell off' '  User root' '  Group root' '  UserAlias anonymous root' '  <Limit WRITE>' '    AllowAll' '  </Limit>' '</Anonymous>' >/srv/p.conf
 exec proftpd -n -c /srv/p.conf""", found="ls /srv/f"),
     Server("puma", "web", c.Post, 80, WORDS + """cat >/srv/config.ru <<'END'
@@ -165,9 +169,9 @@ run(lambda do |e|
 end)
 END
 echo 'persistent_timeout 300' >/srv/puma.rb; cd /srv; exec puma -C /srv/puma.rb -b tcp://0.0.0.0:80 -t 8:8 /srv/config.ru""", env=("HOME=/srv",)),
-    Server("squid", "web", c.Page, 3128, BEHIND + """printf '%s\\n' 'http_port 3128' 'http_access allow all' 'pid_filename /srv/pid' 'coredump_dir /srv' 'pinger_enable off' 'shutdown_lifetime 1 second' \
+    Server("squid", "web", c.Post, 3128, BEHIND + """printf '%s\\n' 'http_port 3128' 'http_access allow all' 'pid_filename /srv/pid' 'coredump_dir /srv' 'pinger_enable off' 'shutdown_lifetime 1 second' \
 'access_log none' 'cache_log /srv/log' 'client_idle_pconn_timeout 10 minutes' >/srv/s.conf
-exec env LD_PRELOAD=/usr/lib/notroot.so squid -N -f /srv/s.conf""", path="http://127.0.0.1:8000/nonce"),
+exec env LD_PRELOAD=/usr/lib/notroot.so squid -N -f /srv/s.conf""", path="http://127.0.0.1:8000/"),
     Server("starman", "web", c.Post, 80, WORDS + """cat >/srv/app.psgi <<'END'
 use IO::Handle;
 sub { my $e = shift;
@@ -179,19 +183,19 @@ sub { my $e = shift;
   return [200, ['Content-Length' => length $b], [$b]];
 }
 END
-exec starman --listen :80 --workers 3 --keepalive-timeout 300 --max-requests 1000000 /srv/app.psgi"""),
-    Server("stunnel", "web", c.PageTls, 443, BEHIND + CERT + """printf '%s\\n' 'foreground = yes' 'pid =' '[s]' 'accept = 0.0.0.0:443' 'connect = 127.0.0.1:8000' 'cert = /srv/pem' >/srv/s.conf
-exec stunnel4 /srv/s.conf""", path="/nonce"),
-    Server("tinyproxy", "web", c.Page, 8888, BEHIND + """printf '%s\\n' 'Port 8888' 'User root' 'Timeout 600' 'MaxClients 100' >/srv/t.conf
-exec tinyproxy -d -c /srv/t.conf""", path="http://127.0.0.1:8000/nonce", holds=False),
+exec starman --listen 0.0.0.0:80 --workers 3 --keepalive-timeout 300 --max-requests 1000000 /srv/app.psgi"""),
+    Server("stunnel", "web", c.PostTls, 443, BEHIND + CERT + """printf '%s\\n' 'foreground = yes' 'pid =' '[s]' 'accept = 0.0.0.0:443' 'connect = 127.0.0.1:8000' 'cert = /srv/pem' >/srv/s.conf
+exec stunnel4 /srv/s.conf"""),
+    Server("tinyproxy", "web", c.Post, 8888, BEHIND + """printf '%s\\n' 'Port 8888' 'User root' 'Timeout 600' 'MaxClients 100' >/srv/t.conf
+exec tinyproxy -d -c /srv/t.conf""", path="http://127.0.0.1:8000/", holds=False),
     Server("uwsgi", "web", c.Post, 80, WSGI + "exec uwsgi_python3 --plugins python3 --http-socket 0.0.0.0:80 --wsgi-file /srv/app.py --callable app --master --processes 3", holds=False),
-    Server("varnish", "web", c.Page, 80, BEHIND + """printf '%s\\n' 'vcl 4.1;' 'backend default { .host = "127.0.0.1"; .port = "8000"; }' >/srv/v.vcl
-exec varnishd -F -j none -n /srv/v -a 0.0.0.0:80 -f /srv/v.vcl -p timeout_idle=300 -s malloc,32m""", path="/nonce"),
+    Server("varnish", "web", c.Post, 80, BEHIND + """printf '%s\\n' 'vcl 4.1;' 'backend default { .host = "127.0.0.1"; .port = "8000"; }' >/srv/v.vcl
+exec varnishd -F -j none -n /srv/v -a 0.0.0.0:80 -f /srv/v.vcl -p timeout_idle=300 -s malloc,32m"""),
     Server("waitress", "web", c.Post, 80, WSGI + "exec python3 -m waitress --listen=0.0.0.0:80 --channel-timeout=600 app:app"),
     Server("webfs", "web", c.Page, 8000, PAGE + "exec webfsd -F -p 8000 -r /srv/www -t 300", path="/nonce"),
     # ---- names, mail, files, talk
-    Server("coturn", "net", c.Turn, 3478, "exec turnserver -n --no-tls --no-dtls --lt-cred-mech --realm=$NONCE --user=u:p --listening-ip=$ADDRESS --relay-ip=$ADDRESS --no-cli --log-file=stdout -m 2 --db=/srv/db"),
-    Server("dnsmasq", "net", c.Dns, 53, "exec dnsmasq -k -u root -g root --no-resolv --no-hosts --txt-record=nonce.x,$NONCE"),
+    Server("coturn", "net", c.Turn, 3478, "exec turnserver -n --no-tls --no-dtls --lt-cred-mech --realm=$NONCE --user=u:p --listening-ip=$ADDRESS --relay-ip=$ADDRESS --no-cli --log-file=stdout -m 2 --db=/srv/db", move=("--skip", "sqlite-moved"), holds=False),  # it has its users from the command line and writes nothing there; a connection without an allocation lasts a minute
+    Server("dnsmasq", "net", c.Dns, 53, "exec dnsmasq -k -u root -g root --no-resolv --no-hosts --txt-record=nonce.x,$NONCE", beat=1),  # a connection has 100 queries
     Server("dropbear", "net", c.Ssh, 22, """mkdir -p -m 700 /root/.ssh /etc/dropbear && echo "$KEY" >/root/.ssh/authorized_keys && touch /srv/words
 exec dropbear -F -E -R -p 22""", found="cat /srv/words"),
     Server("icecast2", "net", c.Page, 8000, """cat >/srv/i.xml <<END
@@ -230,7 +234,7 @@ zone:
 END
 mkdir -p /srv/run /srv/db; exec knotd -c /srv/k.conf"""),
     Server("minidlna", "net", c.Page, 8200, """mkdir -p /srv/db /srv/media; printf '%s\\n' 'port=8200' 'network_interface=eth0' "friendly_name=$NONCE" 'db_dir=/srv/db' 'log_dir=/srv' 'media_dir=/srv/media' 'user=root' >/srv/m.conf
-exec minidlnad -S -f /srv/m.conf -P /srv/pid""", path="/rootDesc.xml", holds=False),
+exec minidlnad -S -f /srv/m.conf -P /srv/pid""", path="/rootDesc.xml", holds=False, expect=SQLITE),
     Server("mpd", "net", c.Mpd, 6600, """mkdir -p /srv/p /srv/music; printf '%s\\n' 'music_directory "/srv/music"' 'playlist_directory "/srv/p"' 'bind_to_address "0.0.0.0"' 'connection_timeout "600"' 'log_file "/dev/stderr"' 'audio_output {' ' type "null"' ' name "n"' '}' >/srv/m.conf
 exec mpd --no-daemon /srv/m.conf"""),
     Server("mumble", "net", c.Mumble, 64738, """printf '%s\\n' 'database=/srv/m.sqlite' "welcometext=$NONCE" 'port=64738' 'users=100' 'logfile=' 'autobanAttempts=0' >/srv/m.ini

@@ -28,10 +28,10 @@ def enter_lan():
 
 
 class Writer:
-    """Writes one word after the other; connects anew when it has to. acknowledged: the words of which the server said so."""
+    """Writes one word after the other, or asks for the nonce where nothing can be written; connects anew when it has to. acknowledged: the words of which the server said so."""
 
-    def __init__(self, connect, row):
-        self.connect, self.row = connect, row
+    def __init__(self, connect, row, nonce):
+        self.connect, self.row, self.nonce = connect, row, nonce
         self.acknowledged, self.errors, self.longest = [], [], 0.0
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._write, daemon=True)
@@ -43,7 +43,10 @@ class Writer:
             n += 1
             try:
                 client = client or self.connect()
-                client.write(f"w{n}")
+                if self.row.client.writes:
+                    client.write(f"w{n}")
+                else:
+                    check_none(client.missing([self.nonce]))
                 self.acknowledged.append(f"w{n}")
                 now = time.monotonic()
                 self.longest, last = max(self.longest, now - last), now
@@ -69,8 +72,8 @@ class Writer:
 class Held:
     """A connection that asks something now and then and never connects anew."""
 
-    def __init__(self, client):
-        self.client, self.answers, self.error = client, 0, None
+    def __init__(self, client, beat):
+        self.client, self.beat, self.answers, self.error = client, beat, 0, None
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._ask, daemon=True)
         self._thread.start()
@@ -83,7 +86,7 @@ class Held:
             except ERRORS as e:
                 self.error = self._end.is_set() or f"{type(e).__name__} {e}"
                 return
-            self._end.wait(0.2)
+            self._end.wait(self.beat)
 
     def lives(self):
         goal = self.answers + 3
@@ -155,11 +158,10 @@ def there_and_back(t, row):
     held = writer = None
     try:
         if row.holds:
-            held = Held(app.connect())
+            held = Held(app.connect(), row.beat)
             held.lives()
-        if writes:
-            writer = Writer(app.connect, row)
-            writer.goes_on(QUIET)
+        writer = Writer(app.connect, row, app.nonce)
+        writer.goes_on(QUIET)
         for src, dst in ((t.src, t.dst), (t.dst, t.src))[:MOVES]:
             move_once(app, src, dst, writer, held, result)
             if result.get("expected"):
@@ -168,7 +170,7 @@ def there_and_back(t, row):
         for x in (writer, held):
             if x:
                 x.end()
-        result["written"] = len(writer.acknowledged) if writer else None
+        result["written" if writes else "answers"] = len(writer.acknowledged) if writer else 0
         result["held"] = (not held.error if result["moves"] else None) if held else None
         RESULTS.mkdir(parents=True, exist_ok=True)
         (RESULTS / f"{row.name}-{t.engine}.json").write_text(json.dumps(result))
@@ -196,9 +198,8 @@ def move_once(app, src, dst, writer, held, result):
     moved = time.monotonic()
     app.at = dst
     same("on the source", "absent", src.state(app.name))
-    if writer:
-        writer.goes_on(QUIET)
-    known = [app.nonce] + (list(writer.acknowledged) if writer else [])
+    writer.goes_on(QUIET)
+    known = [app.nonce] + (list(writer.acknowledged) if row.client.writes else [])
     app.asked(lambda c: c.ping(), QUIET, "a new client")
     result["moves"].append({"downtime_us": r.report["downtime_us"], "answered_s": round(time.monotonic() - moved, 2)})
     missing = app.asked(lambda c: c.missing(known), QUIET, "reading back")
