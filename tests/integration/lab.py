@@ -652,12 +652,12 @@ def add_case(name, function, engine=None, path=None, timeout=120):
     cases.append(Case(name, function, engine, path, timeout))
 
 
-def case(*paths, engine=None, timeout=120):
-    """Decorator. With paths (keys of PATHS): one case for each, on that path's engine; without: one case."""
+def case(*paths, engine=None, timeout=120, hosts=False):
+    """Decorator. With paths (keys of PATHS): one case for each, on that path's engine; without: one case. hosts: it takes whole hosts, not only an engine of them."""
     def register(function):
         name = function.__module__.replace("test_", "") + "/" + function.__name__.replace("_", "-")
         for path in paths:
-            add_case(f"{name}/{path}", function, PATHS[path][0], path, timeout)
+            add_case(f"{name}/{path}", function, None if hosts else PATHS[path][0], path, timeout)
         if not paths:
             add_case(name, function, engine, None, timeout)
         return function

@@ -210,8 +210,9 @@ def address_busy_in_use(t):
 # ---- ports
 
 
-@case(PODMAN, DOCKER, timeout=400)
+@case(PODMAN, DOCKER, timeout=400, hosts=True)
 def host_ip_port(t):
+    """The target gets the source's address in its course."""
     name = start(t, "it-host-ip", "--publish", f"{t.hosts[0].address}:{t.port()}:7000", command=ECHO)
     for options in ((), ("--cold",)):
         f = refused(t, name, "host-ip", *options)
