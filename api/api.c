@@ -382,16 +382,18 @@ int ts_api_rename(struct ts_api *a, const char *id, const char *new_name, struct
         return ts_check_ref(id, "container", err) < 0 || ts_check_ref(new_name, "container", err) < 0 ? -1 : ts_tell(a, &q, err);
 }
 
-bool ts_api_can_set_restart_policy(struct ts_api *a)
+bool ts_engine_can_set_restart_policy(const struct ts_engine_info *i)
 {
-        return a->kind == TS_DOCKER || a->v[0] > 5 || (a->v[0] == 5 && a->v[1] >= 1);
+        return i->kind == TS_DOCKER || i->v[0] > 5 || (i->v[0] == 5 && i->v[1] >= 1);
 }
 
 int ts_api_set_restart_policy(struct ts_api *a, const char *id, const char *policy, int64_t max_retries, struct ts_err *err)
 {
         if (ts_check_ref(id, "container", err) < 0)
                 return -1;
-        if (!ts_api_can_set_restart_policy(a)) {
+        const struct ts_engine_info known = { .kind = a->kind, .v = { a->v[0], a->v[1], a->v[2] } };
+
+        if (!ts_engine_can_set_restart_policy(&known)) {
                 (void)ts_err_set(err, TS_EENGINE, "Podman %d.%d cannot change the restart policy of container '%s'", a->v[0], a->v[1], id);
                 return ts_err_hint(err, "Podman 5.1 and later can; or create the container again with --restart=no");
         }

@@ -121,7 +121,7 @@ int ts_api_remove(struct ts_api *a, const char *id, bool force, bool anonymous_v
 int ts_api_rename(struct ts_api *a, const char *id, const char *new_name, struct ts_err *err);
 /* TS_EENGINE with a hint on Podman before 5.1, which cannot. */
 int ts_api_set_restart_policy(struct ts_api *a, const char *id, const char *policy, int64_t max_retries, struct ts_err *err);
-bool ts_api_can_set_restart_policy(struct ts_api *a);
+bool ts_engine_can_set_restart_policy(const struct ts_engine_info *i);
 
 /* Docker: creates a container like the one src describes (an inspect answer of a source): command, environment, mounts, networks with addresses and aliases, ports, limits, labels,
  * hostname, user, capabilities, ulimits, health check, log driver, runtime … `extra_label` "k=v" is added. The restart policy is created as "no": it is set after the commit. image_ref: what to create from.

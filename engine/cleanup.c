@@ -200,7 +200,7 @@ int ts_write_out(struct ts_mig *m, struct ts_end *e, unsigned timeout_ms, struct
         for (size_t i = 0; i < m->n_data; i++) {
                 const char *path = e->side == TS_SIDE_SOURCE ? m->data[i].src_path : m->data[i].dst_path;
 
-                if (path && ts_list_add(&argv, path, err) < 0)
+                if (path && !m->data[i].special && ts_list_add(&argv, path, err) < 0)
                         return -1;
         }
         if (ts_list_add(&argv, e->info && e->info->graph_root ? e->info->graph_root : "/", err) < 0)

@@ -50,6 +50,7 @@ struct ts_data {
         char *src_path;  /* on the source host */
         char *dst_path;  /* on the target host; known after prepare for volumes */
         char *src_file;  /* a copied bind mount of one file: where that is, without links; else NULL */
+        bool special;    /* a socket or a device of the host: it is neither opened nor copied */
         bool only_user;  /* no other container of the source uses it: it goes with the container */
 };
 

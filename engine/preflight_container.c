@@ -35,7 +35,7 @@ void ts_check_restart_policy(struct ts_preflight *p)
 {
         const char *policy = p->m->c->restart_policy;
 
-        if (policy && *policy && strcmp(policy, "no") != 0 && !ts_api_can_set_restart_policy(p->m->src.api))
+        if (policy && *policy && strcmp(policy, "no") != 0 && !ts_engine_can_set_restart_policy(p->src.e->info))
                 ts_find(p->m, "restart-policy", "upgrade Podman to 5.1, or create the container with --restart=no",
                         "'%s' has the restart policy '%s', which this engine cannot switch off: it might start the container again after "
                         "the freeze",

@@ -256,11 +256,14 @@ void ts_data_settle(struct ts_preflight *p)
         m->shared_writable = false;
         for (size_t i = 0; i < m->n_data; i++) {
                 struct ts_data *d = &m->data[i];
+                const char *kind = d->is_volume || !d->src_path ? NULL : ts_facts_answer(&p->src.facts, "path", d->src_path);
+                bool socket = ts_streq0(kind, "socket");
 
+                d->special = socket || ts_streq0(kind, "other");
                 if (d->is_volume && p->dst.volumes[i] && !d->dst_path)
                         d->dst_path = ts_strdup0(p->dst.volumes[i]->mountpoint);
                 d->only_user = d->is_volume && d->mode != TS_DATA_SHARED && !other_user(p, d); /* what is shared stays, whoever uses it */
-                m->shared_writable = m->shared_writable || (d->mode == TS_DATA_SHARED && writable(m, d));
+                m->shared_writable = m->shared_writable || (d->mode == TS_DATA_SHARED && writable(m, d) && !socket); /* each host has a socket of its own */
         }
 }
 
@@ -372,7 +375,7 @@ static void check_copy(struct ts_preflight *p, const struct ts_data *d)
                    *here = ts_or(ts_facts_answer(&p->src.facts, "path", d->src_path), "");
         const char *user = other_user(p, d);
 
-        if (!strcmp(here, "other") || !strcmp(here, "missing"))
+        if (d->special || !strcmp(here, "missing"))
                 ts_find(p->m, "mount-unsupported", "say --bind PATH=shared if the target has it too",
                         "'%s' on the source is %s and cannot be copied", d->src_path, *here == 'm' ? "gone" : "a socket or device");
         if (ts_streq0(ts_facts_answer(&p->dst.facts, "leaf", d->src_path), "link"))
@@ -390,8 +393,7 @@ static void check_copy(struct ts_preflight *p, const struct ts_data *d)
 static void check_bind(struct ts_preflight *p, const struct ts_data *d)
 {
         const char *there = ts_or(ts_facts_answer(&p->dst.facts, "path", d->src_path), "missing");
-        bool other = ts_streq0(ts_facts_answer(&p->src.facts, "path", d->src_path), "other");
-        ts_auto_free char *hint = other ? ts_fmt("a socket or device cannot be copied: say --bind %s=shared if the target has its like there", d->src_path)
+        ts_auto_free char *hint = d->special ? ts_fmt("a socket or device cannot be copied: say --bind %s=shared if the target has its like there", d->src_path)
                                         : ts_fmt("say --bind %s=shared (both hosts see the same files, as with NFS) or %s=copy", d->src_path, d->src_path);
 
         if (d->mode == TS_DATA_COPY) {

@@ -54,7 +54,7 @@ static bool too_old(const struct ts_engine_info *i)
 void ts_check_engines(struct ts_preflight *p)
 {
         const struct ts_view *views[] = { &p->src, &p->dst };
-        enum ts_engine_kind s = ts_api_kind(p->m->src.api), d = ts_api_kind(p->m->dst.api);
+        enum ts_engine_kind s = p->src.e->info->kind, d = p->dst.e->info->kind;
 
         if (s != d)
                 ts_find(p->m, "engines-differ", "choose a target of the same kind: the engines' checkpoints do not fit each other",

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 
 #define JOURNAL_BYTES ((uint64_t)1 << 20)
@@ -249,7 +250,7 @@ void ts_check_probes(struct ts_preflight *p)
         }
 }
 
-/* The nearest directory that exists: the rest will be made in it. */
+/* The nearest of it that exists: the rest will be made in it, if it is a directory. */
 static void nearest(char *path)
 {
         while (*path && access(path, F_OK) < 0) {
@@ -269,14 +270,17 @@ void ts_check_journal(struct ts_preflight *p)
         ts_auto_free char *there = ts_strdup0(dir);
         const char *hint = "name a directory that can be written with state-dir, or make room";
         struct statvfs fs;
+        struct stat at;
 
         if (!dir || !there) {
                 ts_find(p->m, "journal-space", hint, "there is no directory for the journal: the user's home is not known");
                 return;
         }
         nearest(there);
-        if (access(there, W_OK) < 0 || statvfs(there, &fs) < 0)
+        if (access(there, W_OK) < 0 || stat(there, &at) < 0 || statvfs(there, &fs) < 0)
                 ts_find(p->m, "journal-space", hint, "the journal cannot be written to '%s': %s", dir, strerror(errno));
+        else if (!S_ISDIR(at.st_mode))
+                ts_find(p->m, "journal-space", hint, "the journal cannot be written to '%s': '%s' is no directory", dir, there);
         else if ((uint64_t)fs.f_bavail * fs.f_frsize < JOURNAL_BYTES)
                 ts_find(p->m, "journal-space", hint, "no room for the journal in '%s'", dir);
 }

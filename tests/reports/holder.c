@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -43,6 +44,13 @@ static int hold_watch(void)
         int fd = inotify_init();
 
         return fd < 0 || inotify_add_watch(fd, ".", IN_CREATE) < 0 ? -1 : 0;
+}
+
+static int hold_lock(void)
+{
+        int fd = open("locked", O_CREAT | O_RDWR, 0600);
+
+        return fd < 0 ? -1 : flock(fd, LOCK_EX | LOCK_NB);
 }
 
 /* The beginning of a datagram; more is said to come. */
@@ -96,6 +104,7 @@ int main(int argc, char **argv)
                     { "jit", hold_jit },
                     { "link", hold_link },
                     { "watch", hold_watch },
+                    { "lock", hold_lock },
                     { "cork", hold_cork }, { "loop", hold_loop } };
         int rc = -1;
 

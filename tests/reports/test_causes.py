@@ -12,13 +12,13 @@ SCP, ARCHIVE, PODMAN, DOCKER = lab.PATHS
 SOURCE = pathlib.Path(__file__).with_name("holder.c")
 
 
-def start(t, what, *options, directory="/tmp"):
+def start(t, what, *options, directory="/tmp", name=None):
     """A container whose process holds what holder.c is told to, and counts."""
     out = pathlib.Path(lab.BINARY).resolve().parent / f"holder-{hashlib.sha256(SOURCE.read_bytes()).hexdigest()[:12]}"
     if not out.exists():
         lab.run(["gcc", "-O1", "-static", "-no-pie", "-o", f"{out}.{t.marker}", str(SOURCE)])
         pathlib.Path(f"{out}.{t.marker}").rename(out)
-    name = "it-" + what
+    name = name or "it-" + what
     t.src.need_image("counter")
     t.src.cli("create", "--name", name, *options, "counter", "/holder", what, directory)
     t.src.cli("cp", "/tranship/" + str(out.relative_to(lab.REPO)), name + ":/holder")

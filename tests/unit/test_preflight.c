@@ -409,6 +409,117 @@ static void addresses_of_proc(void)
         CU_ASSERT_FALSE(ts_proc_address_is("0100007F", "nonsense", false));
 }
 
+/* ---- two hosts ---- */
+#define FINE "uid=0\ncriu=4.1\ncriu_check=ok\nkernel=6.12.1\narch=x86_64\ncpu=flags : sse4_2 avx2\ncriu_conf=tcp-established\ncriu_conf=file-locks\n"
+
+#define PODMAN .kind = TS_PODMAN, .v = { 5, 4, 2 }
+#define DOCKER .kind = TS_DOCKER, .v = { 26, 1, 5 }, .api_version = (char[]){ "1.45" }, .experimental = true
+#define DOCKER_28 .kind = TS_DOCKER, .v = { 28, 0, 1 }, .api_version = (char[]){ "1.48" }, .experimental = true
+
+/* clang-format off */
+static const struct {
+        const char *code;
+        const char *source, *target; /* facts before those of FINE: the first of a name counts */
+        struct ts_engine_info s, d;
+} differing[] = {
+        { "engine-too-old",          "", "", { PODMAN }, { .kind = TS_PODMAN, .v = { 3, 4, 4 }, .version = (char[]){ "3.4.4" } } },
+        { "engine-too-old",          "", "", { .kind = TS_DOCKER, .v = { 17, 6, 0 }, .api_version = (char[]){ "1.30" }, .experimental = true }, { DOCKER } },
+        { "docker-restore-broken",   "", "", { DOCKER }, { DOCKER_28 } },
+        { "docker-experimental-off", "", "", { .kind = TS_DOCKER, .v = { 26, 1, 5 }, .api_version = (char[]){ "1.45" } }, { DOCKER } },
+        { "live-restore",            "", "", { DOCKER, .live_restore = true }, { DOCKER } },
+        { "rootless",                "", "", { PODMAN }, { PODMAN, .rootless = true } },
+        { "cgroup-version",          "", "", { PODMAN, .cgroup_version = (char[]){ "1" } }, { PODMAN, .cgroup_version = (char[]){ "2" } } },
+        { "cgroup-manager",          "", "", { DOCKER, .cgroup_manager = (char[]){ "systemd" } }, { DOCKER, .cgroup_manager = (char[]){ "cgroupfs" } } },
+        { "security-differs",        "", "", { PODMAN, .security = (char[]){ "selinux,seccomp" } }, { PODMAN, .security = (char[]){ "seccomp" } } },
+        { "root-access",             "", "uid=1000\n",                     { PODMAN }, { PODMAN } },
+        { "tools-missing",           "missing=tar\n", "",                  { PODMAN }, { PODMAN } },
+        { "criu-check",              "", "criu_check=Error (x.c:1): no\n", { PODMAN }, { PODMAN } },
+        { "criu-older",              "", "criu=3.17\n",                    { PODMAN }, { PODMAN } },
+        { "architecture",            "", "arch=aarch64\n",                 { PODMAN }, { PODMAN } },
+        { "cpu-features",            "", "cpu=flags : sse4_2\n",           { PODMAN }, { PODMAN } },
+        { "kernel-older",            "", "kernel=6.1.0\n",                 { PODMAN }, { PODMAN } },
+};
+/* clang-format on */
+
+static void give(struct ts_view *v, struct ts_end *e, const struct ts_engine_info *info, const char *said)
+{
+        ts_auto_err err = TS_ERR_INIT;
+        ts_auto_free char *text = ts_fmt("%s" FINE "end=yes\n", said);
+
+        e->info = info;
+        v->e = e;
+        UNIT_OK(ts_facts_parse(&v->facts, text, &err));
+}
+
+/* Every check of hosts and engines: it finds the one thing that is otherwise, and nothing else. */
+static void hosts_that_differ(void)
+{
+        for (size_t i = 0; i < TS_ARRAY_LEN(differing); i++) {
+                struct ts_engine_info s = differing[i].s, d = differing[i].d;
+                unsigned when = (s.kind == TS_DOCKER ? TS_ON_DOCKER : TS_ON_PODMAN);
+                struct ts_endpoint ep = { .label = (char[]){ "there" }, .socket = (char[]){ "/run/engine.sock" } };
+                ts_auto(ts_host) struct ts_host *host = NULL;
+                ts_auto_err err = TS_ERR_INIT;
+                struct ts_preflight p = { 0 };
+                struct bench b;
+
+                bench_init(&b);
+                UNIT_OK(ts_host_local(&host, &err));
+                b.m.src.host = b.m.dst.host = host;
+                p.m = &b.m;
+                b.m.engine = s.kind;
+                b.m.src.ep = b.m.dst.ep = &ep;
+                give(&p.src, &b.m.src, &s, differing[i].source);
+                give(&p.dst, &b.m.dst, &d, differing[i].target);
+                for (const struct ts_check *c = ts_checks; c->code && strcmp(c->code, "not-running") != 0; c++)
+                        if (c->run && (c->when & when) && (c->when & TS_ON_LIVE))
+                                c->run(&p);
+                CU_ASSERT_EQUAL(b.findings.n, 1);
+                for (size_t k = 0; k < b.findings.n; k++)
+                        UNIT_STR(b.findings.v[k].code, differing[i].code);
+                b.m.src.ep = b.m.dst.ep = NULL;
+                b.m.src.info = b.m.dst.info = NULL;
+                ts_facts_clear(&p.src.facts);
+                ts_facts_clear(&p.dst.facts);
+                bench_clear(&b);
+        }
+}
+
+/* Of a container, where no lab has what it takes: an old Podman, a network of a plugin, an image that is gone, an engine's answer about another container that cannot be used. */
+static void containers_that_cannot(void)
+{
+        static const char *const want[] = { "restart-policy", "container-unreadable", "image-unavailable", "network-driver" };
+        struct ts_engine_info old = { .kind = TS_PODMAN, .v = { 5, 0, 3 } };
+        struct ts_endpoint ep = { .label = (char[]){ "there" }, .socket = (char[]){ "/run/engine.sock" } };
+        struct ts_network overlay = { .name = (char[]){ "mesh" }, .driver = (char[]){ "overlay" } }, *here = &overlay, *there = NULL;
+        struct ts_network_use use = { .name = (char[]){ "mesh" } };
+        struct ts_brief odd = { .id = (char[]){ "1" }, .name = (char[]){ "odd" }, .unreadable = (char[]){ "a NUL" } };
+        struct ts_preflight p = { 0 };
+        struct bench b;
+
+        bench_init(&b);
+        b.c.restart_policy = (char[]){ "always" };
+        b.c.image_id = (char[]){ "sha256:1" };
+        b.c.networks = &use;
+        b.c.n_networks = 1;
+        b.m.src.ep = b.m.dst.ep = &ep;
+        b.m.src.info = b.m.dst.info = &old;
+        p.m = &b.m;
+        p.src.e = &b.m.src;
+        p.dst.e = &b.m.dst;
+        p.src.used = &here;
+        p.dst.used = &there;
+        p.dst.containers = (struct ts_briefs){ &odd, 1 };
+        ts_check_restart_policy(&p);
+        ts_check_unreadable(&p);
+        ts_check_image(&p);
+        ts_check_networks(&p);
+        CU_ASSERT_EQUAL_FATAL(b.findings.n, TS_ARRAY_LEN(want));
+        for (size_t i = 0; i < TS_ARRAY_LEN(want); i++)
+                UNIT_STR(b.findings.v[i].code, want[i]);
+        bench_clear(&b);
+}
+
 static CU_TestInfo tests[] = {
         UNIT(versions_compare_by_number),
         UNIT(docker_versions_that_cannot_restore),
@@ -428,6 +539,8 @@ static CU_TestInfo tests[] = {
         UNIT(codes_are_told_apart),
         UNIT(facts_of_a_host),
         UNIT(addresses_of_proc),
+        UNIT(hosts_that_differ),
+        UNIT(containers_that_cannot),
         CU_TEST_INFO_NULL,
 };
 UNIT_MAIN("preflight", tests)

@@ -1,0 +1,400 @@
+"""Each hint of preflight, followed: `check` and `move` name the code before anything is touched; what the hint says is done; then the container moves. Codes whose hint another
+file follows are not here."""
+
+import functools
+import pathlib
+import re
+
+import lab
+from lab import check, same, until
+from test_causes import start as hold
+
+SCP, ARCHIVE, PODMAN, DOCKER = lab.PATHS
+case = functools.partial(lab.case, timeout=400)
+CHOSEN = r"\.(Config\.Labels\.tranship\.chosen\..*|NetworkSettings\.Networks\.[^.]+\.IPAMConfig)"  # an address that Docker chose is asked for there
+COUNT = "i=0; while :; do echo $i; i=$((i+1)); sleep 0.1; done"
+
+
+def start(t, *options, script=COUNT, podman=()):
+    """podman: options of the program, before its command."""
+    t.src.need_image("counter")
+    t.src.cli(*podman, "run", "--detach", "--name", t.marker, *options, "counter", "sh", "-c", script, t.marker)
+    until(lambda: t.src.logs(t.marker).split()[2:], 15, "the counter counts")
+    return t.marker
+
+
+def said(t, code, *args, exits=3, commands=("check", "move"), **kwargs):
+    """The finding, the same in both, with the container as it was."""
+    before = t.src.inspect(t.marker)["State"]
+    found = []
+    for command in commands:
+        r = t.begin(command, *args, t.marker, **kwargs).wait()
+        same(f"exit of {command}", exits, r.status)
+        found.append([f for f in (r.report or {}).get("findings") or [] if f["code"] == code])
+        check(found[-1], f"{command}: no finding {code}:", r.codes, r.tail())
+    check(all(f == found[0] for f in found), "check and move differ:", found)
+    after = t.src.inspect(t.marker)["State"]
+    same("the source", (before["Status"], before["StartedAt"]), (after["Status"], after["StartedAt"]))
+    return found[0][0]
+
+
+def moves(t, *args, **kwargs):
+    r = t.begin("check", *args, t.marker, **kwargs).wait()
+    check(r.status == 0, "check, after the hint:", r.codes, r.tail())
+    t.move(*args, t.marker, **kwargs)
+    lines = len(t.dst.logs(t.marker).split())
+    until(lambda: len(t.dst.logs(t.marker).split()) > lines, 15, "it counts on, on the target")
+
+
+# ---- the container
+
+
+@case(PODMAN, DOCKER)
+def paused(t):
+    start(t)
+    t.src.cli("pause", t.marker)
+    said(t, "paused")
+    t.src.cli("unpause", t.marker)
+    moves(t)
+
+
+@case(PODMAN, DOCKER)
+def not_running(t):
+    start(t)
+    t.src.cli("stop", "--time", "0", t.marker)
+    check("does not run" in said(t, "not-running")["message"], "what it is")
+    t.src.cli("start", t.marker)
+    moves(t)
+
+
+@case(PODMAN)
+def not_running_checkpointed(t):
+    """By somebody's own checkpoint."""
+    start(t)
+    t.src.cli("container", "checkpoint", t.marker)
+    check("checkpointed" in said(t, "not-running")["message"], "what it is")
+    t.src.cli("container", "restore", t.marker)
+    moves(t)
+
+
+@case(PODMAN, DOCKER)
+def lock_held(t):
+    """Its process died: status shows the migration, recover ends it."""
+    start(t)
+    state = t.state_dir()
+    r = t.begin("move", t.marker, state=state, env={"TRANSHIP_FAULT": "arm:before:kill"}).wait()
+    same("how it ended", -9, r.status)
+    f = said(t, "lock-held", state=state)
+    migration = re.search(r"'(\d{8}-\d{6}-[0-9a-f]{6})'", f["message"]).group(1)
+    shown = lab.Tranship("status", state=state).wait().expect(0)
+    check(migration in shown.stdout, "status shows it:", shown.stdout)
+    lab.Tranship("recover", migration, state=state).wait().expect(0)
+    moves(t)
+
+
+@case(PODMAN, DOCKER)
+def name_taken(t):
+    start(t)
+    t.dst.start(t.marker, "--network", "none", cmd=("sleep", "600"))
+    said(t, "name-taken")
+    t.dst.cli("rename", t.marker, t.marker + "-other")
+    moves(t)
+
+
+@case(ARCHIVE)
+def id_taken(t):
+    """What an earlier move left, with the source kept."""
+    start(t)
+    t.move("--keep-source", t.marker)
+    t.src, t.dst = t.dst, t.src
+    left = [n.lstrip("/") for c in t.dst.get("/v1.41/containers/json", all=True) for n in c["Names"] if t.marker in n]
+    same("what the earlier move left", 1, len(left))
+    check(left[0] in said(t, "id-taken")["message"], "which one it is")
+    t.dst.remove(left[0])
+    moves(t)
+
+
+@case(DOCKER)
+def ipc_shareable(t):
+    script = "echo x >/dev/shm/file; " + COUNT
+    start(t, "--ipc", "shareable", script=script)
+    said(t, "ipc-shareable")
+    t.src.remove(t.marker)
+    start(t, "--ipc", "private", script=script)
+    moves(t)
+    same("the file", "x", t.dst.exec(t.marker, "cat /dev/shm/file").strip())
+
+
+@case(DOCKER)
+def log_driver(t):
+    """A warning: the lines stay, the container goes."""
+    t.src.start(t.marker, "--log-driver", "syslog", "--log-opt", "syslog-address=udp://127.0.0.1:5514", cmd=("sh", "-c", COUNT, t.marker))
+    check("syslog" in said(t, "log-driver", exits=0, commands=("check",))["message"], "which driver")
+    t.move(t.marker)
+    same("state on the target", "running", t.dst.state(t.marker))
+
+
+# ---- networks
+
+
+def network_name(t):
+    return f"{t.marker}-net"
+
+
+def subnet(t):
+    return f"10.{90 + t.number}.7.0/24"
+
+
+@case(PODMAN, DOCKER)
+def subnet_taken(t):
+    t.may_differ = [CHOSEN]
+    t.src.cli("network", "create", "--subnet", subnet(t), network_name(t))
+    start(t, "--network", network_name(t))
+    t.dst.cli("network", "create", "--subnet", subnet(t), t.marker + "-theirs")
+    check(t.marker + "-theirs" in said(t, "subnet-taken")["message"], "whose it is")
+    t.dst.cli("network", "rm", t.marker + "-theirs")
+    moves(t)
+
+
+@case(PODMAN, DOCKER, hosts=True)
+def subnet_taken_by_the_host(t):
+    """An interface of the target has it."""
+    t.may_differ = [CHOSEN]
+    t.src.cli("network", "create", "--subnet", subnet(t), network_name(t))
+    start(t, "--network", network_name(t))
+    t.hosts[1].sh('ip link add it-taken type veth peer name it-taken2 && ip address add "$1" dev it-taken && ip link set it-taken up', subnet(t).replace(".0/", ".9/"))
+    t.at_end(t.hosts[1].sh, "ip link del it-taken 2>/dev/null || :")
+    check("it-taken" in said(t, "subnet-taken")["message"], "which interface it is")
+    t.src.remove(t.marker)
+    t.src.cli("network", "rm", network_name(t))
+    t.src.cli("network", "create", "--subnet", subnet(t).replace(".7.", ".8."), network_name(t))
+    start(t, "--network", network_name(t))
+    moves(t)
+
+
+@case(PODMAN, DOCKER, hosts=True)
+def network_parent(t):
+    """A macvlan on an interface that the target has not: made there by hand, on the one that it has."""
+    t.may_differ = [CHOSEN]
+    t.hosts[0].sh("ip link add it-uplink type veth peer name it-uplink2 && ip link set it-uplink up && ip link set it-uplink2 up")
+    t.at_end(t.hosts[0].sh, "ip link del it-uplink 2>/dev/null || :")
+    create = ("network", "create", "--driver", "macvlan", "--subnet", subnet(t), "--opt")
+    t.src.cli(*create, "parent=it-uplink", network_name(t))
+    start(t, "--network", network_name(t))
+    check("it-uplink" in said(t, "network-parent")["message"], "which interface it is")
+    t.dst.cli(*create, "parent=eth0", network_name(t))
+    moves(t)
+
+
+# ---- data
+
+
+@case(PODMAN, DOCKER)
+def volume_missing(t):
+    v = t.marker + "-data"
+    start(t, "--volume", f"{v}:/data", script="echo x >/data/file; " + COUNT)
+    said(t, "volume-missing", "--volume", f"{v}=shared")
+    moves(t)  # "or leave --volume away to have it copied"
+    same("the file", "x", t.dst.exec(t.marker, "cat /data/file").strip())
+
+
+@case(PODMAN, DOCKER)
+def volume_busy(t):
+    v, other = t.marker + "-data", t.marker + "-other"
+    start(t, "--volume", f"{v}:/data", script="echo x >/data/file; " + COUNT)
+    t.src.start(other, "--volume", f"{v}:/data", cmd=("sleep", "600"))
+    check(other in said(t, "volume-busy")["message"], "who uses it")
+    t.src.remove(other)
+    moves(t)
+
+
+@case(PODMAN, DOCKER)
+def volume_exists(t):
+    v = t.marker + "-data"
+    start(t, "--volume", f"{v}:/data", script="echo x >/data/file; " + COUNT)
+    t.dst.cli("volume", "create", v)
+    said(t, "volume-exists")
+    moves(t, "--volume", f"{v}=replace")
+    same("the file", "x", t.dst.exec(t.marker, "cat /data/file").strip())
+
+
+def directory(t, host, name="bind"):
+    path = f"/srv/{t.marker}-{t.engine}-{name}"
+    host.sh('mkdir -p "$1"', path)
+    for h in t.hosts:
+        t.at_end(h.sh, 'rm -rf -- "$1"', path)
+    return path
+
+
+@case(PODMAN, DOCKER)
+def bind_undecided(t):
+    d = directory(t, t.hosts[0])
+    start(t, "--volume", f"{d}:/data", script="echo x >/data/file; " + COUNT)
+    check(d in said(t, "bind-undecided")["message"], "which directory")
+    moves(t, "--bind", f"{d}=copy")
+    same("the file", "x", t.dst.exec(t.marker, "cat /data/file").strip())
+
+
+@case(PODMAN, DOCKER)
+def bind_missing(t):
+    """Only read, and not there: made there, or copied."""
+    d = directory(t, t.hosts[0])
+    t.hosts[0].sh('echo x >"$1/file"', d)
+    start(t, "--volume", f"{d}:/data:ro")
+    check(d in said(t, "bind-missing")["message"], "which directory")
+    t.hosts[1].sh('mkdir -p "$1" && echo x >"$1/file"', d)
+    moves(t)
+    t.src, t.dst = t.dst, t.src
+    t.hosts[0].sh('rm -rf -- "$1"', d)
+    said(t, "bind-missing")
+    moves(t, "--bind", f"{d}=copy")
+    same("the file", "x", t.dst.exec(t.marker, "cat /data/file").strip())
+
+
+@case(PODMAN, DOCKER)
+def bind_exists(t):
+    d = directory(t, t.hosts[0])
+    start(t, "--volume", f"{d}:/data", script="echo x >/data/file; " + COUNT)
+    t.hosts[1].sh('mkdir -p "$1" && echo theirs >"$1/theirs"', d)
+    said(t, "bind-exists", "--bind", f"{d}=copy")
+    t.hosts[1].sh('mv "$1" "$1-away"', d)
+    t.at_end(t.hosts[1].sh, 'rm -rf -- "$1-away"', d)
+    moves(t, "--bind", f"{d}=copy")
+    same("theirs", "theirs", t.hosts[1].sh('cat "$1-away/theirs"', d).strip())
+
+
+@case(PODMAN, DOCKER)
+def bind_busy(t):
+    d, other = directory(t, t.hosts[0]), t.marker + "-other"
+    start(t, "--volume", f"{d}:/data", script="echo x >/data/file; " + COUNT)
+    t.src.start(other, "--volume", f"{d}:/data", cmd=("sleep", "600"))
+    check(other in said(t, "bind-busy", "--bind", f"{d}=copy")["message"], "who uses it")
+    t.src.remove(other)
+    moves(t, "--bind", f"{d}=copy")
+
+
+@case(PODMAN, DOCKER)
+def mount_unsupported_socket(t):
+    """A socket cannot be copied; its like is on the target."""
+    d = directory(t, t.hosts[0])
+    path = d + "/socket"
+    make = "import socket,sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])"
+    lab.run(["python3", "-c", make, t.hosts[0].path(path)])
+    start(t, "--volume", f"{path}:/their.socket")
+    check(path in said(t, "mount-unsupported", "--bind", f"{path}=copy")["message"], "which one")
+    directory(t, t.hosts[1])
+    lab.run(["python3", "-c", make, t.hosts[1].path(path)])
+    moves(t, "--bind", f"{path}=shared")
+
+
+# ---- hosts
+
+
+def hide(t, host, program):
+    """Until it is called, or the case ends: that program is not there."""
+    path = host.sh('command -v "$1"', program).strip()
+    put_back = ('[ ! -e "$1.away" ] || mv "$1.away" "$1"', path)
+    host.sh('mv "$1" "$1.away"', path)
+    t.at_end(host.sh, *put_back)
+    return lambda: host.sh(*put_back)
+
+
+@case(PODMAN, DOCKER, hosts=True)
+def criu_missing(t):
+    """Put there, or moved without it."""
+    start(t)
+    install = hide(t, t.hosts[1], "criu")
+    check("--cold" in said(t, "criu-missing")["hint"], "both ways are told")
+    install()
+    moves(t)
+    t.src, t.dst = t.dst, t.src
+    hide(t, t.hosts[1], "criu")
+    moves(t, "--cold")
+
+
+@case(DOCKER, hosts=True)
+def criu_tcp(t):
+    """An open connection, and a configuration without the option; with it the connection lives on."""
+    conf = "/etc/criu/runc.conf"
+    kept = t.hosts[0].sh(f"cat {conf}")
+    for h in t.hosts[:2]:
+        t.at_end(h.sh, f'printf %s "$1" >{conf}', kept)
+    start(t, script="nc -ll -p 7001 -e cat & sleep 1; (sleep 600 | nc 127.0.0.1 7001) & " + COUNT)
+    until(lambda: " 01 " in t.src.exec(t.marker, "cat /proc/net/tcp /proc/net/tcp6"), 15, "they are connected")
+    for h in t.hosts[:2]:
+        h.sh(f"grep -vx tcp-established {conf} >{conf}.new || :; mv {conf}.new {conf}")
+    f = said(t, "criu-tcp")
+    check("tcp-established" in f["hint"] and conf in f["hint"] + f["message"], f)
+    for h in t.hosts[:2]:
+        h.sh(f"echo tcp-established >>{conf}")
+    moves(t)
+
+
+@case(DOCKER, hosts=True)
+def criu_locks(t):
+    conf = "/etc/criu/runc.conf"
+    kept = t.hosts[0].sh(f"cat {conf}")
+    for h in t.hosts[:2]:
+        t.at_end(h.sh, f'printf %s "$1" >{conf}', kept)
+    hold(t, "lock", name=t.marker)
+    for h in t.hosts[:2]:
+        h.sh(f"grep -vx file-locks {conf} >{conf}.new || :; mv {conf}.new {conf}")
+    f = said(t, "criu-locks")
+    check("file-locks" in f["hint"] and conf in f["hint"] + f["message"], f)
+    for h in t.hosts[:2]:
+        h.sh(f"echo file-locks >>{conf}")
+    moves(t)
+
+
+@case(PODMAN, hosts=True)
+def tools_missing(t):
+    start(t)
+    install = hide(t, t.hosts[1], "setsid")
+    check("setsid" in said(t, "tools-missing")["message"], "what is missing")
+    install()
+    moves(t)
+
+
+@case(PODMAN)
+def runtime_differs(t):
+    """Started with another runtime than the target's engine takes. Of the two ways that are told the cold one: not every kernel of a lab lets crun restore."""
+    t.may_differ = [r"\.(OCIRuntime|HostConfig\.Runtime)"]  # as is said
+    start(t, podman=("--runtime", "crun"))
+    check("crun" in said(t, "runtime-differs")["message"], "which one")
+    moves(t, "--cold")
+
+
+@case(DOCKER, hosts=True)
+def docker_experimental_off(t):
+    start(t)
+    file = "/etc/docker/daemon.json"
+    t.hosts[1].sh('cp "$1" "$1.it"; sed "/experimental/d" "$1.it" >"$1"', file)
+    put_back = ('[ ! -e "$1.it" ] || mv "$1.it" "$1"', file)
+    t.at_end(t.dst.service, "restart")
+    t.at_end(t.hosts[1].sh, *put_back)
+    t.dst.service("restart")
+    said(t, "docker-experimental-off")
+    t.hosts[1].sh(*put_back)
+    t.dst.service("restart")
+    moves(t)
+
+
+@case(PODMAN, DOCKER)
+def journal_space(t):
+    """The directory for the journal cannot be written to; another one is named."""
+    start(t)
+    place = pathlib.Path(t.state_dir(), "file")
+    place.write_text("")
+    check("state-dir" in said(t, "journal-space", state=str(place / "state"))["hint"], "what names it")
+    moves(t, state=t.state_dir())
+
+
+@case()
+def engines_differ(t):
+    """The source is Podman, the target Docker: one of its kind is chosen."""
+    start(t)
+    docker = t.hosts[1].engine("docker")
+    f = said(t, "engines-differ", dst=docker)
+    check("same kind" in f["hint"], f["hint"])
+    moves(t)
+
