@@ -208,6 +208,20 @@ int ts_write_out(struct ts_mig *m, struct ts_end *e, unsigned timeout_ms, struct
         return ts_host_check(e->host, (const char *const *)argv.v, &opts, NULL, err);
 }
 
+/* Some programs end when CRIU resumes them, with whatever status: the first process of a container
+ * that asked for a signal at its parent's end gets it when the restore's own processes end. */
+static void say_if_ended(struct ts_mig *m)
+{
+        ts_auto(ts_container) struct ts_container *now = NULL;
+
+        if (m->dst_id && ts_api_inspect(m->dst.api, m->dst_id, &now, NULL) == 0 &&
+            now->state == TS_STATE_EXITED)
+                ts_mig_warn(m,
+                            "'%s' does not run any more: after the move it ended on the target "
+                            "with status %lld; a program that does so each time moves with --cold",
+                            ts_or(now->name, m->dst_id), (long long)now->exit_code);
+}
+
 int ts_phase_cleanup(struct ts_mig *m, struct ts_err *err)
 {
         ts_auto_err reach = TS_ERR_INIT;
@@ -237,6 +251,7 @@ int ts_phase_cleanup(struct ts_mig *m, struct ts_err *err)
         }
         if (m->deposed)
                 return ts_err_set(err, TS_ECONFLICT, "another process has taken migration %s over", m->id);
+        say_if_ended(m);
         /* The only other failure here: a person has to choose one of the two (SAFETY rule 6). */
         return m->both_may_run ? ts_err_set(err, TS_ECONFLICT, "somebody started '%s' on the source again after the move was committed", ts_journal_head(m->j)->container_name) : 0;
 }

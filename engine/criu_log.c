@@ -168,6 +168,10 @@ static const struct row causes[] = {
           "its files on the target must be those of the checkpoint" },
         { "Can't open file", "No such file", "file-missing",
           "a file the container has open is not on the target", "is it in a bind mount, or in a volume that did not travel" },
+        { "Unable to detach", "No such process", "ended-at-once",
+          "a process ended in the moment it was to go on; criu interrupts system calls, and some programs "
+          "take that for an error",
+          "try again, or move with --cold" },
         /* mounts and namespaces */
         { "another root than mntns", NULL, "chroot",
           "the container's root is not the root of its mount namespace (a chroot)",

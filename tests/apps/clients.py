@@ -766,6 +766,9 @@ class Tftp(Inside):
             s.sendto(b"\0\3\0\1" + v.encode() + b"\n", there)
             self.want(b"\0\4\0\1", s.recvfrom(600)[0])
 
+    def ping(self):
+        self.write("ping")
+
 
 # ---- talk
 

@@ -8,13 +8,13 @@ class Server:
     without writes has to tell afterwards, and ADDRESS its own address.
 
     env: of the container. path, found (a command that prints every word that was written): for some clients. holds: whether a connection stays open.
-    ready: seconds until it answers. expect: {engine: (exit status, word of the error or a code)} where a move does not come to an end, and why is known. pace: seconds between writes, beat: between requests on the open connection. options: of the engine's run, move: of tranship.
+    ready: seconds until it answers. expect: {engine: (exit status, word of the error or a code)} where a move does not come to an end, and why is known. pace: seconds between writes, beat: between requests on the open connection. options: of the engine's run, move: of tranship. note: for the table.
     """
 
-    def __init__(self, name, image, client, port, command, env=(), path="/", found="cat /srv/words", holds=None, ready=60, expect=None, pace=0.02, options=(), move=(), beat=0.2):
+    def __init__(self, name, image, client, port, command, env=(), path="/", found="cat /srv/words", holds=None, ready=60, expect=None, pace=0.02, options=(), move=(), beat=0.2, note=None):
         self.name, self.image, self.client, self.port, self.command, self.env = name, image, client, port, command, env
         self.path, self.found, self.ready, self.expect, self.pace = path, found, ready, expect or {}, pace
-        self.options, self.move, self.beat = options, move, beat
+        self.options, self.move, self.beat, self.note = options, move, beat, note
         self.holds = getattr(client, "holds", True) if holds is None else holds
 
 
@@ -190,7 +190,8 @@ exec stunnel4 /srv/s.conf"""),
 exec tinyproxy -d -c /srv/t.conf""", path="http://127.0.0.1:8000/", holds=False),
     Server("uwsgi", "web", c.Post, 80, WSGI + "exec uwsgi_python3 --plugins python3 --http-socket 0.0.0.0:80 --wsgi-file /srv/app.py --callable app --master --processes 3", holds=False),
     Server("varnish", "web", c.Post, 80, BEHIND + """printf '%s\\n' 'vcl 4.1;' 'backend default { .host = "127.0.0.1"; .port = "8000"; }' >/srv/v.vcl
-exec varnishd -F -j none -n /srv/v -a 0.0.0.0:80 -f /srv/v.vcl -p timeout_idle=300 -s malloc,32m"""),
+exec varnishd -F -j none -n /srv/v -a 0.0.0.0:80 -f /srv/v.vcl -p timeout_idle=300 -s malloc,32m""", holds=False,
+           note="each freeze ends its worker, which takes an interrupted `poll` for an error, and it starts a new one: connections and cache are lost"),
     Server("waitress", "web", c.Post, 80, WSGI + "exec python3 -m waitress --listen=0.0.0.0:80 --channel-timeout=600 app:app"),
     Server("webfs", "web", c.Page, 8000, PAGE + "exec webfsd -F -p 8000 -r /srv/www -t 300", path="/nonce"),
     # ---- names, mail, files, talk
@@ -238,7 +239,7 @@ exec minidlnad -S -f /srv/m.conf -P /srv/pid""", path="/rootDesc.xml", holds=Fal
     Server("mpd", "net", c.Mpd, 6600, """mkdir -p /srv/p /srv/music; printf '%s\\n' 'music_directory "/srv/music"' 'playlist_directory "/srv/p"' 'bind_to_address "0.0.0.0"' 'connection_timeout "600"' 'log_file "/dev/stderr"' 'audio_output {' ' type "null"' ' name "n"' '}' >/srv/m.conf
 exec mpd --no-daemon /srv/m.conf"""),
     Server("mumble", "net", c.Mumble, 64738, """printf '%s\\n' 'database=/srv/m.sqlite' "welcometext=$NONCE" 'port=64738' 'users=100' 'logfile=' 'autobanAttempts=0' >/srv/m.ini
-exec $(command -v mumble-server || command -v murmurd) -fg -ini /srv/m.ini"""),
+exec $(command -v mumble-server || command -v murmurd) -fg -ini /srv/m.ini""", expect=SQLITE),
     Server("nsd", "net", c.Dns, 53, ZONE + """printf '%s\\n' 'server:' '  ip-address: 0.0.0.0' '  username: root' '  pidfile: /srv/pid' '  zonesdir: /srv/z' '  xfrdfile: /srv/xfrd' '  zonelistfile: /srv/list' '  xfrdir: /srv' '  chroot: ""' \
 '  tcp-timeout: 600' 'remote-control:' '  control-enable: no' 'zone:' '  name: x' '  zonefile: zone' >/srv/n.conf
 exec nsd -d -c /srv/n.conf"""),
@@ -248,7 +249,7 @@ exec /usr/sbin/sshd -D -e -f /srv/s.conf"""),
     Server("pdns", "net", c.DnsUpdate, 53, """cat $(ls /usr/share/doc/pdns-backend-sqlite3/schema.sqlite3.sql /usr/share/pdns-backend-sqlite3/schema/schema.sqlite3.sql /usr/share/pdns-backend-sqlite3/schema.sqlite3.sql 2>/dev/null | head -n 1) | sqlite3 /srv/p.db
 sqlite3 /srv/p.db "INSERT INTO domains (name, type) VALUES ('x', 'NATIVE'); INSERT INTO records (domain_id, name, type, content, ttl) VALUES (1, 'x', 'SOA', 'ns.x a.x 1 60 60 60 60', 60), (1, 'x', 'NS', 'ns.x', 60);"
 exec pdns_server --config-dir=/srv --daemon=no --guardian=no --socket-dir=/srv --launch=gsqlite3 --gsqlite3-database=/srv/p.db --dnsupdate=yes --allow-dnsupdate-from=0.0.0.0/0 --cache-ttl=0 --query-cache-ttl=0 --negquery-cache-ttl=0 \
- --zone-cache-refresh-interval=0 --max-tcp-transactions-per-conn=0 --tcp-idle-timeout=600 --max-tcp-connection-duration=0""", pace=0.1),
+ --zone-cache-refresh-interval=0 --max-tcp-transactions-per-conn=0 --tcp-idle-timeout=600 --max-tcp-connection-duration=0""", pace=0.1, expect={e: (3, "sqlite-wal") for e in ("podman", "docker")}),
     Server("pdns-recursor", "net", c.Dns, 53, ZONE + """cat >/srv/recursor.conf <<'END'
 incoming:
   listen: ['0.0.0.0']
@@ -273,7 +274,7 @@ exec transmission-daemon -f -g /srv/t""", path="/transmission/rpc", holds=False)
 exec unbound -c /srv/u.conf"""),
     Server("vsftpd", "net", c.Ftp, 21, """mkdir -p /srv/f/up /run/vsftpd/empty && chmod 555 /srv/f && sed -i 's|^ftp:.*||' /etc/passwd && echo 'ftp:x:0:0::/srv/f:/bin/false' >>/etc/passwd
 printf '%s\\n' 'listen=YES' 'background=NO' 'anonymous_enable=YES' 'anon_upload_enable=YES' 'write_enable=YES' 'anon_root=/srv/f' 'no_anon_password=YES' 'seccomp_sandbox=NO' 'idle_session_timeout=600' 'run_as_launching_user=YES' 'connect_from_port_20=NO' >/srv/v.conf
-exec vsftpd /srv/v.conf""", path="/up/", found="ls /srv/f/up"),
+exec vsftpd /srv/v.conf""", path="up/", found="ls /srv/f/up"),
     # ---- with a machine of their own
     Server("ejabberd", "machines", c.Xmpp, 5222, """cat >/srv/e.yml <<'END'
 hosts: [localhost]

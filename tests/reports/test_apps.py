@@ -137,6 +137,24 @@ def sqlite_wal_not_shared(t):
     same("rows", str(w.rows), w.asks("n"))
 
 
+DEATH = "import ctypes, signal, sys, time\nsignal.signal(15, lambda *a: sys.exit(7))\nctypes.CDLL(None).prctl(1, 15)\nprint('ready', flush=True)\nwhile True:\n    time.sleep(10)"  # PR_SET_PDEATHSIG, SIGTERM
+
+
+@case(PODMAN, DOCKER, timeout=300)
+def parent_death(t):
+    """A container's first process that wants a signal at its parent's end gets none at the end of what restored it, there nor back at the source. Another process, whose parent came along, goes on wanting it."""
+    for name, argv, status, options in (("it-first", ["python3", "-c", DEATH], 0, ()), ("it-back", ["python3", "-c", DEATH], 4, ("--verify", "exec:false", "--verify-timeout", "2s", "--on-verify-failure", "rollback")),
+                                        ("it-below", ["sh", "-c", "python3 -c \"$0\" & wait", DEATH], 0, ())):
+        for e in (t.src, t.dst):
+            if e.api("GET", f"/v1.41/images/{IMAGE}/json")[0] != 200:
+                lab.lab("image", IMAGE, e.host.name, e.kind, timeout=900)
+        t.src.cli("run", "--detach", "--name", name, *Wal.image(t), *argv)
+        until(lambda n=name: "ready" in t.src.logs(n), 60, "it runs")
+        t.move(*options, name, expect=status)
+        time.sleep(3)
+        check((t.src if status else t.dst).running(name), name, "does not run")
+
+
 @case(PODMAN, DOCKER, timeout=300)
 def sqlite_moved(t):
     """With a rollback journal SQLite refuses to write to a file whose number has changed: refused, and with the hint everything is written."""

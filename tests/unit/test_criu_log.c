@@ -29,6 +29,7 @@ static const struct {
         { "(00.685912) Error (criu/sk-inet.c:188): inet: Connected TCP socket, consider using --tcp-established option.", "tcp-established" },
         { "(00.123498)   1374: Error (criu/sk-inet.c:654): inet: Connected TCP socket in image", "tcp-established" },
         { "(00.1) Error (criu/sk-inet.c:185): inet: In-flight connection (l) for 1f", "tcp-in-flight" },
+        { "(01.3) Error (criu/cr-restore.c:1924): Unable to detach 64831: No such process", "ended-at-once" },
         { "(00.1) Error (criu/sk-inet.c:137): inet: Unsupported proto 262 for socket 3d09", "mptcp" },
         { "(00.1) Error (criu/sk-inet.c:139): inet: For Go programs, consider using \"GODEBUG=multipathtcp=0\" to disable MPTCP", "mptcp" },
         { "(00.1) Error (criu/sk-inet.c:137): inet: Unsupported proto 132 for socket 3d09", "socket-kind" },

@@ -1,0 +1,82 @@
+/* transfer/agent/core_image.c: the request of the first process goes, nothing else of its image changes, and what is no such image is left alone. */
+#include "tests/unit/unit.h"
+
+#include "base/mem.h"
+#include "transfer/agent/core_image.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static struct ts_err err = TS_ERR_INIT;
+
+/* As CRIU writes it: magic numbers, length; mtype, thread_info (with what looks like the field), tc, thread_core (futex_rla, sched_nice, pdeath_sig, comm). */
+static const unsigned char image[] = {
+        0x19, 0x43, 0x56, 0x54, 0x47, 0x38, 0x05, 0x55, 33, 0, 0, 0, /* head */
+        0x08, 1,                                                   /* mtype */
+        0x12, 4, 0x40, 15, 0x2a, 0,                                /* thread_info */
+        0x1a, 5, 0x32, 3, 'm', 'p', 'd',                           /* tc */
+        0x2a, 16, 0x09, 1, 2, 3, 4, 5, 6, 7, 8, 0x40, 15, 0x6a, 3, 'm', 'p', 'd', /* thread_core */
+};
+#define AT 39 /* the signal in it */
+
+static void goes(void)
+{
+        unsigned char p[sizeof(image)], before[sizeof(image)];
+
+        memcpy(p, image, sizeof(image));
+        memcpy(before, p, sizeof(p));
+        CU_ASSERT_EQUAL(p[AT], 15);
+        CU_ASSERT(ts_core_no_request(p, sizeof(p)));
+        CU_ASSERT_EQUAL(p[AT], 0);
+        before[AT] = 0;
+        CU_ASSERT_EQUAL(memcmp(p, before, sizeof(p)), 0);
+        CU_ASSERT(!ts_core_no_request(p, sizeof(p)));
+}
+
+static void stays(void)
+{
+        for (size_t len = 0; len < sizeof(image); len++) { /* cut off anywhere */
+                ts_auto_free unsigned char *p = malloc(len + 1);
+
+                memcpy(p, image, len);
+                CU_ASSERT(!ts_core_no_request(p, len));
+                CU_ASSERT_EQUAL(memcmp(p, image, len), 0);
+        }
+        for (size_t at = 0; at < sizeof(image); at++) /* any one byte wrong: nothing beyond the end is touched */
+                for (unsigned v = 0; v < 256; v++) {
+                        ts_auto_free unsigned char *p = malloc(sizeof(image));
+
+                        memcpy(p, image, sizeof(image));
+                        p[at] = (unsigned char)v;
+                        (void)ts_core_no_request(p, sizeof(image));
+                }
+}
+
+static void in_a_directory(void)
+{
+        char dir[] = "/tmp/test-core-XXXXXX";
+        unsigned char p[sizeof(image)];
+        int d, fd;
+
+        CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
+        d = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        UNIT_OK(ts_core_settle(d, &err)); /* none */
+        memcpy(p, image, sizeof(image));
+        fd = openat(d, TS_CORE_FIRST, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        CU_ASSERT_EQUAL(write(fd, p, sizeof(p)), (ssize_t)sizeof(p));
+        UNIT_OK(ts_core_settle(d, &err));
+        CU_ASSERT_EQUAL(pread(fd, p, sizeof(p), 0), (ssize_t)sizeof(p));
+        CU_ASSERT_EQUAL(p[AT], 0);
+        (void)close(fd);
+        CU_ASSERT_EQUAL(unlinkat(d, TS_CORE_FIRST, 0), 0);
+        CU_ASSERT_EQUAL(symlinkat("/etc/passwd", d, TS_CORE_FIRST), 0);
+        UNIT_FAILS(ts_core_settle(d, &err), TS_EIO);
+        CU_ASSERT_EQUAL(unlinkat(d, TS_CORE_FIRST, 0), 0);
+        (void)close(d);
+        CU_ASSERT_EQUAL(rmdir(dir), 0);
+}
+
+static CU_TestInfo tests[] = { UNIT(goes), UNIT(stays), UNIT(in_a_directory), CU_TEST_INFO_NULL };
+UNIT_MAIN("core_image", tests)
