@@ -156,6 +156,21 @@ def parent_death(t):
 
 
 @case(PODMAN, DOCKER, timeout=300)
+def ended_after(t):
+    """A container that ended after the commit, before the move's last look: moved, and said."""
+    t.src.start("it-ended")
+    r = t.begin("move", "it-ended", env={"TRANSHIP_FAULT": "cleanup:before:stop"}, state=t.state_dir())
+    until(lambda: "(stopped)" in pathlib.Path(f"/proc/{r.process.pid}/status").read_text(), 120, "it stands still")
+    r.on_success = None  # of a container that runs
+    t.dst.cli("kill", "it-ended")
+    r.signal(18)
+    r.wait(120).expect(0)
+    t.ids.append(r.report["id"])
+    said = [w for w in r.report["warnings"] if "does not run any more" in w]
+    check(len(said) == 1 and "'it-ended'" in said[0] and "status 137" in said[0], r.report["warnings"])
+
+
+@case(PODMAN, DOCKER, timeout=300)
 def sqlite_moved(t):
     """With a rollback journal SQLite refuses to write to a file whose number has changed: refused, and with the hint everything is written."""
     w = Wal(t, mode="DELETE")
