@@ -115,9 +115,13 @@ static void source_away(struct ts_mig *m)
                 ts_mig_leftover(m, "container '%s' on the source is left as it is: %s", head->container_name, ts_err_message(&err));
                 return;
         }
-        if (gone) {
-                if (!m->o->keep_source)
-                        remove_volumes(m); /* a clean-up that was broken off after the container */
+        ts_log_recall(m); /* while the source's engine knows whose it is */
+        if (gone) {       /* a clean-up that was broken off after the container */
+                if (!m->o->keep_source) {
+                        remove_volumes(m);
+                        if (m->log_to) /* by now it may be another container's */
+                                ts_mig_warn(m, "the log '%s' stays on the source", m->log_to);
+                }
                 return;
         }
         ts_drop_source_images(m);

@@ -230,6 +230,20 @@ static const char forget_script[] =
         TS_UNSAFE_SH "d=${1%/*}; if unsafe \"${d:-/}\" look >&2; then exit 4; fi; [ ! -f \"$1\" ] "
                      "|| [ -L \"$1\" ] || rm -f -- \"$1\"";
 
+/* Who recovers has not looked at the log himself. */
+void ts_log_recall(struct ts_mig *m)
+{
+        for (size_t i = 0; !m->log_to && i < ts_journal_res_count(m->j); i++) {
+                const struct ts_res *r = ts_journal_res(m->j, i);
+
+                if (r->kind != TS_RES_LOG || r->state != TS_RES_MADE || ts_undo_refused(m, r))
+                        continue;
+                free(m->log_from);
+                m->log_from = ts_strdup0(r->name);
+                m->log_to = ts_strdup0(r->name);
+        }
+}
+
 void ts_log_forget(struct ts_mig *m)
 {
         const char *const argv[] = { "/bin/sh", "-c", forget_script, "sh", ts_or(m->log_from, ""),

@@ -222,6 +222,7 @@ int ts_record_remove(struct ts_end *e, const char *bundle, struct ts_err *err); 
 int ts_log_place(struct ts_mig *m, struct ts_err *err);
 int ts_log_copy(struct ts_mig *m, struct ts_err *err);
 int ts_log_undo(struct ts_mig *m, struct ts_end *e, const char *path, struct ts_err *err);
+void ts_log_recall(struct ts_mig *m);
 void ts_log_forget(struct ts_mig *m);
 /* The directories that travel, an agent on each side of each. */
 int ts_places_open(struct ts_mig *m, struct ts_err *err);

@@ -3,6 +3,7 @@
 #include "engine/claims.h"
 #include "engine/lock.h"
 #include "engine/mig.h"
+#include "transfer/own_dir.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,14 +65,24 @@ static int undo_lock(struct ts_mig *m, struct ts_end *e, const struct ts_res *r,
         return 0;
 }
 
+/* $1 directory. What leads there was safe when it was made; who recovers may come much later. */
+static const char remove_script[] = TS_UNSAFE_SH "if unsafe \"${1%/*}\" sticky; then exit 4; fi; rm -rf --one-file-system -- \"$1\"";
+
 /* Only a directory whose name ends in our ID: whatever the journal says, nothing else is removed recursively. */
 static int remove_tree(struct ts_mig *m, struct ts_end *e, const char *path, struct ts_err *err)
 {
-        const char *const argv[] = { "rm", "-rf", "--one-file-system", "--", path, NULL };
+        const char *const argv[] = { "/bin/sh", "-c", remove_script, "sh", path, NULL };
+        ts_auto_free char *said = NULL;
+        ts_auto_run r = { 0 };
 
         if (path[0] != '/' || !strstr(path, m->id) || strstr(path, "/../"))
                 return ts_err_set(err, TS_EPROTO, "'%s' does not look like a directory of this migration", path);
-        return ts_host_check(e->host, argv, &ts_slow_run, NULL, err);
+        if (ts_host_run(e->host, argv, &ts_slow_run, &r, err) < 0)
+                return -1;
+        if (r.status == 0)
+                return 0;
+        said = r.status == 4 ? ts_printable(ts_str_cstr(&r.out), r.out.len, 300) : ts_printable(ts_str_cstr(&r.err), r.err.len, 300);
+        return ts_err_set(err, r.status == 4 ? TS_EREFUSED : TS_ECOMMAND, "'%s' cannot be removed%s: %s", path, r.status == 4 ? " safely" : "", ts_or(said, "?"));
 }
 
 static int undo_staging(struct ts_mig *m, struct ts_end *e, const struct ts_res *r, struct ts_err *err)

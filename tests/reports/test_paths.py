@@ -127,6 +127,37 @@ def staging_ways(t):
     same("left", "", host.sh("ls -A '/srv/of tranship/a/b'"))
 
 
+def killed_at(t, point, *args):
+    """A move that was killed at PHASE:POINT; the directory of its state."""
+    state = t.state_dir()
+    same("how it ended", -9, t.begin("move", *args, env={"TRANSHIP_FAULT": f"{point}:kill"}, state=state).wait(150).status)
+    return state
+
+
+def recover(t, state, *statuses):
+    r = lab.tranship("recover", "--json", state=state).expect(*(statuses or (0,)))
+    t.ids.append(r.report["id"])
+    return r
+
+
+@ways(PODMAN, DOCKER, timeout=240)
+def staging_owner_later(t):
+    """Safe when it was made, a user's by the time of recover: nothing is removed through what he put in its place, and that is said."""
+    name, host, top = start_counter(t), t.dst.host, f"/srv/{t.marker}"
+    t.at_end(host.sh, 'rm -rf "$1"', top)
+    state = killed_at(t, "arm:before", "--staging", f"{top}/staging", name)
+    host.sh('cp -a "$1/staging" "$1/victim" && mv "$1/staging" "$1/away" && ln -s victim "$1/staging" && chown 1000 "$1"', top)
+    made = host.sh('ls "$1/away"', top)
+    check(made.strip(), "this move had no staging directory: this case shows nothing")
+    r = recover(t, state, 4, 5)
+    check(any(f"'{top}' belongs to user 1000" in x for x in r.report["leftovers"]), "named:", r.report["leftovers"])
+    same("what is there by that name", made, host.sh('ls "$1/victim"', top))
+    check(t.src.running(name), "it runs on")
+    host.sh('chown root "$1" && rm "$1/staging" && mv "$1/away" "$1/staging"', top)
+    recover(t, state)
+    same("left", "", host.sh('ls "$1/staging"', top))
+
+
 @ways(PODMAN, ARCHIVE, SCP, DOCKER, timeout=300)
 def remove_agent(t):
     """A move that removes the agent's program, while another one has yet to connect to it again, or to start it."""
@@ -435,6 +466,21 @@ def log_elsewhere_runs(t, path, live=True):
 @case(PODMAN, ARCHIVE, SCP, timeout=240)
 def log_elsewhere(t):
     log_elsewhere_runs(t, f"/srv/{t.marker}/app.log")
+
+
+@case(PODMAN, ARCHIVE, timeout=240)
+def log_elsewhere_recovered(t):
+    """recover, too, takes the source's log away once the move is finished."""
+    path = f"/srv/{t.marker}/app.log"
+    for h in t.hosts:
+        h.sh('mkdir -p "$(dirname "$1")"', path)
+        t.at_end(h.sh, 'rm -rf "$(dirname "$1")"', path)
+    name = start_counter(t, "--log-opt", f"path={path}")
+    recover(t, killed_at(t, "cleanup:before", name))
+    check_moved(t, name)
+    check(log_numbers(t.dst, name), "no log on the target")
+    same("what is beside it", os.path.basename(path), t.dst.host.sh('ls "$(dirname "$1")"', path).strip())
+    same("left on the source", "", t.src.host.sh('ls "$(dirname "$1")"', path).strip())
 
 
 @case(PODMAN, timeout=240)
