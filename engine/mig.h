@@ -254,6 +254,7 @@ int ts_images_remove(struct ts_end *e, const char *bundle, struct ts_err *err); 
 
 /* ---- what dumps and restores are asked for, always the same ---- */
 struct ts_checkpoint ts_checkpoint_options(const struct ts_mig *m);
+bool ts_other_address(const struct ts_mig *m);
 struct ts_restore ts_restore_options(const struct ts_mig *m); /* from the engine's own storage */
 int ts_write_out(struct ts_mig *m, struct ts_end *e, unsigned timeout_ms, struct ts_err *err);
 void ts_unburden(struct ts_mig *m); /* the source, so that the freeze waits for less */
@@ -275,6 +276,7 @@ int ts_aside_in_use(struct ts_mig *m, const char *aside, char **ret, struct ts_e
 /* Adds a finding; flags of the code come from the one table of checks. */
 void ts_find(struct ts_mig *m, const char *code, const char *hint, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 bool ts_findings_refuse(const struct ts_findings *f);
+void ts_findings_tell(struct ts_mig *m); /* each as a warning */
 
 int ts_choose_strategy(struct ts_mig *m, struct ts_err *err); /* fills engine, strategy and the report's strategy, transfer */
 int ts_set_policy(struct ts_api *api, const char *id, const char *policy, struct ts_err *err); /* policy as journalled */

@@ -13,7 +13,11 @@ static int preflight(struct ts_mig *m, struct ts_err *err)
         m->bundle = ts_strdup0(m->c->bundle_dir);
         m->r->image = ts_strdup0(m->c->image_name);
         m->r->source_id = ts_strdup0(m->c->id);
-        return ts_findings_refuse(m->findings) ? ts_err_set(err, TS_EREFUSED, "preflight says no") : 0;
+        if (ts_findings_refuse(m->findings))
+                return ts_err_set(err, TS_EREFUSED, "preflight says no");
+        if (!m->check_only)
+                ts_findings_tell(m);
+        return 0;
 }
 
 static bool wants_precopy(const struct ts_mig *m)

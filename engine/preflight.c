@@ -146,10 +146,13 @@ static char *one_line(char *text)
         return clean;
 }
 
-static void find(struct ts_mig *m, const char *code, bool warning, const char *hint, const char *fmt, va_list ap)
+enum how { AS_LISTED, AS_WARNING, AS_FIRM };
+
+static void find(struct ts_mig *m, const char *code, enum how how, const char *hint, const char *fmt, va_list ap)
         __attribute__((format(printf, 5, 0)));
-static void find(struct ts_mig *m, const char *code, bool warning, const char *hint, const char *fmt, va_list ap)
+static void find(struct ts_mig *m, const char *code, enum how how, const char *hint, const char *fmt, va_list ap)
 {
+        bool warning = how == AS_WARNING;
         const struct ts_check *check = ts_check_find(code);
         struct ts_finding *f = room(m->findings, warning || (check && (check->flags & WARNING)));
         char *text = NULL;
@@ -164,7 +167,7 @@ static void find(struct ts_mig *m, const char *code, bool warning, const char *h
         if (!check)
                 return;
         f->warning = warning || (check->flags & WARNING);
-        f->skippable = check->flags & SKIP;
+        f->skippable = (check->flags & SKIP) && how != AS_FIRM;
         f->skipped = f->skippable && m->o->skips && ts_list_has(m->o->skips, code);
 }
 
@@ -173,7 +176,16 @@ void ts_find(struct ts_mig *m, const char *code, const char *hint, const char *f
         va_list ap;
 
         va_start(ap, fmt);
-        find(m, code, false, hint, fmt, ap);
+        find(m, code, AS_LISTED, hint, fmt, ap);
+        va_end(ap);
+}
+
+void ts_find_firm(struct ts_mig *m, const char *code, const char *hint, const char *fmt, ...)
+{
+        va_list ap;
+
+        va_start(ap, fmt);
+        find(m, code, AS_FIRM, hint, fmt, ap);
         va_end(ap);
 }
 
@@ -182,7 +194,7 @@ void ts_find_warning(struct ts_mig *m, const char *code, const char *hint, const
         va_list ap;
 
         va_start(ap, fmt);
-        find(m, code, true, hint, fmt, ap);
+        find(m, code, AS_WARNING, hint, fmt, ap);
         va_end(ap);
 }
 
@@ -192,6 +204,18 @@ bool ts_findings_refuse(const struct ts_findings *f)
                 if (!f->v[i].warning && !f->v[i].skipped)
                         return true;
         return false;
+}
+
+/* In a move, where nobody is asked any more. */
+void ts_findings_tell(struct ts_mig *m)
+{
+        for (size_t i = 0; i < m->findings->n; i++) {
+                const struct ts_finding *f = &m->findings->v[i];
+                ts_auto_free char *text = ts_fmt("%s%s: %s", f->code, f->skipped ? " (skipped, as asked)" : "",
+                                                 ts_or(f->message, ""));
+
+                ts_mig_emit(m, &(struct ts_event){ .kind = TS_EV_WARNING, .text = text });
+        }
 }
 
 /* ---- the order of work ---- */

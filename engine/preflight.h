@@ -90,6 +90,8 @@ struct ts_check {
 };
 extern const struct ts_check ts_checks[]; /* ended by a NULL code */
 const struct ts_check *ts_check_find(const char *code);
+/* Like ts_find, but not to be skipped, whatever the table says. */
+void ts_find_firm(struct ts_mig *m, const char *code, const char *hint, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 /* Like ts_find, but only a warning whatever the table says. */
 void ts_find_warning(struct ts_mig *m, const char *code, const char *hint, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 

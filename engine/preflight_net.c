@@ -143,10 +143,10 @@ static void other_address(struct ts_preflight *p, const struct ts_network_use *u
         if (!ts_list_has(&p->m->free_networks, u->name))
                 (void)ts_list_add(&p->m->free_networks, u->name, NULL);
         if (needed)
-                ts_find(p->m, code, or_cold,
-                        "'%s' has connections open from its address %s on network '%s', and cannot "
-                        "have it on the target: %s",
-                        p->m->c->name, u->ip, u->name, why);
+                ts_find_firm(p->m, code, or_cold,
+                             "'%s' has connections open from its address %s on network '%s', and "
+                             "cannot have it on the target: %s",
+                             p->m->c->name, u->ip, u->name, why);
         else
                 ts_find(p->m, "address-changes",
                         "other containers find it by its name; choose the address (--ip) where it "
@@ -309,11 +309,24 @@ static bool same_address(const char *a, const char *b)
         return ts_prefix_holds(&x, b);
 }
 
+/* Who skips it wants another address there. Podman can be told that for a restore, if no
+ * connection needs the old one. */
+static void taken(struct ts_preflight *p, const struct ts_network_use *u, const char *hint, const char *message)
+{
+        bool other = ts_keeps_id(p->m) && !ts_bound_to(p, u->ip) && !ts_bound_to(p, u->ip6);
+
+        if (other)
+                ts_find(p->m, "address-taken", hint, "%s", message);
+        else
+                ts_find_firm(p->m, "address-taken", hint, "%s", message);
+}
+
 static void taken_by(struct ts_preflight *p, const struct ts_network_use *u, const char *what, const char *who)
 {
-        ts_find(p->m, "address-taken", "stop it, or give it another address",
-                "%s, which '%s' must have on network '%s', is used on the target by container '%s'", what, p->m->c->name, u->name,
-                ts_or(who, "?"));
+        ts_auto_free char *message = ts_fmt("%s, which '%s' must have on network '%s', is used on the target by container '%s'", what,
+                                            p->m->c->name, u->name, ts_or(who, "?"));
+
+        taken(p, u, "stop it, or give it another address", ts_or(message, what));
 }
 
 static void check_member(struct ts_preflight *p, const struct ts_network_use *u, const char *id, const char *name, const char *ip,
@@ -370,14 +383,18 @@ static void check_neighbours(struct ts_preflight *p, const struct ts_network_use
                 char ip[64], mac[32];
 
                 if (sscanf(line, "%63s %31s", ip, mac) == 2 && same_address(ip, want) && strspn(mac, "0:") != strlen(mac) && u->mac &&
-                    strcasecmp(mac, u->mac) != 0)
-                        ts_find(p->m, "address-taken", "find out which machine it is; if it is long gone: ip neigh flush on the target",
-                                "the target knows another machine (%s) with the address %s of '%s'", mac, want, p->m->c->name);
+                    strcasecmp(mac, u->mac) != 0) {
+                        ts_auto_free char *message = ts_fmt("the target knows another machine (%s) with the address %s of '%s'", mac, want,
+                                                            p->m->c->name);
+
+                        taken(p, u, "find out which machine it is; if it is long gone: ip neigh flush on the target", ts_or(message, want));
+                }
         }
         for (size_t n = 0; (line = ts_fact(&p->dst.facts, "address", n)); n++)
                 if (same_address(line, want)) {
-                        ts_find(p->m, "address-taken", "give the container or the host another one",
-                                "%s, the address of '%s', is the target host's own", want, p->m->c->name);
+                        ts_auto_free char *message = ts_fmt("%s, the address of '%s', is the target host's own", want, p->m->c->name);
+
+                        taken(p, u, "give the container or the host another one", ts_or(message, want));
                         return;
                 }
 }

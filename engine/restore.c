@@ -76,11 +76,21 @@ struct ts_restore ts_restore_options(const struct ts_mig *m)
         return (struct ts_restore){ .name = m->checkpoint, .keep = true, .tcp_established = true, .file_locks = true, .ignore_rootfs = true, .print_stats = true, .timeout_ms = m->o->restore_timeout_ms };
 }
 
+/* The user skipped "address-taken": the container gets another address there. */
+bool ts_other_address(const struct ts_mig *m)
+{
+        for (size_t i = 0; i < m->findings->n; i++)
+                if (m->findings->v[i].skipped && !strcmp(m->findings->v[i].code, "address-taken"))
+                        return true;
+        return false;
+}
+
 static int restore_in_place(struct ts_mig *m, struct ts_err *err)
 {
         struct ts_restore opts = ts_restore_options(m);
         ts_auto(ts_call) struct ts_call *call = NULL;
 
+        opts.ignore_static_ip = opts.ignore_static_mac = ts_other_address(m);
         if (ts_api_restore(m->dst.api, m->dst_id, &opts, &call, err) < 0 || sent(err) < 0)
                 return -1;
         return finish_call(m, call, err);

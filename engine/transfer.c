@@ -43,18 +43,9 @@ int ts_open_segments(struct ts_mig *m, struct ts_err *err)
         return ts_scp_out_new(m, &m->scp, err) < 0 || (m->dst.agent && ts_packer_new(ts_scp_out_write, m->scp, &m->packer, err) < 0) ? -1 : 0;
 }
 
-/* The user skipped "address-taken": the container gets another address there (its open connections end). */
-static bool other_address(const struct ts_mig *m)
-{
-        for (size_t i = 0; i < m->findings->n; i++)
-                if (m->findings->v[i].skipped && !strcmp(m->findings->v[i].code, "address-taken"))
-                        return true;
-        return false;
-}
-
 static void import_options(struct ts_mig *m, struct ts_restore *o)
 {
-        bool other = other_address(m);
+        bool other = ts_other_address(m);
 
         *o = (struct ts_restore){
                 .import = true,

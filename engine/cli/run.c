@@ -200,13 +200,13 @@ static struct ts_paper paper_for(const struct ts_run *r, FILE *out)
                                   .columns = ts_term_columns(fileno(out)) };
 }
 
-/* The report object. What preflight found goes in too where that is the result. */
+/* The report object. What preflight found goes in too: where that is the result, and where it was not enough to refuse. */
 static char *report_json(const struct ts_run *r)
 {
         ts_auto(ts_json) struct ts_json *j = ts_report_json(&r->report);
         ts_auto_free char *text = NULL;
 
-        if (j && (r->report.outcome == TS_OUT_CHECKED || r->report.outcome == TS_OUT_REFUSED))
+        if (j && (r->findings.n || r->report.outcome == TS_OUT_CHECKED || r->report.outcome == TS_OUT_REFUSED))
                 (void)ts_json_set(j, "findings", ts_findings_json(&r->findings));
         text = j ? ts_json_text(j, /* pretty= */ true) : NULL;
         return text ? ts_fmt("%s\n", text) : NULL;

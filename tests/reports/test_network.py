@@ -207,6 +207,27 @@ def address_busy_in_use(t):
     same("the address", "172.29.9.9", address(t.dst, name, "it-busy"))
 
 
+@case(PODMAN, ARCHIVE, timeout=400)
+def address_taken_skipped(t):
+    """Podman gives it another address where the user wants that; where a connection needs the old one, the word does not help."""
+    t.may_differ = [ANEW]
+    for e in (t.src, t.dst):
+        network(e, "it-busy", "--subnet", "172.29.10.0/24")
+    name = start(t, "it-busy-user", "--network", "it-busy", "--publish", f"{t.port()}:7000", command=ECHO)
+    before = address(t.src, name, "it-busy")
+    start(t, "it-other", "--network", "it-busy", "--ip", before, engine=t.dst)
+    held = Held((t.src.host.address, t.port()))
+    same("it can be skipped", False, refused(t, name, "address-taken", "--skip", "address-taken")["skippable"])
+    held.socket.close()
+    until(lambda: t.begin("check", "--skip", "address-taken", name).wait().status == 0, 90, "the connection is gone", every=1)
+    t.move("--skip", "address-taken", name)
+    moved(t, name)
+    goes_on(t.dst, name)
+    check(address(t.dst, name, "it-busy") not in (before, ""), "another address")
+    t.dst.cli("restart", "--time", "0", name)
+    goes_on(t.dst, name)
+
+
 # ---- ports
 
 
