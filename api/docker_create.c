@@ -79,7 +79,7 @@ static const struct rule host_rules[] = {
         { "OomScoreAdj", COPY, 0, 0 },
         { "PidMode", COPY, 0, 0 },
         { "Privileged", COPY, 0, 0 },
-        { "PublishAllPorts", DROP, 0, 0 }, /* the ports it had chosen are asked for one by one */
+        { "PublishAllPorts", COPY, 0, 0 }, /* those it had chosen are asked for one by one */
         { "ReadonlyRootfs", COPY, 0, 0 },
         { "SecurityOpt", COPY, 0, 0 },
         { "StorageOpt", COPY, 0, 0 },
@@ -89,7 +89,7 @@ static const struct rule host_rules[] = {
         { "ShmSize", COPY, 0, 0 },
         { "Sysctls", COPY, 0, 0 },
         { "Runtime", COPY, 0, 0 },
-        { "Isolation", DROP, 0, 0 },
+        { "Isolation", COPY, 0, 0 },
         { "CpuShares", COPY, 0, 0 },
         { "Memory", COPY, 0, 0 },
         { "NanoCpus", COPY, 0, 0 },

@@ -43,6 +43,7 @@ static const struct {
         { "HostConfig.ReadonlyRootfs", "read_only_filesystem" },
         { "HostConfig.Init", "init" },
         { "HostConfig.CgroupParent", "cgroup_parent" },
+        { "HostConfig.HostsFile", "base_hosts_file" },
         { "OCIRuntime", "oci_runtime" },
 };
 
@@ -82,6 +83,11 @@ static int copy_all(struct maker *m, struct ts_err *err)
         for (size_t i = 0; !others_network && i < TS_ARRAY_LEN(net_copies); i++)
                 if (copy(m, net_copies[i].from, net_copies[i].to, err) < 0)
                         return -1;
+        const struct ts_json *systemd = ts_json_get(m->inspect, "Config.SystemdMode");
+        if (ts_json_is_bool(systemd) && ts_json_set_str(m->spec, "systemd", ts_json_bool(systemd, "", false) ? "always" : "false") < 0)
+                return out_of_memory(err);
+        if (!ts_json_bool(m->inspect, "Config.Passwd", true) && ts_json_set_bool(m->spec, "manage_password", false) < 0)
+                return out_of_memory(err);
         return ts_json_is_null(ts_json_member(m->spec, "host_device_list")) || !ts_json_is_null(ts_json_member(m->spec, "devices")) ||
                                ts_json_set(m->spec, "devices", ts_json_copy(ts_json_member(m->spec, "host_device_list"))) == 0
                        ? 0
@@ -97,12 +103,13 @@ static const struct {
         { "HostConfig.CgroupMode", "cgroupns" }, { "HostConfig.NetworkMode", "netns" },
 };
 
-/* "container:ID", "ns:/path", "host", "none"; all others are made anyway. */
+/* "container:ID", "ns:/path", "host", "none", and "private" where that is not what is made anyway. */
 static int make_namespace(struct maker *m, const char *mode, const char *to)
 {
         const char *colon = strchr(mode, ':');
         bool path = ts_starts(mode, "ns:"), container = ts_starts(mode, "container:");
-        if (!path && !container && strcmp(mode, "host") != 0 && strcmp(mode, "none") != 0)
+        bool own = strcmp(mode, "private") == 0 && strcmp(to, "ipcns") == 0; /* not "shareable" */
+        if (!path && !container && !own && strcmp(mode, "host") != 0 && strcmp(mode, "none") != 0)
                 return 0;
         struct ts_json *ns = ts_json_object();
         if (ts_json_set(m->spec, to, ns) < 0 || ts_json_set_str(ns, "nsmode", path ? "path" : container ? "container" : mode) < 0)
@@ -127,6 +134,21 @@ static int make_namespaces(struct maker *m, struct ts_err *err)
                 if (make_namespace(m, ts_json_str(m->inspect, namespaces[i].mode, ""), namespaces[i].to) < 0)
                         return out_of_memory(err);
         drop_conflicts(m);
+        return 0;
+}
+
+/* A tmpfs is filled from the image unless that is forbidden, which the specification does not say. */
+static int make_tmpfs(struct maker *m, struct ts_err *err)
+{
+        const struct ts_json *all = ts_json_member(m->spec, "mounts");
+        for (size_t i = 0; i < ts_json_len(all); i++) {
+                struct ts_json *one = ts_json_at(all, i), *options = ts_json_child_array(one, "options");
+                bool copied = strcmp(ts_json_str(one, "type", ""), "tmpfs") != 0;
+                for (size_t k = 0; k < ts_json_len(options); k++)
+                        copied |= strcmp(ts_json_str(ts_json_at(options, k), "", ""), "tmpcopyup") == 0;
+                if (!copied && ts_json_append(options, ts_json_new_str("notmpcopyup")) < 0)
+                        return out_of_memory(err);
+        }
         return 0;
 }
 
@@ -170,7 +192,7 @@ static int make_stop_signal(struct maker *m, struct ts_err *err)
 /* Podman writes some itself; of the others all are the user's. */
 static int make_annotations(struct maker *m, struct ts_err *err)
 {
-        static const char *const own[] = { "io.container.", "io.podman.", "org.opencontainers.image.stopSignal", "org.systemd.property.KillSignal",
+        static const char *const own[] = { "io.container.", "io.podman.annotations.autoremove", "io.podman.annotations.volumes-from", "org.opencontainers.image.stopSignal", "org.systemd.property.KillSignal",
                                            "org.systemd.property.TimeoutStopUSec" };
         const char *key;
         struct ts_json *value, *to = NULL;
@@ -293,19 +315,39 @@ static int add_sysctl(struct maker *m, const char *pair, struct ts_err *err)
         return to ? ts_label_add(to, pair, err) : out_of_memory(err);
 }
 
+/* The value of one option among them, or NULL. */
+static const char *option(const struct ts_json *words, size_t i, const char *name)
+{
+        const char *word = ts_json_str(ts_json_at(words, i), "", "");
+        size_t len = strlen(name);
+        if (strncmp(word, name, len) != 0)
+                return NULL;
+        return word[len] == '=' ? word + len + 1 : word[len] == '\0' ? ts_json_str(ts_json_at(words, i + 1), "", "") : NULL;
+}
+
+/* A word of the container's own command is none of these. */
+static int set_cgroups(struct maker *m, const char *mode, struct ts_err *err)
+{
+        static const char *const modes[] = { "enabled", "disabled", "no-conmon", "split" };
+        for (size_t i = 0; mode && i < TS_ARRAY_LEN(modes); i++)
+                if (strcmp(mode, modes[i]) == 0 && ts_json_set_str(m->spec, "cgroups_mode", mode) < 0)
+                        return out_of_memory(err);
+        return 0;
+}
+
 static int make_from_command(struct maker *m, struct ts_err *err)
 {
-        static const char *const lost[] = { "--secret", "--cgroups", "--userns" };
+        static const char *const lost[] = { "--secret", "--userns", "--pidfile", "--conmon-pidfile" };
         const struct ts_json *words = ts_json_get(m->inspect, "Config.CreateCommand");
         for (size_t i = 0; i < ts_json_len(words); i++) {
-                const char *word = ts_json_str(ts_json_at(words, i), "", ""), *next = ts_json_str(ts_json_at(words, i + 1), "", "");
-                if (strcmp(word, "--sysctl") == 0 && add_sysctl(m, next, err) < 0)
+                const char *sysctl = option(words, i, "--sysctl");
+                if (sysctl && add_sysctl(m, sysctl, err) < 0)
                         return -1;
-                if (ts_starts(word, "--sysctl=") && add_sysctl(m, word + strlen("--sysctl="), err) < 0)
+                if (set_cgroups(m, option(words, i, "--cgroups"), err) < 0)
                         return -1;
                 for (size_t k = 0; k < TS_ARRAY_LEN(lost); k++)
-                        if (ts_starts(word, lost[k]) && (word[strlen(lost[k])] == '\0' || word[strlen(lost[k])] == '=')) {
-                                ts_auto_free char *text = ts_fmt("%s: Podman does not tell enough to set this on the target", lost[k]);
+                        if (option(words, i, lost[k])) {
+                                ts_auto_free char *text = ts_fmt("%s: it is not set on the target", lost[k]);
                                 if (!text || warn(m, err, text) < 0)
                                         return -1;
                         }
@@ -353,8 +395,8 @@ static int make_fixed(struct maker *m, const struct ts_create *c, struct ts_err 
 static int complete(struct maker *m, struct ts_err *err)
 {
         static int (*const makers[])(struct maker *m, struct ts_err *err) = {
-                copy_all, make_namespaces, make_hostname,     make_stop_signal, make_annotations, make_limits,
-                make_security, make_log,   make_health_action, make_from_command,
+                copy_all,    make_namespaces, make_tmpfs, make_hostname,      make_stop_signal,  make_annotations,
+                make_limits, make_security,   make_log,   make_health_action, make_from_command,
         };
         for (size_t i = 0; i < TS_ARRAY_LEN(makers); i++)
                 if (makers[i](m, err) < 0)

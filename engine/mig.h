@@ -160,8 +160,10 @@ static inline bool ts_keeps_id(const struct ts_mig *m)
 }
 
 /* ---- events (report.c keeps figures; these tell) ---- */
-/* The container's record (config.dump) as the target's import shall have it: its image by the ID, if it does not know the name. */
-int ts_record_name_image(const struct ts_mig *m, struct ts_json *record, struct ts_err *err);
+/* The container's record (config.dump) as the target's import shall have it: its image by the ID, if
+ * the name does not lead to it there, and without a parent of its control group beside --cgroups split. */
+bool ts_record_changes(const struct ts_mig *m); /* there is anything to do */
+int ts_record_change(const struct ts_mig *m, struct ts_json *record, struct ts_err *err);
 void ts_mig_note(struct ts_mig *m, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void ts_mig_warn(struct ts_mig *m, const char *fmt, ...) __attribute__((format(printf, 2, 3))); /* also into the report */
 void ts_mig_leftover(struct ts_mig *m, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

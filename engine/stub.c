@@ -126,11 +126,28 @@ static int clean_aliases(struct ts_json *record, struct ts_err *err)
         return 0;
 }
 
-int ts_record_name_image(const struct ts_mig *m, struct ts_json *record, struct ts_err *err)
+/* --cgroups split, as Quadlet asks for: below the group of whoever starts it. */
+static bool splits_groups(const struct ts_mig *m)
 {
+        return strstr(ts_json_str(m->c->json, "State.CgroupPath", ""), "/libpod-payload-") != NULL;
+}
+
+bool ts_record_changes(const struct ts_mig *m)
+{
+        return m->image_by_id || splits_groups(m);
+}
+
+/* Where Podman itself manages the control groups, it writes a parent into the record of such a
+ * container, too, and refuses to take it back. */
+int ts_record_change(const struct ts_mig *m, struct ts_json *record, struct ts_err *err)
+{
+        if (splits_groups(m))
+                (void)ts_json_del(record, "cgroupParent");
         if (!m->image_by_id)
                 return 0;
-        return ts_json_set_str(record, "rootfsImageName", m->image->id) < 0 ? ts_err_set(err, TS_ENOMEM, "out of memory") : 0;
+        return ts_json_set_str(record, "rootfsImageName", m->image->id) < 0
+                       ? ts_err_set(err, TS_ENOMEM, "out of memory")
+                       : 0;
 }
 
 /* Its policy comes after the commit: a boot of the target must not start it. */
@@ -140,7 +157,7 @@ static int edit_record(struct ts_mig *m, struct ts_json *record, struct ts_err *
                 return ts_err_set(err, TS_EPROTO, "the record on the source is of another container");
         if (ts_json_member(record, "restart_policy") && ts_json_set_str(record, "restart_policy", "no") < 0)
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
-        return ts_record_name_image(m, record, err) < 0 ? -1 : clean_aliases(record, err);
+        return ts_record_change(m, record, err) < 0 ? -1 : clean_aliases(record, err);
 }
 
 /* ---- making it ---- */

@@ -99,7 +99,7 @@ static int on_entry(void *ctx, const struct ts_tar_entry *e, enum ts_tar_verdict
                 *ret = TS_TAR_DROP; /* ours are complete; Podman can be asked to leave none of them out, and makes them while the container is frozen */
         else if (!strcmp(e->name, "stats-dump"))
                 *ret = TS_TAR_CAPTURE;
-        else if (m->image_by_id && !strcmp(e->name, "config.dump"))
+        else if (ts_record_changes(m) && !strcmp(e->name, "config.dump"))
                 *ret = TS_TAR_TAKE;
         else if (ts_starts(e->name, "checkpoint/pages-"))
                 m->r->bytes.memory += e->size_bytes;
@@ -111,7 +111,7 @@ static int edit_record(const struct filter *f, const char *data, size_t len, str
         ts_auto(ts_json) struct ts_json *record = NULL;
         ts_auto_free char *text = NULL;
 
-        if (ts_json_parse(data, len, CAPTURE_MAX, &record, err) < 0 || ts_record_name_image(f->m, record, err) < 0)
+        if (ts_json_parse(data, len, CAPTURE_MAX, &record, err) < 0 || ts_record_change(f->m, record, err) < 0)
                 return ts_err_prefix(err, "the container's record");
         text = ts_json_text(record, false);
         return text ? ts_tar_file(f->sink, "config.dump", 0600, text, strlen(text), err) : ts_err_set(err, TS_ENOMEM, "out of memory");

@@ -61,7 +61,7 @@ static const struct want recorded[] = {
         { "OnBuild", NULL },
         { "HostConfig.RestartPolicy", "{\"Name\":\"no\"}" },
         { "HostConfig.AutoRemove", NULL },
-        { "HostConfig.PublishAllPorts", NULL },
+        { "HostConfig.PublishAllPorts", "true" },
         { "HostConfig.VolumesFrom", NULL },
         { "HostConfig.Binds", "[\"/tmp:/hosttmp:ro\",\"dvol:/data:z,nocopy\"]" },
         { "HostConfig.Mounts", "[{\"Type\":\"volume\",\"Target\":\"/anon2\",\"Source\":\"" ANON2 "\",\"VolumeOptions\":{\"NoCopy\":true}},"
