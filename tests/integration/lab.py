@@ -350,6 +350,9 @@ class Capture:
 
 # ---- tranship
 
+for _number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # a program that is started with one ignored (nohup, a job in the background) leaves it so
+    if signal.getsignal(_number) == signal.SIG_IGN:
+        signal.signal(_number, signal.SIG_DFL)
 
 class Tranship:
     """One run of tranship. Started at once; wait() ends it. The report is there when --json was asked for.
