@@ -118,7 +118,7 @@ END
 exec env {SHIM} apache2 -DFOREGROUND -f /srv/a.conf"""),
     Server("caddy", "web", c.Post, 80, BEHIND + "exec caddy reverse-proxy --from :80 --to 127.0.0.1:8000", env=(*GO, "HOME=/srv")),
     Server("git-daemon", "web", c.Git, 9418, """git init -q /srv/r && cd /srv/r && git -c user.name=x -c user.email=x commit -q --allow-empty -m x && git branch $NONCE
-exec git daemon --base-path=/srv --export-all""", env=("HOME=/srv",)),
+exec git daemon --base-path=/srv --export-all""", env=("HOME=/srv",), pace=0.3),
     Server("gunicorn", "web", c.Post, 80, WSGI + "exec gunicorn -b 0.0.0.0:80 -k gthread --threads 8 --keep-alive 300 app:app"),
     Server("haproxy", "web", c.Haproxy, 9999, """echo 'none none' >/srv/map && printf '%s\\n' 'global' '  stats socket ipv4@0.0.0.0:9999 level admin' '  stats timeout 1h' 'defaults' '  timeout connect 5s' '  timeout client 5m' \
 '  timeout server 5m' 'frontend f' '  bind :80' '  mode http' '  http-request set-header x %[path,map(/srv/map)]' '  default_backend b' 'backend b' '  mode http' '  server s 127.0.0.1:81' >/srv/h.cfg
@@ -155,7 +155,7 @@ END
 exec php -d opcache.jit_buffer_size=0 -S 0.0.0.0:80 /srv/app.php""", holds=False),
     Server("pound", "web", c.Post, 80, BEHIND + """printf '%s\\n' 'User "root"' 'Group "root"' 'Daemon 0' 'ListenHTTP' '  Address 0.0.0.0' '  Port 80' '  Service' '    Backend' '      Address 127.0.0.1' '      Port 8000' '    End' '  End' 'End' >/srv/p.cfg
 exec pound -f /srv/p.cfg -p /srv/pid"""),
-    Server("proftpd", "web", c.Ftp, 21, """mkdir -p /srv/f && printf '%s\\n' 'ServerType standalone' 'Port 21' 'User root' 'Group root' 'UseIPv6 off' 'UseReverseDNS off' 'TimesGMT on' 'ModulePath /usr/lib/proftpd' 'WtmpLog off' 'TransferLog none' 'RootLogin on' 'RequireValidShell off' 'UseFtpUsers off' \
+    Server("proftpd", "web", c.Ftp, 21, """mkdir -p /srv/f && printf '%s\\n' 'ServerType standalone' 'Port 21' 'User root' 'Group root' 'UseIPv6 off' 'UseReverseDNS off' 'TimesGMT on' 'ModulePath /usr/lib/proftpd' 'LoadModule mod_xfer.c' 'WtmpLog off' 'TransferLog none' 'RootLogin on' 'RequireValidShell off' 'UseFtpUsers off' \
 '<Anonymous /srv/f>' '  RootLogin on' '  RequireValidShell off' '  User root' '  Group root' '  UserAlias anonymous root' '  <Limit WRITE>' '    AllowAll' '  </Limit>' '</Anonymous>' >/srv/p.conf
 exec proftpd -n -c /srv/p.conf""", found="ls /srv/f"),
     Server("puma", "web", c.Post, 80, WORDS + """cat >/srv/config.ru <<'END'

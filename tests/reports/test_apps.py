@@ -155,6 +155,30 @@ def parent_death(t):
         check((t.src if status else t.dst).running(name), name, "does not run")
 
 
+POLL = "import ctypes, sys\nc = ctypes.CDLL(None)\nprint('ready', flush=True)\nwhile True:\n    if c.poll(None, 0, int(sys.argv[1])) < 0:\n        sys.exit('interrupted')"
+
+
+@case(PODMAN, DOCKER, timeout=300)
+def interrupted_poll(t):
+    """poll() that the freeze interrupts goes on, whether with a time limit or none: no signal came, and programs as tail -f end at EINTR. There and back; the file is followed on."""
+    for e in (t.src, t.dst):
+        if e.api("GET", f"/v1.41/images/{IMAGE}/json")[0] != 200:
+            lab.lab("image", IMAGE, e.host.name, e.kind, timeout=900)
+    write = "touch /log; i=0; while i=$((i + 1)); do echo line $i >>/log; sleep 0.2; done & "
+    t.src.cli("run", "--detach", "--name", "it-tail", *Wal.image(t), "sh", "-c", write + "exec tail -n +1 -f /log")
+    t.src.cli("run", "--detach", "--name", "it-poll", *Wal.image(t), "sh", "-c", 'python3 -c "$0" 100000 & python3 -c "$0" -1', POLL)
+    until(lambda: t.src.logs("it-poll").count("ready") == 2 and "line 3" in t.src.logs("it-tail"), 60, "they run")
+    for src, dst in ((t.src, t.dst), (t.dst, t.src)):
+        for name in ("it-tail", "it-poll"):
+            t.move(name, src=src, dst=dst)
+        seen = dst.logs("it-tail").count("\n")
+        until(lambda e=dst, n=seen: e.logs("it-tail").count("\n") >= n + 5, 60, "the file is followed on")
+        check("nterrupted" not in dst.logs("it-tail") + dst.logs("it-poll"), dst.logs("it-tail")[-200:], dst.logs("it-poll"))
+        same("python3", 2, dst.exec("it-poll", "cat /proc/[0-9]*/comm").split().count("python3"))
+    lines = [line for line in t.src.logs("it-tail").split("\n") if line.startswith("line ")]
+    same("lines", [f"line {i + 1}" for i in range(len(lines))], lines)
+
+
 @case(PODMAN, DOCKER, timeout=300)
 def ended_after(t):
     """A container that ended after the commit, before the move's last look: moved, and said."""

@@ -4,6 +4,7 @@
 
 #include "base/io.h"
 #include "base/mem.h"
+#include "base/str.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,8 +16,19 @@
 
 #define HEAD 12U /* magic numbers and length */
 #define MOST ((size_t)1 << 20)
-#define THREAD_CORE 5U /* in a core_entry */
-#define PDEATH_SIG 8U  /* in a thread_core_entry */
+#define THREAD_INFO 2U /* in a core_entry: x86-64's */
+#define THREAD_CORE 5U
+#define GPREGS 2U /* in a thread_info_x86 */
+#define AX 11U    /* in a user_x86_regs_entry */
+#define ORIG_AX 16U
+#define IP 17U
+#define MODE 28U
+#define COMPAT 2U /* of 32 bits, where the numbers are others */
+#define PDEATH_SIG 8U /* in a thread_core_entry */
+#define POLL 7U
+#define SYSCALL_LEN 2U /* of the instruction */
+
+#define FIRST "core-1.img" /* of the process that is 1 in the container */
 
 static const unsigned char magic[] = { 0x19, 0x43, 0x56, 0x54, 0x47, 0x38, 0x05, 0x55 };
 
@@ -91,45 +103,83 @@ static bool find(struct part in, uint64_t number, unsigned wire, struct part *re
         return false;
 }
 
-bool ts_core_no_request(unsigned char *image, size_t len)
+static bool open_core(unsigned char *image, size_t len, struct part *ret)
 {
-        struct part core, thread, asked;
-        bool some = false;
-
         if (len < HEAD || memcmp(image, magic, sizeof(magic)) != 0)
                 return false;
-        core = (struct part){ image + HEAD, image[8] | (size_t)image[9] << 8 |
+        *ret = (struct part){ image + HEAD, image[8] | (size_t)image[9] << 8 |
                                                     (size_t)image[10] << 16 | (size_t)image[11] << 24 };
-        if (core.len > len - HEAD || !find(core, THREAD_CORE, BYTES, &thread) ||
-            !find(thread, PDEATH_SIG, VARINT, &asked))
-                return false;
-        for (size_t i = 0; i < asked.len; i++) {
-                some |= (asked.p[i] & 0x7fU) != 0;
-                asked.p[i] &= 0x80U; /* nought, in as many bytes */
-        }
-        return some;
+        return ret->len <= len - HEAD;
 }
 
-int ts_core_settle(int dump, struct ts_err *err)
+static bool number(struct part in, uint64_t field, struct part *ret_at, uint64_t *ret)
 {
-        ts_auto_fd int fd = openat(dump, TS_CORE_FIRST, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+        struct part copy;
+
+        if (!find(in, field, VARINT, ret_at))
+                return false;
+        copy = *ret_at;
+        return varint(&copy, ret);
+}
+
+/* Another number in as many bytes. */
+static bool put(struct part at, uint64_t n)
+{
+        if (at.len < 10 && n >> (7 * at.len))
+                return false;
+        for (size_t i = 0; i < at.len; i++, n >>= 7)
+                at.p[i] = (unsigned char)((n & 0x7fU) | (i + 1 < at.len ? 0x80U : 0U));
+        return true;
+}
+
+bool ts_core_no_request(unsigned char *image, size_t len)
+{
+        struct part core, thread, at;
+        uint64_t asked;
+
+        return open_core(image, len, &core) && find(core, THREAD_CORE, BYTES, &thread) &&
+               number(thread, PDEATH_SIG, &at, &asked) && asked && put(at, 0);
+}
+
+bool ts_core_poll_again(unsigned char *image, size_t len)
+{
+        struct part core, info, regs, ax_at, orig_at, ip_at, mode_at;
+        uint64_t ax, orig, ip, mode;
+
+        return open_core(image, len, &core) && find(core, THREAD_INFO, BYTES, &info) &&
+               find(info, GPREGS, BYTES, &regs) && number(regs, AX, &ax_at, &ax) &&
+               number(regs, ORIG_AX, &orig_at, &orig) && number(regs, IP, &ip_at, &ip) &&
+               !(number(regs, MODE, &mode_at, &mode) && mode == COMPAT) &&
+               ax == (uint64_t)-EINTR && orig == POLL && ip > SYSCALL_LEN && put(ax_at, POLL) &&
+               put(ip_at, ip - SYSCALL_LEN);
+}
+
+/* Of each process and thread; one that cannot be told stays as CRIU wrote it. */
+static int settle_one(int dump, const char *name, struct ts_err *err)
+{
+        ts_auto_fd int fd = openat(dump, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
         ts_auto_free unsigned char *image = NULL;
         struct stat st;
+        bool changed;
 
-        if (fd < 0 && errno == ENOENT)
-                return 0; /* of a container that shares its host's numbers of processes */
         if (fd < 0 || fstat(fd, &st) < 0)
-                return ts_err_errno(err, errno, "cannot open '%s'", TS_CORE_FIRST);
+                return ts_err_errno(err, errno, "cannot open '%s'", name);
         if (!S_ISREG(st.st_mode) || st.st_size <= 0 || (size_t)st.st_size > MOST)
                 return 0;
         image = malloc((size_t)st.st_size);
         if (!image)
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
         if (ts_read_exact(fd, image, (size_t)st.st_size, 0, false, err) < 0)
-                return ts_err_prefix(err, "'%s'", TS_CORE_FIRST);
-        if (!ts_core_no_request(image, (size_t)st.st_size))
-                return 0;
-        if (pwrite(fd, image, (size_t)st.st_size, 0) != (ssize_t)st.st_size)
-                return ts_err_errno(err, errno, "cannot write '%s'", TS_CORE_FIRST);
+                return ts_err_prefix(err, "'%s'", name);
+        changed = ts_core_poll_again(image, (size_t)st.st_size);
+        if (!strcmp(name, FIRST))
+                changed |= ts_core_no_request(image, (size_t)st.st_size);
+        if (changed && pwrite(fd, image, (size_t)st.st_size, 0) != (ssize_t)st.st_size)
+                return ts_err_errno(err, errno, "cannot write '%s'", name);
         return 0;
+}
+
+int ts_core_settle(int dump, const char *name, struct ts_err *err)
+{
+        return ts_starts(name, "core-") ? settle_one(dump, name, err) : 0;
 }

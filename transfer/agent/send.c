@@ -557,8 +557,8 @@ int ts_send_finish(struct ts_send *s, enum ts_round_kind kind, struct ts_delta_s
                 rc = ts_err_set(err, TS_ELIMIT, "a dump of %zu processes is none to go on from", n.n);
         if (rc == 0 && kind == TS_ROUND_EARLIER && !ts_list_has(&n.others, "inventory.img"))
                 rc = ts_err_set(err, TS_EPROTO, "the dump in '%s' is not complete", s->name);
-        if (rc == 0 && kind == TS_ROUND_FINAL)
-                rc = ts_core_settle(s->dump, err);
+        for (size_t i = 0; rc == 0 && kind == TS_ROUND_FINAL && i < n.others.n; i++)
+                rc = ts_core_settle(s->dump, n.others.v[i], err);
         for (size_t i = 0; rc == 0 && kind != TS_ROUND_PAGES && i < n.others.n; i++)
                 rc = strcmp(n.others.v[i], PARENT) ? send_file(s, n.others.v[i], err) : send_parent(s, err);
         names_clear(&n);
