@@ -191,7 +191,7 @@ exec tinyproxy -d -c /srv/t.conf""", path="http://127.0.0.1:8000/", holds=False)
     Server("uwsgi", "web", c.Post, 80, WSGI + "exec uwsgi_python3 --plugins python3 --http-socket 0.0.0.0:80 --wsgi-file /srv/app.py --callable app --master --processes 3", holds=False),
     Server("varnish", "web", c.Post, 80, BEHIND + """printf '%s\\n' 'vcl 4.1;' 'backend default { .host = "127.0.0.1"; .port = "8000"; }' >/srv/v.vcl
 exec varnishd -F -j none -n /srv/v -a 0.0.0.0:80 -f /srv/v.vcl -p timeout_idle=300 -s malloc,32m""", holds=False,
-           note="each freeze ends its worker, which takes an interrupted `poll` for an error, and it starts a new one: connections and cache are lost"),
+           note="its worker takes a `poll` interrupted when memory is sent ahead for an error, and it starts a new one: connections and cache are lost"),
     Server("waitress", "web", c.Post, 80, WSGI + "exec python3 -m waitress --listen=0.0.0.0:80 --channel-timeout=600 app:app"),
     Server("webfs", "web", c.Page, 8000, PAGE + "exec webfsd -F -p 8000 -r /srv/www -t 300", path="/nonce"),
     # ---- names, mail, files, talk
