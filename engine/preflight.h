@@ -157,7 +157,7 @@ void ts_check_ports(struct ts_preflight *p);
 /* preflight_traffic.c: connections, sockets and files that processes have open */
 extern const char ts_traffic_script[];
 /* preflight_kernel.c: what CRIU drops, or cannot dump */
-extern const char ts_kernel_script[];
+extern const char ts_scheduling_script[], ts_kernel_script[];
 void ts_check_kernel_state(struct ts_preflight *p);
 void ts_check_mptcp(struct ts_preflight *p);
 void ts_check_linked(struct ts_preflight *p);

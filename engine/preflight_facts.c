@@ -315,6 +315,7 @@ int ts_facts_fetch(struct ts_facts *f, struct ts_host *h, const struct ts_facts_
         if (ts_str_adds(&script, script_head, err) < 0 ||
             ts_str_adds(&script, ts_traffic_script, err) < 0 ||
             ts_str_adds(&script, script_databases, err) < 0 ||
+            ts_str_adds(&script, ts_scheduling_script, err) < 0 ||
             ts_str_adds(&script, ts_kernel_script, err) < 0 ||
             ts_str_adds(&script, script_processes, err) < 0 ||
             ts_str_adds(&script, script_answers, err) < 0)

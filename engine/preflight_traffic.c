@@ -12,8 +12,9 @@
  * processes hold. */
 const char ts_traffic_script[] =
         "deleted_files() { # open, deleted, and there under another name: CRIU needs link-remap "
-        "for those\n"
-        "  find \"$@\" -maxdepth 1 -lname '/* (deleted)' -printf '%p %l\\n' | head -n 500 | while "
+        "for those; mapped as well\n"
+        "  find \"$@\" -maxdepth 1 -lname '/* (deleted)' ! -lname '/secretmem *' "
+        "-printf '%p %l\\n' | head -n 500 | while "
         "read -r p l; do\n"
         "    case $(stat -L -c '%h %F' -- \"$p\") in 0\\ * | '') ;; *regular*) printf "
         "'linked=%s\\n' \"${l% (deleted)}\" ;; esac\n"
@@ -21,7 +22,7 @@ const char ts_traffic_script[] =
         "}\n"
         "traffic() {\n"
         "  t=$1; shift\n"
-        "  deleted_files \"$@\"\n"
+        "  deleted_files \"$@\" $(grep -l ' (deleted)$' $maps | sed 's/maps$/map_files/')\n"
         "  if [ \"$(readlink \"/proc/$t/ns/net\")\" = \"$(readlink /proc/self/ns/net)\" ]; then\n"
         "    { find \"$@\" -maxdepth 1 -lname 'socket:*' -printf '%l\\n'; ss -HMane; } | awk "
         "'/^socket:/ { gsub(/[^0-9]/, \"\"); held[$0] = 1; next }\n"
@@ -120,18 +121,21 @@ void ts_check_mptcp(struct ts_preflight *p)
 
 void ts_check_linked(struct ts_preflight *p)
 {
-        const char *file = ts_fact(&p->src.facts, "linked", 0),
-                   *conf = ts_or(p->criu_conf, "/etc/criu/runc.conf");
+        const char *file, *conf = ts_or(p->criu_conf, "/etc/criu/runc.conf");
         ts_auto_free char *hint = ts_fmt("add the line 'link-remap' to %s on both hosts, let the "
                                          "program close the file, or move with --cold",
                                          conf);
+        ts_auto_str names = TS_STR_INIT_MAX(1500);
 
-        if (file && !(conf_says(&p->src, "link-remap") && conf_says(&p->dst, "link-remap")))
+        for (size_t n = 0; (file = ts_fact(&p->src.facts, "linked", n)); n++)
+                if (n < 5)
+                        (void)ts_str_addf(&names, NULL, "%s'%.200s'", n ? ", " : "", file);
+        if (names.len && !(conf_says(&p->src, "link-remap") && conf_says(&p->dst, "link-remap")))
                 ts_find(p->m, "hard-link", hint,
-                        "a process of '%s' has '%.200s' open, which was deleted and is still there "
+                        "a process of '%s' has %s open, which was deleted and is still there "
                         "under another name (a hard link): CRIU "
                         "refuses without link-remap",
-                        p->m->c->name, file);
+                        p->m->c->name, ts_str_cstr(&names));
 }
 
 /* Podman: CRIU makes the sockets again before anybody could bring the loopback interface up, but
