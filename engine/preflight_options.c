@@ -128,6 +128,18 @@ void ts_check_traced(struct ts_preflight *p)
                 ts_find(p->m, "traced", "end the tracer (strace, gdb, a profiler) first", "%s: CRIU cannot dump a process that has a tracer", who);
 }
 
+/* Seen in machines that are containers themselves. */
+void ts_check_limits(struct ts_preflight *p)
+{
+        const char *who = ts_fact(&p->src.facts, "other_user", 0);
+
+        if (who)
+                ts_find(p->m, "limits-hidden",
+                        "give that machine CAP_SYS_RESOURCE, run the container's processes as root (--user 0:0), or move with --cold",
+                        "%s of '%s' is not root's, and root on '%s' has no CAP_SYS_RESOURCE: CRIU cannot read its limits", who,
+                        p->m->c->name, ts_view_name(&p->src));
+}
+
 void ts_check_exec_sessions(struct ts_preflight *p)
 {
         ts_auto_str names = TS_STR_INIT_MAX(400);
