@@ -244,6 +244,8 @@ class Engine:
 
     def cli(self, *args, timeout=60, check_status=True, merge=False, **kwargs):
         """podman ARGS or docker ARGS on the host; standard output. merge: with standard error in between."""
+        if args[:1] and args[0] in ("build", "commit", "import", "load", "pull", "tag"):
+            made_images.add(str(self))
         argv = self.host.argv(self.kind, *args)
         if merge:
             argv = self.host.argv("sh", "-c", 'exec "$@" 2>&1', "sh", self.kind, *args)
@@ -260,6 +262,7 @@ class Engine:
 
     def need_image(self, image):
         if image in ("counter", "mariadb", "ballast") and self.api("GET", f"/v1.41/images/{image}/json")[0] != 200:
+            made_images.add(str(self))
             lab("image", image, self.host.name, self.kind, timeout=300)
 
     def remove(self, name):
@@ -287,6 +290,9 @@ class Engine:
         for image in self.get("/v1.41/images/json"):
             if any("/" + PREFIX in "/" + tag for tag in image.get("RepoTags") or []):
                 self.api("DELETE", f"/v1.41/images/{image['Id']}", force=True)
+
+
+made_images = set()  # engines on which this case has made or named some itself
 
 
 # ---- the switch's network, from this process
@@ -690,7 +696,8 @@ class Test:
         self.ids = []  # of migrations whose traces must be gone in the end
         self.may_differ = []  # fields of inspect that this case's moves mean to change (inspect_diff.py)
         self._at_end = []
-        self.before = {}
+        self.before, self.images = {}, {}
+        self.targets = {}  # migration: URI
         self.outcomes = {}  # of migrations
 
     def state_dir(self):
@@ -754,6 +761,7 @@ class Test:
     def look_for_traces(self):
         """What there was before the case is not its trace."""
         self.before = {h.name: traces(h) for h in self.hosts}
+        self.images = {str(e): images(e) for e in self.engines()}
 
     def settled(self):
         """IDs of this case's migrations whose last run has ended them, and what the reports name as left over."""
@@ -766,8 +774,17 @@ class Test:
                 self.outcomes[r.report.get("id")] = r.report.get("outcome")
             for i in {*ID.findall(r.stderr), *ID.findall(r.stdout)}:
                 last[i] = r.status
+                if r.args[0] == "move" and "--to" in r.args:
+                    self.targets.setdefault(i, r.args[r.args.index("--to") + 1])
         return {i for i, status in last.items() if status in (0, 3, 4, 5)} | set(self.ids), \
             {i for i, status in last.items() if status not in (0, 3, 4, 5)}, " ".join(named)
+
+    def images_left(self, engine, ended):
+        """Images and names of images that a migration brought there and should have taken away again, and names that are ours whatever became of it."""
+        new = images(engine) - self.images.get(str(engine), set())
+        outcomes = {self.outcomes.get(i) if i in ended else None for i, to in self.targets.items() if to in (engine.uri, engine.local_uri)}
+        only_failed = outcomes and outcomes <= {"rolled-back", "refused"} and str(engine) not in made_images
+        return [f"{name} ({image[:19]})" for image, name in sorted(new) if only_failed or ID.search(name) or "tranship" in name]
 
     def check_no_traces(self):
         """Nothing of this case's migrations that have ended is left on the hosts but what their reports name."""
@@ -784,6 +801,9 @@ class Test:
                     if ids & ended or (not ids and ENGINE_OF.get(what) in (self.engine, None)):
                         found.setdefault(h.name, []).append(f"{what} {where}")
             for e in self.engines():
+                for what in self.images_left(e, ended):
+                    if what not in named:
+                        found.setdefault(str(e), []).append("image " + what)
                 for what, name, migration in labelled(e):
                     if self.outcomes.get(migration) == "rolled-back" and migration in ended and name not in named:
                         found.setdefault(str(e), []).append(f"{what} {name} of {migration}")
@@ -812,6 +832,11 @@ def processes(host):
         except OSError:
             pass
     return found
+
+
+def images(engine):
+    """{(ID, name)} of all, and {(ID, "")}."""
+    return {(i["Id"], name) for i in engine.get("/v1.41/images/json") for name in ["", *(i.get("RepoTags") or [])]}
 
 
 def labelled(engine):
