@@ -20,8 +20,16 @@ int ts_same_generation(struct ts_mig *m, struct ts_err *err)
                 ts_err_move(err, &why);
                 return -1;
         }
-        if (now->state != TS_STATE_RUNNING)
-                return ts_err_set(err, TS_ECONFLICT, "container '%s' is not running any more (%s)", m->c->name, ts_state_str(now->state));
+        if (now->state != TS_STATE_RUNNING) {
+                ts_err_set(err, TS_ECONFLICT, "container '%s' is not running any more (%s)%s",
+                           m->c->name, ts_state_str(now->state),
+                           m->n_rehearsals ? ", after memory was sent ahead" : "");
+                /* A dump that lets it run on interrupts its system calls all the same. */
+                return m->n_rehearsals ? ts_err_hint(err, "if nobody stopped it: some programs end when a checkpoint "
+                                                          "interrupts a system call; start it and move it with "
+                                                          "--precopy files, which sends no memory ahead")
+                                       : -1;
+        }
         if (!ts_streq0(now->name, m->c->name))
                 return ts_err_set(err, TS_ECONFLICT, "container '%s' was renamed by somebody else, to '%s'", m->c->name, now->name);
         if (now->pid != m->c->pid || !ts_streq0(now->started_at, m->c->started_at))

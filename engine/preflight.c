@@ -67,6 +67,7 @@ const struct ts_check ts_checks[] = {
         { "kernel-state", WARNING, LIVE, NULL },
         { "sqlite-wal", SKIP, LIVE, ts_check_sqlite },
         { "sqlite-moved", SKIP, LIVE, NULL },
+        { "mapped-lock", SKIP, LIVE, ts_check_mapped_locks },
         { "ipc-shareable", SKIP, DOCKER_LIVE, ts_check_shm },
         { "pid-host", SKIP, LIVE, NULL },
         { "ipc-host", FIRM, LIVE, NULL },

@@ -134,6 +134,7 @@ void ts_check_pod(struct ts_preflight *p);
 void ts_check_tty(struct ts_preflight *p);
 void ts_check_processes(struct ts_preflight *p);
 void ts_check_sqlite(struct ts_preflight *p);
+void ts_check_mapped_locks(struct ts_preflight *p);
 void ts_check_shm(struct ts_preflight *p);
 void ts_check_namespaces(struct ts_preflight *p);
 void ts_check_devices(struct ts_preflight *p);

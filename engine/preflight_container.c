@@ -257,8 +257,8 @@ void ts_check_sqlite(struct ts_preflight *p)
 
                 if (file && !is_same_file(p, file + 1))
                         ts_find(p->m, "sqlite-wal",
-                                SQLITE_HINT "sqlite-wal; a program that opens it once and never "
-                                            "again while it runs can be moved with that, too",
+                                SQLITE_HINT "sqlite-wal; a program that opens it once, and nobody "
+                                            "else while it runs, can be moved with that, too",
                                 "'%.*s' has the SQLite database '%s' open with a write-ahead log: "
                                 "what it writes after the move may be lost if it opens it once "
                                 "more while this connection is open",
@@ -273,6 +273,35 @@ void ts_check_sqlite(struct ts_preflight *p)
                                 "write over this connection fails ('attempt to write a readonly "
                                 "database')",
                                 (int)(file - line), line, file + 1);
+        }
+}
+
+/* A POSIX lock goes with the first descriptor of the file that its process closes. CRIU puts locks
+ * back, then maps the file over a descriptor of its own and closes that: the lock is gone. Who locks
+ * the file next takes himself for the first one there, and makes its shared state anew. */
+void ts_check_mapped_locks(struct ts_preflight *p)
+{
+        const struct ts_facts *f = &p->src.facts;
+        const char *line;
+
+        for (size_t i = 0; (line = ts_fact(f, "mapped_lock", i)); i++) {
+                const char *file = strchr(line, ' ');
+                size_t len = strlen(line);
+                ts_auto_free char *database = NULL;
+
+                if (!file)
+                        continue;
+                if (len > 4 && !strcmp(line + len - 4, "-shm"))
+                        database = ts_fmt("%.*s", (int)(len - 4), line);
+                if (database && has_wal(f, database) && !is_same_file(p, file + 1))
+                        continue; /* sqlite-wal says it */
+                ts_find(p->m, "mapped-lock",
+                        "move with --cold; where no other process opens that file while this one "
+                        "runs, say --skip mapped-lock",
+                        "'%.*s' has a lock on '%s', which it has mapped as well: criu loses such "
+                        "locks, and the next process that opens the file may spoil it (LMDB, SQLite "
+                        "and Berkeley DB do)",
+                        (int)(file - line), line, file + 1);
         }
 }
 

@@ -177,7 +177,7 @@ int ts_render_ending(const struct ts_report *r, int status, bool hint, const str
         if (person && (add_list("warnings", &r->warnings, p, out, err) < 0 || add_list("left as they are", &r->leftovers, p, out, err) < 0))
                 return -1;
         if (status == 4 && r->source_not_running)
-                return ts_str_adds(out, "rolled back, but the source does not run: it was not the move that stopped it\n", err);
+                return ts_str_adds(out, "rolled back, but the source does not run: it ended by itself, or somebody stopped it\n", err);
         for (size_t i = 0; i < TS_ARRAY_LEN(endings); i++)
                 if (endings[i].status == status)
                         return add_ending(&endings[i], r->id, p, out, err);

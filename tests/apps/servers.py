@@ -87,7 +87,7 @@ exec env {SHIM} pgbouncer /srv/b.ini"""),
 exec prometheus --config.file=/srv/p.yml --storage.tsdb.path=/srv/p""", path="/api/v1/status/config", env=GO),
     Server("slapd", "stores", c.Ldap, 389, """mkdir -p /srv/l && printf '%s\\n' 'include /etc/ldap/schema/core.schema' 'modulepath /usr/lib/ldap' 'moduleload back_mdb' 'database mdb' \
 'suffix dc=x' 'rootdn cn=admin,dc=x' 'rootpw x' 'directory /srv/l' >/srv/l.conf
-exec slapd -d 0 -h ldap://0.0.0.0:389 -f /srv/l.conf"""),
+exec slapd -d 0 -h ldap://0.0.0.0:389 -f /srv/l.conf""", move=("--skip", "mapped-lock")),
     Server("tarantool", "stores", c.Tarantool, 3301, """cat >/srv/t.lua <<'END'
 box.cfg{wal_dir='/srv', memtx_dir='/srv'}
 box.schema.space.create('t', {if_not_exists = true}):create_index('p', {parts = {1, 'string'}, if_not_exists = true})
@@ -233,7 +233,7 @@ zone:
     file: zone
     acl: all
 END
-mkdir -p /srv/run /srv/db; exec knotd -c /srv/k.conf"""),
+mkdir -p /srv/run /srv/db; exec knotd -c /srv/k.conf""", move=("--skip", "mapped-lock")),
     Server("minidlna", "net", c.Page, 8200, """mkdir -p /srv/db /srv/media; printf '%s\\n' 'port=8200' 'network_interface=eth0' "friendly_name=$NONCE" 'db_dir=/srv/db' 'log_dir=/srv' 'media_dir=/srv/media' 'user=root' >/srv/m.conf
 exec minidlnad -S -f /srv/m.conf -P /srv/pid""", path="/rootDesc.xml", holds=False, expect=SQLITE),
     Server("mpd", "net", c.Mpd, 6600, """mkdir -p /srv/p /srv/music; printf '%s\\n' 'music_directory "/srv/music"' 'playlist_directory "/srv/p"' 'bind_to_address "0.0.0.0"' 'connection_timeout "600"' 'log_file "/dev/stderr"' 'audio_output {' ' type "null"' ' name "n"' '}' >/srv/m.conf
