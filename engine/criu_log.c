@@ -139,6 +139,12 @@ static const struct row causes[] = {
           "let the program remove it (mq_unlink), or move with --cold" },
         { "socket has data to read", NULL, "netlink-queue",
           "a message of the kernel's (netlink) was not read yet", "try again, or move with --cold" },
+        { "Inconsistent sched params", NULL, "scheduler",
+          "a process has a scheduler of its own (SCHED_DEADLINE, SCHED_EXT), which criu cannot restore",
+          "let the program choose another one, or move with --cold" },
+        { "No tun device for file", NULL, "tun",
+          "a process has a TUN or TAP interface (a VPN), which criu cannot restore in this engine's network",
+          "end the program, or move with --cold" },
         { "Can't make VM id", NULL, "memory-shared",
           "two processes share their memory (vfork, or clone with CLONE_VM), which criu cannot carry",
           "wait until one of them has ended, or move with --cold" },
@@ -218,6 +224,7 @@ static const struct row causes[] = {
           "a process made namespaces of its own inside the container (a sandbox, a container in a container)",
           "such programs cannot be moved alive; browsers and the like: switch their sandbox off" },
         { "Nested mount namespaces", NULL, NULL, NULL, NULL },
+        { "more than one netns", NULL, NULL, NULL, NULL },
         { "Time namespaces are not supported", NULL, NULL, NULL, NULL },
         { "target user namespace", NULL, "user-namespace",
           "a namespace of the container belongs to another user namespace than its own",
@@ -374,7 +381,7 @@ static const struct row weak_causes[] = {
 /* clang-format on */
 
 /* Errors that CRIU goes on after: it reports them in runs that end well. */
-static const char *const noise[] = { "Can't setup RLIMIT_NOFILE for self", "(criu/util.c", "exited, status=" };
+static const char *const noise[] = { "Can't setup RLIMIT_NOFILE for self", "cgroupd: recv req error", "(criu/util.c", "exited, status=" };
 
 struct line {
         const char *p;
@@ -393,7 +400,7 @@ static bool line_has(struct line l, const char *what)
 
 static bool is_noise(struct line l)
 {
-        return line_has(l, noise[0]) || (line_has(l, noise[1]) && line_has(l, noise[2]));
+        return line_has(l, noise[0]) || line_has(l, noise[1]) || (line_has(l, noise[2]) && line_has(l, noise[3]));
 }
 
 static bool next_line(const char **p, struct line *ret)

@@ -1,10 +1,10 @@
-/* Kernel objects that CRIU drops without a word, or cannot carry: which processes of the container have
- * them, as far as /proc shows it (SAFETY rule 29). Judges what the two scripts saw. */
+/* Kernel objects that CRIU drops without a word, or cannot dump: which processes of the container have
+ * them, as far as /proc shows it (SAFETY rule 29). Judges what ts_kernel_script saw. */
 #include "engine/preflight.h"
 
 #define NAMED_MAX 16
 
-/* What the scheduler and the memory management know of each process. */
+/* What a scheduler, or the memory's, knows of each process. */
 const char ts_scheduling_script[] =
         "per_process() { # awk's processes, of the paths of all tasks: /proc/PROCESS/task/TASK\n"
         "  printf '%s\\n' $tasks | awk -F/ \"$@\" | sort -un\n"
@@ -51,6 +51,9 @@ const char ts_scheduling_script[] =
         "$3 \"/coredump_filter\"\n"
         "    if ((getline n < f) > 0 && n != own) print $3\n"
         "    close(f) }' | each lost coredump_filter\n"
+        "  per_process '{ f = $0 \"/stat\"; if ((getline l < f) > 0) { sub(/.*\\) /, \"\", l); "
+        "split(l, w, \" \"); if (w[39] > 5) print $3 }\n"
+        "    close(f) }' | each stuck 'a scheduler of its own (SCHED_DEADLINE, SCHED_EXT)'\n"
         "  per_process '{ n[$3]++ } $3 == $5 { f = $0 \"/stat\"; if ((getline l < f) > 0 && l ~ "
         "/\\) Z [^)]*$/) z[$3] = 1; close(f) }\n"
         "    END { for (p in z) if (n[p] > 1) print p }' | each stuck 'threads without their "
@@ -137,7 +140,7 @@ const char ts_kernel_script[] =
         "(memfd_secret)'\n"
         "  find $fds -maxdepth 1 -lname '/dev/*' ! -lname '/dev/pts/*' ! -lname '/dev/shm/*' |\n"
         "    xargs -r stat -L -c '%t:%T %n %F' | awk '/ block / || (/ character / && $1 !~ "
-        "/^(1|4|5|88|a:c8)(:|$)/) {\n"
+        "/^(1|4|5|88)(:|$)/) {\n"
         "      split($2, f, \"/\"); print f[3] }' | sort -un | each stuck 'an open device'\n"
         "  find $fds -maxdepth 1 -lname '/*' ! -lname '/*/*' | head -n 1000 | while read -r f; "
         "do\n"
@@ -146,8 +149,10 @@ const char ts_kernel_script[] =
         "}\n"
         "spaces() { # that CRIU knows no more than one of\n"
         "  init=$1; shift\n"
-        "  for ns in user pid_for_children ipc uts cgroup time; do\n"
+        "  for ns in user net pid_for_children ipc uts cgroup time; do\n"
         "    own=$(readlink \"/proc/$init/ns/$ns\" | sed 's/[][]/?/g')\n"
+        "    [ \"$ns:$(readlink /proc/self/ns/net)\" = \"net:$(readlink "
+        "\"/proc/$init/ns/net\")\" ] && continue\n"
         "    find $(printf \"/proc/%s/ns/$ns\\n\" \"$@\") -maxdepth 0 -lname '*:*' ! -lname "
         "\"$own\" | cut -d/ -f 3 |\n"
         "      each stuck \"a namespace of its own (${ns%%_*})\"\n"

@@ -285,7 +285,7 @@ WORDS = {
     },
 }
 
-CAPS = [x for c in "SYS_ADMIN NET_RAW NET_ADMIN SYS_NICE SYS_PTRACE IPC_LOCK BPF PERFMON LEASE".split() for x in ("--cap-add", c)]
+CAPS = [x for c in "SYS_ADMIN NET_RAW NET_ADMIN SYS_NICE SYS_PTRACE IPC_LOCK BPF PERFMON LEASE SYSLOG".split() for x in ("--cap-add", c)]
 FREE = ["--security-opt", "seccomp=unconfined"]
 SETS = {  # of options of `run`
     "plain": [],
@@ -321,6 +321,7 @@ OUTCOMES = {  # of both engines
     "file-write-hint": lost(),
     "file-linked": refused("/tmp/linked", "hard-link"),
     "directory-notify": lost(),
+    "dev-net-tun": refused("an open device of process"),
     "dev-fuse": refused("an open device of process"),
     "dev-loop": refused("an open device of process"),
     "lease": refused("a lease of process"),
@@ -360,6 +361,7 @@ OUTCOMES = {  # of both engines
     "zombie-leader": refused("threads without their first one of process"),
     "traced": refused("is traced by process", "traced"),
     "shared-memory": fails("share their memory"),
+    "sched-deadline": refused("a scheduler of its own (SCHED_DEADLINE, SCHED_EXT) of process"),
     "core-filter": warned("coredump_filter of process"),
     "sched-slice": lost(),
     "no-tsc": lost(),
@@ -369,6 +371,7 @@ OUTCOMES = {  # of both engines
     "machine-check": lost(),
     "landlock": lost(),
     "ns-user": refused("a namespace of its own (user) of process"),
+    "ns-net": refused("a namespace of its own (net) of process"),
     "ns-ipc": refused("a namespace of its own (ipc) of process"),
     "ns-uts": refused("a namespace of its own (uts) of process"),
     "ns-cgroup": refused("a namespace of its own (cgroup) of process"),

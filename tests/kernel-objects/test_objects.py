@@ -4,6 +4,7 @@ NAME/ENGINE is one object in a container of its own. moves/ENGINE are all that m
 refused/ENGINE those whose loss, or whose refusal, is told beforehand.
 """
 
+import fcntl
 import hashlib
 import os
 import pathlib
@@ -97,6 +98,7 @@ def alone(t, name):
         for command in ("check", "move"):
             told([o], t.begin(command, h.name).wait().expect(3), name)
         h.kept()
+        t.move("--cold", h.name)  # the hint
         return
     told([o], t.begin("check", h.name).wait().expect(0), name)
     if o.how == "fails":
@@ -141,8 +143,20 @@ def warned(t):
 def refused(t):
     for h in together(t, having(t.engine, "refused"), 8):  # a finding is a line, which has an end
         told([outcome(n, t.engine) for n in h.names], t.begin("check", h.name).wait().expect(3), h.names)
-        h.at = t.dst
-        t.move("--cold", h.name)  # the hint
+
+
+def link_remap(t):
+    """The hint of hard-link, followed: a POSIX semaphore, which is mapped by a name that is gone, moves, as an open file does."""
+    lock = open(f"{lab.STATE}/criu-conf-{t.hosts[0]}", "w")  # both engines read the same file
+    t.at_end(lock.close)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    for host in t.hosts:
+        host.sh("cp -a /etc/criu/runc.conf /etc/criu/runc.conf.before; echo link-remap >>/etc/criu/runc.conf")
+        t.at_end(host.sh, "mv /etc/criu/runc.conf.before /etc/criu/runc.conf")
+    h = Holder(t, ["posix-semaphore"], [])
+    told([], t.begin("check", h.name).wait().expect(0))
+    h.move()
+    h.kept()
 
 
 CPUSET = pathlib.Path("/sys/fs/cgroup/cpuset")
@@ -189,8 +203,8 @@ def having(engine, how):
 for engine_ in lab.SOCKETS:
     if ENGINE not in (None, "", engine_):
         continue
-    for function_ in () if CHOSEN else (moves, warned, refused, cpuset):
-        lab.add_case(f"{function_.__name__}/{engine_}", function_, engine_, None, 900)
+    for function_ in () if CHOSEN else (moves, warned, refused, cpuset, link_remap):
+        lab.add_case(f"{function_.__name__.replace('_', '-')}/{engine_}", function_, engine_, None, 900)
     for name_ in CHOSEN or (ALL if os.environ.get("TRANSHIP_OBJECTS_ALL") else ()):
         if outcome(name_, engine_).how != "absent":
             lab.add_case(f"{name_}/{engine_}", lambda t, n=name_: alone(t, n), engine_, None, 400)

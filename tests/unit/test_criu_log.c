@@ -55,6 +55,10 @@ static const struct {
         { "(10.1) Error (compel/src/lib/infect.c:262): Unseizable non-zombie 31 found, state D, err -1/4", "busy" },
         { "(00.1) Error (criu/cr-dump.c:669): Can't make VM id for 31", "memory-shared" },
         { "(00.1) Error (criu/filesystems.c:650): mqueue isn't empty", "mqueue" },
+        { "(00.2) 6: Error (criu/cr-restore.c:2639): Inconsistent sched params received (6.0.0)\n"
+          "(00.3) Error (criu/cgroup.c:2055): cg: cgroupd: recv req error: No such file or directory", "scheduler" },
+        { "(00.1) Error (criu/net.c:3009): net: Unable to dump more than one netns if the --emptyns is set", "nested-namespace" },
+        { "(00.2) 6: Error (criu/tun.c:391): tun: No tun device for file tun0", "tun" },
         { "(00.1) Error (criu/sk-netlink.c:77): netlink: The socket has data to read", "netlink-queue" },
         { "(00.1) Error (criu/sk-netlink.c:131): The netlink socket 0x1 has more than 32 groups", "netlink" },
         { "(00.1) Error (criu/sk-packet.c:210): Multiple MC membership not supported (but can be)", "multicast" },
