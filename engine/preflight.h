@@ -65,10 +65,10 @@ static inline const char *ts_view_name(const struct ts_view *v)
 {
         return v->e->ep->label;
 }
-/* What ts_facts_ask("plain") is asked about a network of Docker's on that side: "yes" when its
- * addresses cannot be chosen. Caller frees; NULL: it cannot be asked. */
 /* Where the shared data[i] is on that view's host; NULL: not shared, or there is no such volume. */
 const char *ts_shared_at(const struct ts_preflight *p, const struct ts_view *v, size_t i);
+/* What ts_facts_ask("plain") is asked about a network of Docker's on that side: "yes" when its
+ * addresses cannot be chosen. Caller frees; NULL: it cannot be asked. */
 char *ts_plain_question(const struct ts_view *v, const struct ts_network *n);
 /* Both sides are one machine and one network: ports and addresses of the source are seen on the target too. */
 bool ts_preflight_same_net(const struct ts_preflight *p);
