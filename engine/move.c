@@ -178,6 +178,7 @@ static void remove_agents(struct ts_mig *m)
         ts_places_close(m);
         ts_archive_hang_up(&m->src);
         ts_archive_hang_up(&m->dst);
+        ts_proc_free(TS_TAKE(m->log_keeper));
         for (size_t i = 0; i < TS_ARRAY_LEN(hosts); i++) {
                 ts_auto_err err = TS_ERR_INIT;
 
