@@ -55,7 +55,7 @@ class Way:
         return r.wait().expect(expect)
 
     def ssh(self, config, env=None):
-        done = subprocess.run([lab.LAB, "sh", "lan", "ssh", "-F", str(config), "-o", "BatchMode=yes", "h1", "true"],
+        done = subprocess.run([lab.LAB, "sh", "lan", "ssh", "-F", str(config), "-o", "BatchMode=yes", str(self.t.hosts[0]), "true"],
                               env={**os.environ, **(env or {})}, capture_output=True, timeout=60, stdin=subprocess.DEVNULL)
         return done.returncode == 0
 
