@@ -144,7 +144,7 @@ def shell_prints(t):
              "{ echo 'echo Welcome to this host; printf \"no end of line\"'; cat /root/.bashrc 2>/dev/null || :; } > /root/.it-new; "
              "mv /root/.it-new /root/.bashrc")
         t.at_end(h.sh, "rm /root/.bashrc; [ ! -e /root/.it-bashrc ] || mv /root/.it-bashrc /root/.bashrc")
-    said = lab.run([lab.LAB, "sh", "lan", "ssh", "-F", str(STATE / "config"), "h1", "true"])
+    said = lab.run([lab.LAB, "sh", "lan", "ssh", "-F", str(STATE / "config"), str(t.hosts[0]), "true"])
     check("Welcome" in said, "the test's own shell does not print:", said)
     t.begin("check", "it-ssh").wait().expect(0)
     if "scp" in t.options:
