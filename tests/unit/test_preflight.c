@@ -239,7 +239,9 @@ struct bench {
 
 static void bench_init(struct bench *b)
 {
-        *b = (struct bench){ .c = { .name = (char[]){ "web" }, .mounts = mounts, .n_mounts = TS_ARRAY_LEN(mounts) } };
+        static char name[] = "web";
+
+        *b = (struct bench){ .c = { .name = name, .mounts = mounts, .n_mounts = TS_ARRAY_LEN(mounts) } };
         b->o.volumes = &b->volumes;
         b->o.binds = &b->binds;
         b->o.skips = &b->skips;
