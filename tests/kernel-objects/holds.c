@@ -1,5 +1,5 @@
-/* Holds kernel objects, each in a process of its own: holds NAME... It says "NAME ready", or "NAME cannot: WHY".
- * When a file /askK is there (K is 1, 2, ...), each says "NAME kept K" or "NAME lost K: WHY". */
+/* Holds kernel objects, each in a process of its own: holds NAME... It says "NAME ready", or
+ * "NAME cannot: WHY". When a file /askK is there (K is 1, 2, ...), each says "NAME kept K" or "NAME lost K: WHY". */
 #include "holds.h"
 
 #include <sys/prctl.h>

@@ -27,13 +27,13 @@ struct object {
         const char *name;
         int (*make)(void), (*check)(void);
 };
-#define OBJECT(name)                                                                               \
-        {                                                                                          \
-                #name, name##_make, name##_check                                                   \
+#define OBJECT(name)                             \
+        {                                        \
+#name, name##_make, name##_check \
         }
-#define END                                                                                        \
-        {                                                                                          \
-                NULL, NULL, NULL                                                                   \
+#define END                      \
+        {                        \
+                NULL, NULL, NULL \
         }
 extern const struct object pipe_objects[], inet_objects[], file_objects[], memory_objects[],
         event_objects[], process_objects[];
@@ -41,15 +41,15 @@ extern const struct object pipe_objects[], inet_objects[], file_objects[], memor
 /* Both return -1; the first adds what errno says. */
 int failed(const char *what);
 int differs(const char *what);
-#define TRY(x)                                                                                     \
-        do {                                                                                       \
-                if ((long)(x) < 0)                                                                 \
-                        return failed(#x);                                                         \
+#define TRY(x)                             \
+        do {                               \
+                if ((long)(x) < 0)         \
+                        return failed(#x); \
         } while (0)
-#define WANT(x)                                                                                    \
-        do {                                                                                       \
-                if (!(x))                                                                          \
-                        return differs(#x);                                                        \
+#define WANT(x)                             \
+        do {                                \
+                if (!(x))                   \
+                        return differs(#x); \
         } while (0)
 
 /* Writes a text; reads just that text, and nothing after it, and writes it again at the other end. */

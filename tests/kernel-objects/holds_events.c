@@ -253,7 +253,9 @@ static int timerfd_cancel_check(void)
 static timer_t t_id;
 static int posix_timer_make(void)
 {
-        struct sigevent e = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMIN + 2, .sigev_value.sival_int = 7 };
+        struct sigevent e = { .sigev_notify = SIGEV_SIGNAL,
+                              .sigev_signo = SIGRTMIN + 2,
+                              .sigev_value.sival_int = 7 };
         struct itimerspec t = { { 77, 0 }, { LONG, 0 } };
 
         TRY(timer_create(CLOCK_MONOTONIC, &e, &t_id));
@@ -400,7 +402,8 @@ static int inotify_empty_check(void)
 static int fanotify_make(void)
 {
         TRY(a = (int)syscall(SYS_fanotify_init, FAN_CLASS_NOTIF | FAN_NONBLOCK, O_RDONLY));
-        TRY(syscall(SYS_fanotify_mark, a, FAN_MARK_ADD, (uint64_t)FAN_OPEN, AT_FDCWD, "/etc/app.conf"));
+        TRY(syscall(SYS_fanotify_mark, a, FAN_MARK_ADD, (uint64_t)FAN_OPEN, AT_FDCWD,
+                    "/etc/app.conf"));
         return 0;
 }
 
@@ -418,7 +421,8 @@ static int fanotify_check(void)
 static int fanotify_mount_make(void)
 {
         TRY(a = (int)syscall(SYS_fanotify_init, FAN_CLASS_NOTIF | FAN_NONBLOCK, O_RDONLY));
-        TRY(syscall(SYS_fanotify_mark, a, FAN_MARK_ADD | FAN_MARK_MOUNT, (uint64_t)FAN_OPEN, AT_FDCWD, "/"));
+        TRY(syscall(SYS_fanotify_mark, a, FAN_MARK_ADD | FAN_MARK_MOUNT, (uint64_t)FAN_OPEN,
+                    AT_FDCWD, "/"));
         return 0;
 }
 
@@ -488,7 +492,10 @@ static int aio_make(void)
 static int aio_check(void)
 {
         static char text[4] = "data";
-        struct iocb one = { .aio_lio_opcode = IOCB_CMD_PWRITE, .aio_buf = (uintptr_t)text, .aio_nbytes = 4 }, *list = &one;
+        struct iocb one = { .aio_lio_opcode = IOCB_CMD_PWRITE,
+                            .aio_buf = (uintptr_t)text,
+                            .aio_nbytes = 4 },
+                    *list = &one;
         struct io_event e;
 
         TRY(b = open("/tmp/aio", O_CREAT | O_RDWR, 0600));
@@ -515,12 +522,16 @@ static int userfaultfd_check(void)
 
 static int bpf_map_make(void)
 {
-        union bpf_attr at = { .map_type = BPF_MAP_TYPE_ARRAY, .key_size = 4, .value_size = 8, .max_entries = 4 };
+        union bpf_attr at = {
+                .map_type = BPF_MAP_TYPE_ARRAY, .key_size = 4, .value_size = 8, .max_entries = 4
+        };
         uint32_t key = 1;
         uint64_t value = 7;
 
         TRY(a = (int)syscall(SYS_bpf, BPF_MAP_CREATE, &at, sizeof(at)));
-        at = (union bpf_attr){ .map_fd = (uint32_t)a, .key = (uintptr_t)&key, .value = (uintptr_t)&value };
+        at = (union bpf_attr){ .map_fd = (uint32_t)a,
+                               .key = (uintptr_t)&key,
+                               .value = (uintptr_t)&value };
         TRY(syscall(SYS_bpf, BPF_MAP_UPDATE_ELEM, &at, sizeof(at)));
         return 0;
 }
@@ -529,7 +540,9 @@ static int bpf_map_check(void)
 {
         uint32_t key = 1;
         uint64_t value = 0;
-        union bpf_attr at = { .map_fd = (uint32_t)a, .key = (uintptr_t)&key, .value = (uintptr_t)&value };
+        union bpf_attr at = { .map_fd = (uint32_t)a,
+                              .key = (uintptr_t)&key,
+                              .value = (uintptr_t)&value };
 
         TRY(syscall(SYS_bpf, BPF_MAP_LOOKUP_ELEM, &at, sizeof(at)));
         WANT(value == 7);
@@ -538,7 +551,8 @@ static int bpf_map_check(void)
 
 static int bpf_program_make(void)
 {
-        struct bpf_insn code[] = { { .code = BPF_ALU64 | BPF_MOV | BPF_K }, { .code = BPF_JMP | BPF_EXIT } };
+        struct bpf_insn code[] = { { .code = BPF_ALU64 | BPF_MOV | BPF_K },
+                                   { .code = BPF_JMP | BPF_EXIT } };
         union bpf_attr at = { .prog_type = BPF_PROG_TYPE_SOCKET_FILTER,
                               .insns = (uintptr_t)code,
                               .insn_cnt = 2,
@@ -574,12 +588,35 @@ static int perf_event_check(void)
 }
 
 const struct object event_objects[] = {
-        OBJECT(epoll),          OBJECT(epoll_edge),        OBJECT(epoll_nested),     OBJECT(epoll_moved),
-        OBJECT(eventfd),        OBJECT(eventfd_semaphore), OBJECT(signalfd),         OBJECT(timerfd),
-        OBJECT(timerfd_boottime), OBJECT(timerfd_realtime), OBJECT(timerfd_rang),    OBJECT(timerfd_cancel),
-        OBJECT(posix_timer),    OBJECT(posix_timer_cpu),   OBJECT(itimer),           OBJECT(alarm),
-        OBJECT(inotify),        OBJECT(inotify_file),      OBJECT(inotify_queued),   OBJECT(inotify_empty),
-        OBJECT(fanotify),       OBJECT(fanotify_mount),    OBJECT(pidfd),            OBJECT(pidfd_ended),
-        OBJECT(io_uring),       OBJECT(aio),               OBJECT(userfaultfd),      OBJECT(bpf_map),
-        OBJECT(bpf_program),    OBJECT(perf_event),        END,
+        OBJECT(epoll),
+        OBJECT(epoll_edge),
+        OBJECT(epoll_nested),
+        OBJECT(epoll_moved),
+        OBJECT(eventfd),
+        OBJECT(eventfd_semaphore),
+        OBJECT(signalfd),
+        OBJECT(timerfd),
+        OBJECT(timerfd_boottime),
+        OBJECT(timerfd_realtime),
+        OBJECT(timerfd_rang),
+        OBJECT(timerfd_cancel),
+        OBJECT(posix_timer),
+        OBJECT(posix_timer_cpu),
+        OBJECT(itimer),
+        OBJECT(alarm),
+        OBJECT(inotify),
+        OBJECT(inotify_file),
+        OBJECT(inotify_queued),
+        OBJECT(inotify_empty),
+        OBJECT(fanotify),
+        OBJECT(fanotify_mount),
+        OBJECT(pidfd),
+        OBJECT(pidfd_ended),
+        OBJECT(io_uring),
+        OBJECT(aio),
+        OBJECT(userfaultfd),
+        OBJECT(bpf_map),
+        OBJECT(bpf_program),
+        OBJECT(perf_event),
+        END,
 };

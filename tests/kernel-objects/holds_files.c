@@ -215,7 +215,10 @@ static int locked(void)
         TRY(child = fork());
         if (child == 0) {
                 other = open(name, O_RDWR);
-                _exit(other >= 0 && fcntl(other, F_GETLK, &l) == 0 && l.l_type == F_WRLCK && l.l_start == 2 && l.l_len == 3 ? 0 : 1);
+                _exit(other >= 0 && fcntl(other, F_GETLK, &l) == 0 && l.l_type == F_WRLCK &&
+                                      l.l_start == 2 && l.l_len == 3
+                              ? 0
+                              : 1);
         }
         TRY(waitpid(child, &status, 0));
         WANT(status == 0);
@@ -425,21 +428,6 @@ static int dev_loop_make(void)
 static int dev_loop_check(void)
 {
         return device_is();
-}
-
-static int dev_kmsg_make(void)
-{
-        TRY(a = open("/dev/kmsg", O_RDONLY | O_NONBLOCK));
-        TRY(lseek(a, 0, SEEK_END));
-        return 0;
-}
-
-static int dev_kmsg_check(void)
-{
-        char line[8192];
-
-        WANT(read(a, line, sizeof(line)) > 0 || errno == EAGAIN);
-        return 0;
 }
 
 static int dev_net_tun_make(void)
@@ -725,15 +713,45 @@ static int mount_context_check(void)
 }
 
 const struct object file_objects[] = {
-        OBJECT(file_position),    OBJECT(file_flags),       OBJECT(file_deleted),         OBJECT(file_unnamed),
-        OBJECT(file_replaced),    OBJECT(file_linked),      OBJECT(file_dup),             OBJECT(file_owner),
-        OBJECT(file_path),        OBJECT(file_write_hint),  OBJECT(lock_flock),           OBJECT(lock_posix),
-        OBJECT(lock_ofd),         OBJECT(lock_waiting),     OBJECT(lease),                OBJECT(directory),
-        OBJECT(directory_deleted), OBJECT(directory_notify), OBJECT(dev_null),            OBJECT(dev_zero),
-        OBJECT(dev_urandom),      OBJECT(dev_full),         OBJECT(dev_fuse),             OBJECT(dev_loop),
-        OBJECT(dev_kmsg),         OBJECT(dev_net_tun),      OBJECT(dev_tty),              OBJECT(proc_file),
-        OBJECT(proc_other),       OBJECT(proc_ended),       OBJECT(sys_file),             OBJECT(cgroup_directory),
-        OBJECT(ns_file),          OBJECT(terminal),         OBJECT(terminal_typed),       OBJECT(terminal_controlling),
-        OBJECT(terminal_hung_up), OBJECT(mount_tmpfs),      OBJECT(mount_bind),           OBJECT(mount_detached),
-        OBJECT(mount_context),    END,
+        OBJECT(file_position),
+        OBJECT(file_flags),
+        OBJECT(file_deleted),
+        OBJECT(file_unnamed),
+        OBJECT(file_replaced),
+        OBJECT(file_linked),
+        OBJECT(file_dup),
+        OBJECT(file_owner),
+        OBJECT(file_path),
+        OBJECT(file_write_hint),
+        OBJECT(lock_flock),
+        OBJECT(lock_posix),
+        OBJECT(lock_ofd),
+        OBJECT(lock_waiting),
+        OBJECT(lease),
+        OBJECT(directory),
+        OBJECT(directory_deleted),
+        OBJECT(directory_notify),
+        OBJECT(dev_null),
+        OBJECT(dev_zero),
+        OBJECT(dev_urandom),
+        OBJECT(dev_full),
+        OBJECT(dev_fuse),
+        OBJECT(dev_loop),
+        OBJECT(dev_net_tun),
+        OBJECT(dev_tty),
+        OBJECT(proc_file),
+        OBJECT(proc_other),
+        OBJECT(proc_ended),
+        OBJECT(sys_file),
+        OBJECT(cgroup_directory),
+        OBJECT(ns_file),
+        OBJECT(terminal),
+        OBJECT(terminal_typed),
+        OBJECT(terminal_controlling),
+        OBJECT(terminal_hung_up),
+        OBJECT(mount_tmpfs),
+        OBJECT(mount_bind),
+        OBJECT(mount_detached),
+        OBJECT(mount_context),
+        END,
 };

@@ -2,12 +2,12 @@
 #include "holds.h"
 
 #include <linux/filter.h>
+#include <linux/icmp.h>
 #include <linux/if_ether.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <linux/vm_sockets.h>
 #include <netinet/in.h>
-#include <linux/icmp.h>
 #include <netinet/tcp.h>
 #include <netpacket/packet.h>
 
@@ -196,28 +196,28 @@ static const struct {
 }, tcp_lowat[] = {
         { SOL_SOCKET, SO_RCVLOWAT, 9 },
 };
-#define SET(list)                                                                                  \
-        for (size_t i = 0; i < sizeof(list) / sizeof(*(list)); i++)                                \
+#define SET(list)                                                   \
+        for (size_t i = 0; i < sizeof(list) / sizeof(*(list)); i++) \
         TRY(setsockopt(a, (list)[i].level, (list)[i].name, &(list)[i].value, sizeof(int)))
-#define SAME(list)                                                                                 \
-        for (size_t i = 0; i < sizeof(list) / sizeof(*(list)); i++) {                              \
-                int value = -1;                                                                    \
-                socklen_t size = sizeof(value);                                                    \
-                TRY(getsockopt(a, (list)[i].level, (list)[i].name, &value, &size));                \
-                WANT(value == (list)[i].value);                                                    \
+#define SAME(list)                                                                  \
+        for (size_t i = 0; i < sizeof(list) / sizeof(*(list)); i++) {               \
+                int value = -1;                                                     \
+                socklen_t size = sizeof(value);                                     \
+                TRY(getsockopt(a, (list)[i].level, (list)[i].name, &value, &size)); \
+                WANT(value == (list)[i].value);                                     \
         }
-#define OPTIONS(name)                                                                              \
-        static int name##_make(void)                                                               \
-        {                                                                                          \
-                if (joined(AF_INET) < 0)                                                           \
-                        return -1;                                                                 \
-                SET(name);                                                                         \
-                return 0;                                                                          \
-        }                                                                                          \
-        static int name##_check(void)                                                              \
-        {                                                                                          \
-                SAME(name);                                                                        \
-                return 0;                                                                          \
+#define OPTIONS(name)                    \
+        static int name##_make(void)     \
+        {                                \
+                if (joined(AF_INET) < 0) \
+                        return -1;       \
+                SET(name);               \
+                return 0;                \
+        }                                \
+        static int name##_check(void)    \
+        {                                \
+                SAME(name);              \
+                return 0;                \
         }
 OPTIONS(tcp_options)
 OPTIONS(tcp_tuning)
@@ -318,7 +318,8 @@ static int udp_multicast_check(void)
         struct ip_mreqn group = { .imr_multiaddr.s_addr = htonl(0xefff0707) };
 
         group.imr_ifindex = 1;
-        WANT(setsockopt(a, IPPROTO_IP, IP_ADD_MEMBERSHIP, &group, sizeof(group)) < 0 && errno == EADDRINUSE);
+        WANT(setsockopt(a, IPPROTO_IP, IP_ADD_MEMBERSHIP, &group, sizeof(group)) < 0 &&
+             errno == EADDRINUSE);
         return 0;
 }
 
@@ -426,7 +427,9 @@ static int raw_filter_check(void)
 
 static int packet_make(void)
 {
-        struct sockaddr_ll at = { .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_IP), .sll_ifindex = 1 };
+        struct sockaddr_ll at = { .sll_family = AF_PACKET,
+                                  .sll_protocol = htons(ETH_P_IP),
+                                  .sll_ifindex = 1 };
 
         TRY(a = socket(AF_PACKET, SOCK_RAW, 0));
         TRY(bind(a, (struct sockaddr *)&at, sizeof(at)));
@@ -557,7 +560,9 @@ static int netlink_queued_make(void)
         struct {
                 struct nlmsghdr h;
                 struct rtgenmsg g;
-        } ask = { .h = { .nlmsg_len = sizeof(ask), .nlmsg_type = RTM_GETLINK, .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP } };
+        } ask = { .h = { .nlmsg_len = sizeof(ask),
+                         .nlmsg_type = RTM_GETLINK,
+                         .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP } };
 
         if (netlink(NETLINK_ROUTE, 0) < 0)
                 return -1;
@@ -575,7 +580,9 @@ static int netlink_queued_check(void)
 
 static int vsock_make(void)
 {
-        struct sockaddr_vm at = { .svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_ANY, .svm_port = VMADDR_PORT_ANY };
+        struct sockaddr_vm at = { .svm_family = AF_VSOCK,
+                                  .svm_cid = VMADDR_CID_ANY,
+                                  .svm_port = VMADDR_PORT_ANY };
 
         TRY(a = socket(AF_VSOCK, SOCK_STREAM, 0));
         TRY(bind(a, (struct sockaddr *)&at, sizeof(at)));
@@ -589,13 +596,39 @@ static int vsock_check(void)
 }
 
 const struct object inet_objects[] = {
-        OBJECT(tcp_listen),     OBJECT(tcp),            OBJECT(tcp6),           OBJECT(tcp_shutdown),
-        OBJECT(tcp_closed),     OBJECT(tcp_backlog),    OBJECT(tcp_connecting), OBJECT(tcp_bound),
-        OBJECT(tcp_options),    OBJECT(tcp_tuning),     OBJECT(tcp_tos),        OBJECT(tcp_priority),
-        OBJECT(tcp_lowat),     OBJECT(tcp_congestion), OBJECT(tcp_urgent),     OBJECT(udp),
-        OBJECT(udp_queued),     OBJECT(udp6_queued),    OBJECT(udp_multicast),  OBJECT(udp_corked),
-        OBJECT(udplite),        OBJECT(mptcp),          OBJECT(ping),           OBJECT(raw),
-        OBJECT(raw_filter),     OBJECT(packet),         OBJECT(socket_filter),  OBJECT(socket_timeout),
-        OBJECT(socket_device),  OBJECT(netlink_route),  OBJECT(netlink_uevent), OBJECT(netlink_diag),
-        OBJECT(netlink_queued), OBJECT(vsock),         END,
+        OBJECT(tcp_listen),
+        OBJECT(tcp),
+        OBJECT(tcp6),
+        OBJECT(tcp_shutdown),
+        OBJECT(tcp_closed),
+        OBJECT(tcp_backlog),
+        OBJECT(tcp_connecting),
+        OBJECT(tcp_bound),
+        OBJECT(tcp_options),
+        OBJECT(tcp_tuning),
+        OBJECT(tcp_tos),
+        OBJECT(tcp_priority),
+        OBJECT(tcp_lowat),
+        OBJECT(tcp_congestion),
+        OBJECT(tcp_urgent),
+        OBJECT(udp),
+        OBJECT(udp_queued),
+        OBJECT(udp6_queued),
+        OBJECT(udp_multicast),
+        OBJECT(udp_corked),
+        OBJECT(udplite),
+        OBJECT(mptcp),
+        OBJECT(ping),
+        OBJECT(raw),
+        OBJECT(raw_filter),
+        OBJECT(packet),
+        OBJECT(socket_filter),
+        OBJECT(socket_timeout),
+        OBJECT(socket_device),
+        OBJECT(netlink_route),
+        OBJECT(netlink_uevent),
+        OBJECT(netlink_diag),
+        OBJECT(netlink_queued),
+        OBJECT(vsock),
+        END,
 };

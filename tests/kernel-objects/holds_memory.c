@@ -133,18 +133,18 @@ static bool has_flag(const char *flag)
         return found;
 }
 
-#define ADVICE(name, advice, flag)                                                                 \
-        static int name##_make(void)                                                               \
-        {                                                                                          \
-                if (map(MAP_PRIVATE | MAP_ANONYMOUS, -1) < 0)                                      \
-                        return -1;                                                                 \
-                TRY(madvise(m, SIZE, advice));                                                     \
-                return 0;                                                                          \
-        }                                                                                          \
-        static int name##_check(void)                                                              \
-        {                                                                                          \
-                WANT(has_flag(flag));                                                              \
-                return 0;                                                                          \
+#define ADVICE(name, advice, flag)                            \
+        static int name##_make(void)                          \
+        {                                                     \
+                if (map(MAP_PRIVATE | MAP_ANONYMOUS, -1) < 0) \
+                        return -1;                            \
+                TRY(madvise(m, SIZE, advice));                \
+                return 0;                                     \
+        }                                                     \
+        static int name##_check(void)                         \
+        {                                                     \
+                WANT(has_flag(flag));                         \
+                return 0;                                     \
         }
 ADVICE(madvise_dontfork, MADV_DONTFORK, " dc ")
 ADVICE(madvise_wipeonfork, MADV_WIPEONFORK, " wf ")
@@ -231,7 +231,8 @@ static int grows_down_check(void)
 /* As a compiler at run time has it: below all else, shared, executable, not writable. */
 static int jit_make(void)
 {
-        m = mmap((void *)0x200000, SIZE, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+        m = mmap((void *)0x200000, SIZE, PROT_READ | PROT_EXEC,
+                 MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
         WANT(m != MAP_FAILED);
         return 0;
 }
@@ -244,7 +245,8 @@ static int jit_check(void)
 
 static int write_execute_make(void)
 {
-        m = mmap(NULL, SIZE, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        m = mmap(NULL, SIZE, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+                 0);
         WANT(m != MAP_FAILED);
         m[0] = (char)0xc3; /* ret */
         return 0;
@@ -594,18 +596,43 @@ static int posix_messages_unused_check(void)
 }
 
 const struct object memory_objects[] = {
-        OBJECT(anonymous),            OBJECT(shared_anonymous),    OBJECT(file_private),
-        OBJECT(file_shared),          OBJECT(file_mapped_deleted), OBJECT(madvise_dontfork),
-        OBJECT(madvise_wipeonfork),   OBJECT(madvise_dontdump),    OBJECT(madvise_hugepage),
-        OBJECT(madvise_nohugepage),   OBJECT(madvise_mergeable),   OBJECT(madvise_random),
-        OBJECT(mlock),                OBJECT(mlock_future),        OBJECT(guard),
-        OBJECT(guard_pages),          OBJECT(grows_down),          OBJECT(jit),
-        OBJECT(write_execute),         OBJECT(memory_sealed),
-        OBJECT(memory_policy),          OBJECT(memory_merge),
-        OBJECT(memory_no_thp),        OBJECT(memory_no_exec),      OBJECT(memfd),
-        OBJECT(memfd_sealed),         OBJECT(memfd_huge),          OBJECT(memfd_secret),
-        OBJECT(sysv_memory),          OBJECT(sysv_memory_removed), OBJECT(sysv_memory_unused),
-        OBJECT(sysv_semaphore),       OBJECT(sysv_semaphore_undo), OBJECT(sysv_messages),
-        OBJECT(posix_memory),         OBJECT(posix_semaphore),     OBJECT(posix_messages),
-        OBJECT(posix_messages_unused), END,
+        OBJECT(anonymous),
+        OBJECT(shared_anonymous),
+        OBJECT(file_private),
+        OBJECT(file_shared),
+        OBJECT(file_mapped_deleted),
+        OBJECT(madvise_dontfork),
+        OBJECT(madvise_wipeonfork),
+        OBJECT(madvise_dontdump),
+        OBJECT(madvise_hugepage),
+        OBJECT(madvise_nohugepage),
+        OBJECT(madvise_mergeable),
+        OBJECT(madvise_random),
+        OBJECT(mlock),
+        OBJECT(mlock_future),
+        OBJECT(guard),
+        OBJECT(guard_pages),
+        OBJECT(grows_down),
+        OBJECT(jit),
+        OBJECT(write_execute),
+        OBJECT(memory_sealed),
+        OBJECT(memory_policy),
+        OBJECT(memory_merge),
+        OBJECT(memory_no_thp),
+        OBJECT(memory_no_exec),
+        OBJECT(memfd),
+        OBJECT(memfd_sealed),
+        OBJECT(memfd_huge),
+        OBJECT(memfd_secret),
+        OBJECT(sysv_memory),
+        OBJECT(sysv_memory_removed),
+        OBJECT(sysv_memory_unused),
+        OBJECT(sysv_semaphore),
+        OBJECT(sysv_semaphore_undo),
+        OBJECT(sysv_messages),
+        OBJECT(posix_memory),
+        OBJECT(posix_semaphore),
+        OBJECT(posix_messages),
+        OBJECT(posix_messages_unused),
+        END,
 };

@@ -227,7 +227,7 @@ static int pair_closed_check(void)
         return 0;
 }
 
-/* It had not read everything. */
+/* It had not read everything. The error that says so is gone when somebody, as a dump that fails, has looked. */
 static int pair_reset_make(void)
 {
         if (pair(SOCK_STREAM) < 0)
@@ -239,7 +239,7 @@ static int pair_reset_check(void)
 {
         struct pollfd p = { .fd = a[0], .events = POLLIN };
 
-        WANT(poll(&p, 1, 0) == 1 && p.revents & POLLHUP && p.revents & POLLERR);
+        WANT(poll(&p, 1, 0) == 1 && p.revents & POLLHUP);
         return 0;
 }
 
@@ -248,7 +248,9 @@ static int send_fd(int to, int fd)
         union {
                 struct cmsghdr h;
                 char space[CMSG_SPACE(sizeof(int))];
-        } u = { .h = { .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS } };
+        } u = { .h = { .cmsg_len = CMSG_LEN(sizeof(int)),
+                       .cmsg_level = SOL_SOCKET,
+                       .cmsg_type = SCM_RIGHTS } };
         struct msghdr m = { .msg_iov = &(struct iovec){ (char *)"f", 1 },
                             .msg_iovlen = 1,
                             .msg_control = u.space,
@@ -347,9 +349,10 @@ static int unix_abstract_check(void)
 
 static int unix_connected_make(void)
 {
-        return unix_socket(SOCK_STREAM, "/tmp/unix-connected") < 0 || unix_accept("/tmp/unix-connected") < 0 ?
-                       -1 :
-                       put(a[0], "one");
+        return unix_socket(SOCK_STREAM, "/tmp/unix-connected") < 0 ||
+                               unix_accept("/tmp/unix-connected") < 0
+                       ? -1
+                       : put(a[0], "one");
 }
 
 static int unix_connected_check(void)
@@ -360,7 +363,8 @@ static int unix_connected_check(void)
 /* As programs do that have a new listener of the same name: the connections live on. */
 static int unix_deleted_make(void)
 {
-        if (unix_socket(SOCK_STREAM, "/tmp/unix-deleted") < 0 || unix_accept("/tmp/unix-deleted") < 0)
+        if (unix_socket(SOCK_STREAM, "/tmp/unix-deleted") < 0 ||
+            unix_accept("/tmp/unix-deleted") < 0)
                 return -1;
         TRY(unlink("/tmp/unix-deleted"));
         return put(a[0], "one");
@@ -374,9 +378,9 @@ static int unix_deleted_check(void)
 static int unix_backlog_make(void)
 {
         return unix_socket(SOCK_STREAM, "/tmp/unix-backlog") < 0 ||
-                               unix_connect(SOCK_STREAM, "/tmp/unix-backlog") < 0 ?
-                       -1 :
-                       put(a[0], "one");
+                               unix_connect(SOCK_STREAM, "/tmp/unix-backlog") < 0
+                       ? -1
+                       : put(a[0], "one");
 }
 
 static int unix_backlog_check(void)
@@ -389,10 +393,11 @@ static int unix_backlog_check(void)
 
 static int unix_dgram_make(void)
 {
-        return unix_socket(SOCK_DGRAM, "/tmp/unix-dgram") < 0 || unix_connect(SOCK_DGRAM, "/tmp/unix-dgram") < 0 ||
-                               put(a[0], "one") < 0 ?
-                       -1 :
-                       put(a[0], "two");
+        return unix_socket(SOCK_DGRAM, "/tmp/unix-dgram") < 0 ||
+                               unix_connect(SOCK_DGRAM, "/tmp/unix-dgram") < 0 ||
+                               put(a[0], "one") < 0
+                       ? -1
+                       : put(a[0], "two");
 }
 
 static int unix_dgram_check(void)
@@ -478,11 +483,31 @@ static int pair_inherited_check(void)
 }
 
 const struct object pipe_objects[] = {
-        OBJECT(pipe),           OBJECT(pipe_size),        OBJECT(pipe_flags),     OBJECT(pipe_closed),
-        OBJECT(pipe_full),      OBJECT(pipe_packet),      OBJECT(pipe_shared),    OBJECT(fifo),
-        OBJECT(fifo_deleted),   OBJECT(pair_stream),      OBJECT(pair_dgram),     OBJECT(pair_seqpacket),
-        OBJECT(pair_shutdown),  OBJECT(pair_closed),      OBJECT(pair_reset),      OBJECT(pair_inherited), OBJECT(unix_rights),
-        OBJECT(unix_listen),    OBJECT(unix_abstract),    OBJECT(unix_connected), OBJECT(unix_deleted),
-        OBJECT(unix_backlog),   OBJECT(unix_dgram),       OBJECT(unix_credentials), OBJECT(unix_credentials_queued),
-        OBJECT(unix_buffers),   END,
+        OBJECT(pipe),
+        OBJECT(pipe_size),
+        OBJECT(pipe_flags),
+        OBJECT(pipe_closed),
+        OBJECT(pipe_full),
+        OBJECT(pipe_packet),
+        OBJECT(pipe_shared),
+        OBJECT(fifo),
+        OBJECT(fifo_deleted),
+        OBJECT(pair_stream),
+        OBJECT(pair_dgram),
+        OBJECT(pair_seqpacket),
+        OBJECT(pair_shutdown),
+        OBJECT(pair_closed),
+        OBJECT(pair_reset),
+        OBJECT(pair_inherited),
+        OBJECT(unix_rights),
+        OBJECT(unix_listen),
+        OBJECT(unix_abstract),
+        OBJECT(unix_connected),
+        OBJECT(unix_deleted),
+        OBJECT(unix_backlog),
+        OBJECT(unix_dgram),
+        OBJECT(unix_credentials),
+        OBJECT(unix_credentials_queued),
+        OBJECT(unix_buffers),
+        END,
 };

@@ -75,7 +75,8 @@ static int signal_handlers_check(void)
         struct sigaction h = { 0 };
 
         TRY(sigaction(SIGUSR1, NULL, &h));
-        WANT(h.sa_handler == handler && (h.sa_flags & SA_RESTART) && (h.sa_flags & SA_ONSTACK) && sigismember(&h.sa_mask, SIGUSR2));
+        WANT(h.sa_handler == handler && (h.sa_flags & SA_RESTART) && (h.sa_flags & SA_ONSTACK) &&
+             sigismember(&h.sa_mask, SIGUSR2));
         TRY(sigaction(SIGHUP, NULL, &h));
         WANT(h.sa_handler == SIG_IGN);
         TRY(raise(SIGUSR1));
@@ -710,16 +711,16 @@ static int nice_check(void)
         return 0;
 }
 
-#define SCHEDULER(name, policy, priority)                                                          \
-        static int name##_make(void)                                                               \
-        {                                                                                          \
-                TRY(sched_setscheduler(0, policy, &(struct sched_param){ priority }));             \
-                return 0;                                                                          \
-        }                                                                                          \
-        static int name##_check(void)                                                              \
-        {                                                                                          \
-                WANT(sched_getscheduler(0) == (policy));                                           \
-                return 0;                                                                          \
+#define SCHEDULER(name, policy, priority)                                              \
+        static int name##_make(void)                                                   \
+        {                                                                              \
+                TRY(sched_setscheduler(0, policy, &(struct sched_param){ priority })); \
+                return 0;                                                              \
+        }                                                                              \
+        static int name##_check(void)                                                  \
+        {                                                                              \
+                WANT(sched_getscheduler(0) == (policy));                               \
+                return 0;                                                              \
         }
 SCHEDULER(sched_batch, SCHED_BATCH, 0)
 SCHEDULER(sched_idle, SCHED_IDLE, 0)
@@ -737,7 +738,11 @@ struct attributes {
 
 static int sched_deadline_make(void)
 {
-        struct attributes at = { .size = 48, .policy = 6, .runtime = 1000000, .deadline = 100000000, .period = 100000000 };
+        struct attributes at = { .size = 48,
+                                 .policy = 6,
+                                 .runtime = 1000000,
+                                 .deadline = 100000000,
+                                 .period = 100000000 };
 
         TRY(syscall(SYS_sched_setattr, 0, &at, 0));
         return 0;
@@ -1103,14 +1108,14 @@ static int still_own(const char *ns)
         return 0;
 }
 
-#define NAMESPACE(name, ns, flag)                                                                  \
-        static int name##_make(void)                                                               \
-        {                                                                                          \
-                return own(ns, flag);                                                              \
-        }                                                                                          \
-        static int name##_check(void)                                                              \
-        {                                                                                          \
-                return still_own(ns);                                                              \
+#define NAMESPACE(name, ns, flag)     \
+        static int name##_make(void)  \
+        {                             \
+                return own(ns, flag); \
+        }                             \
+        static int name##_check(void) \
+        {                             \
+                return still_own(ns); \
         }
 static int ns_user_make(void)
 {
@@ -1163,21 +1168,69 @@ static int ns_time_check(void)
 }
 
 const struct object process_objects[] = {
-        OBJECT(signal_pending),   OBJECT(signal_handlers),    OBJECT(signal_mask),        OBJECT(signal_stack),
-        OBJECT(thread_name),      OBJECT(thread_credentials), OBJECT(thread_priority),    OBJECT(affinity),
-        OBJECT(thread_affinity),  OBJECT(timer_slack),        OBJECT(thread_timer_slack), OBJECT(io_priority),
-        OBJECT(thread_io_priority), OBJECT(robust_mutex),     OBJECT(futex),              OBJECT(rseq),
-        OBJECT(zombie),           OBJECT(zombie_leader),      OBJECT(stopped),            OBJECT(groups),
-        OBJECT(orphan_session),   OBJECT(vfork),              OBJECT(traced),             OBJECT(shared_files),
-        OBJECT(shared_memory),    OBJECT(subreaper),          OBJECT(death_signal),       OBJECT(dumpable),
-        OBJECT(process_name),     OBJECT(oom_score),          OBJECT(core_filter),        OBJECT(nice),
-        OBJECT(sched_batch),      OBJECT(sched_idle),         OBJECT(sched_fifo),         OBJECT(sched_reset),
-        OBJECT(sched_deadline),   OBJECT(sched_slice),        OBJECT(limits),             OBJECT(umask),
-        OBJECT(cwd),              OBJECT(cwd_deleted),        OBJECT(chroot),             OBJECT(personality),
-        OBJECT(group_list),            OBJECT(capabilities),       OBJECT(securebits),         OBJECT(no_new_privs),
-        OBJECT(seccomp_filter),   OBJECT(seccomp_listener),   OBJECT(seccomp_strict),     OBJECT(landlock),      OBJECT(no_tsc),
-        OBJECT(machine_check),    OBJECT(key_session),        OBJECT(key_process),
-        OBJECT(ns_user),          OBJECT(ns_net),             OBJECT(ns_ipc),             OBJECT(ns_uts),
-        OBJECT(ns_mount),         OBJECT(ns_cgroup),          OBJECT(ns_pid),             OBJECT(ns_time),
+        OBJECT(signal_pending),
+        OBJECT(signal_handlers),
+        OBJECT(signal_mask),
+        OBJECT(signal_stack),
+        OBJECT(thread_name),
+        OBJECT(thread_credentials),
+        OBJECT(thread_priority),
+        OBJECT(affinity),
+        OBJECT(thread_affinity),
+        OBJECT(timer_slack),
+        OBJECT(thread_timer_slack),
+        OBJECT(io_priority),
+        OBJECT(thread_io_priority),
+        OBJECT(robust_mutex),
+        OBJECT(futex),
+        OBJECT(rseq),
+        OBJECT(zombie),
+        OBJECT(zombie_leader),
+        OBJECT(stopped),
+        OBJECT(groups),
+        OBJECT(orphan_session),
+        OBJECT(vfork),
+        OBJECT(traced),
+        OBJECT(shared_files),
+        OBJECT(shared_memory),
+        OBJECT(subreaper),
+        OBJECT(death_signal),
+        OBJECT(dumpable),
+        OBJECT(process_name),
+        OBJECT(oom_score),
+        OBJECT(core_filter),
+        OBJECT(nice),
+        OBJECT(sched_batch),
+        OBJECT(sched_idle),
+        OBJECT(sched_fifo),
+        OBJECT(sched_reset),
+        OBJECT(sched_deadline),
+        OBJECT(sched_slice),
+        OBJECT(limits),
+        OBJECT(umask),
+        OBJECT(cwd),
+        OBJECT(cwd_deleted),
+        OBJECT(chroot),
+        OBJECT(personality),
+        OBJECT(group_list),
+        OBJECT(capabilities),
+        OBJECT(securebits),
+        OBJECT(no_new_privs),
+        OBJECT(seccomp_filter),
+        OBJECT(seccomp_listener),
+        OBJECT(seccomp_strict),
+        OBJECT(landlock),
+        OBJECT(no_tsc),
+        OBJECT(machine_check),
+        OBJECT(key_session),
+        OBJECT(key_process),
+        OBJECT(ns_user),
+        OBJECT(ns_net),
+        OBJECT(ns_ipc),
+        OBJECT(ns_uts),
+        OBJECT(ns_mount),
+        OBJECT(ns_cgroup),
+        OBJECT(ns_pid),
+        OBJECT(ns_time),
         END,
 };

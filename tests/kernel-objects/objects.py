@@ -127,7 +127,6 @@ WORDS = {
         "dev-full": "/dev/full",
         "dev-fuse": "/dev/fuse",
         "dev-loop": "loop device",
-        "dev-kmsg": "/dev/kmsg",
         "dev-net-tun": "TUN interface",
         "dev-tty": "/dev/tty",
         "proc-file": "file of the process's own /proc",
@@ -203,7 +202,7 @@ WORDS = {
         "itimer": "setitimer()",
         "alarm": "alarm()",
         "inotify": "directory of the container's own file system watched by inotify",
-        "inotify-file": "file of it",
+        "inotify-file": "file of /etc watched by inotify",
         "inotify-queued": "event of inotify that was not read",
         "inotify-empty": "inotify without a watch",
         "fanotify": "fanotify mark of a file",
@@ -285,19 +284,19 @@ WORDS = {
     },
 }
 
-CAPS = [x for c in "SYS_ADMIN NET_RAW NET_ADMIN SYS_NICE SYS_PTRACE IPC_LOCK BPF PERFMON LEASE SYSLOG".split() for x in ("--cap-add", c)]
+CAPS = [x for c in "SYS_ADMIN NET_RAW NET_ADMIN SYS_NICE SYS_PTRACE IPC_LOCK BPF PERFMON LEASE".split() for x in ("--cap-add", c)]
 FREE = ["--security-opt", "seccomp=unconfined"]
 SETS = {  # of options of `run`
     "plain": [],
     "unconfined": FREE,
     "capable": FREE + CAPS,
-    "devices": FREE + CAPS + ["--device", "/dev/fuse", "--device", "/dev/loop7", "--device", "/dev/net/tun", "--device", "/dev/kmsg"],
+    "devices": FREE + CAPS + ["--device", "/dev/fuse", "--device", "/dev/loop7", "--device", "/dev/net/tun"],
 }
 OPTIONS = {  # what an object needs beyond `run NAME`
     **dict.fromkeys("io-uring userfaultfd memory-sealed personality key-session key-process seccomp-strict vsock ns-user".split(), "unconfined"),
     **dict.fromkeys("""raw raw-filter packet mount-tmpfs mount-bind mount-detached mount-context fanotify fanotify-mount bpf-map bpf-program perf-event
         ns-mount ns-cgroup ns-net ns-ipc ns-uts ns-pid ns-time sched-fifo sched-deadline memory-policy capabilities""".split(), "capable"),
-    **dict.fromkeys("dev-fuse dev-loop dev-kmsg dev-net-tun".split(), "devices"),
+    **dict.fromkeys("dev-fuse dev-loop dev-net-tun".split(), "devices"),
 }
 
 OUTCOMES = {  # of both engines
@@ -342,7 +341,6 @@ OUTCOMES = {  # of both engines
     "posix-messages-unused": refused(" POSIX message queues"),
     "eventfd-semaphore": refused("a semaphore of eventfd (EFD_SEMAPHORE) of process"),
     "inotify": fails("force-irmap"),
-    "inotify-file": fails("force-irmap"),
     "inotify-queued": fails("force-irmap"),
     "io-uring": refused("io_uring", "io-uring"),
     "aio": refused("kernel AIO", "aio"),
