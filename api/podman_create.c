@@ -337,7 +337,7 @@ static int set_cgroups(struct maker *m, const char *mode, struct ts_err *err)
 
 static int make_from_command(struct maker *m, struct ts_err *err)
 {
-        static const char *const lost[] = { "--secret", "--userns", "--pidfile", "--conmon-pidfile" };
+        static const char *const lost[] = { "--secret", "--userns", "--pidfile", "--conmon-pidfile", "--preserve-fds", "--preserve-fd" };
         const struct ts_json *words = ts_json_get(m->inspect, "Config.CreateCommand");
         for (size_t i = 0; i < ts_json_len(words); i++) {
                 const char *sysctl = option(words, i, "--sysctl");

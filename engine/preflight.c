@@ -62,6 +62,7 @@ const struct ts_check ts_checks[] = {
         { "hard-link", SKIP, LIVE, ts_check_linked },
         { "traced", FIRM, LIVE, ts_check_traced },
         { "limits-hidden", SKIP, LIVE, ts_check_limits },
+        { "outside-file", SKIP, LIVE, ts_check_outside },
         { "exec-sessions", WARNING, ALWAYS, ts_check_exec_sessions },
         { "kernel-objects", SKIP, LIVE, ts_check_kernel_state },
         { "kernel-state", WARNING, LIVE, NULL },

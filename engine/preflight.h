@@ -150,6 +150,7 @@ void ts_check_rootfs(struct ts_preflight *p);
 void ts_check_docker_init(struct ts_preflight *p);
 void ts_check_traced(struct ts_preflight *p);
 void ts_check_limits(struct ts_preflight *p);
+void ts_check_outside(struct ts_preflight *p);
 void ts_check_exec_sessions(struct ts_preflight *p);
 void ts_check_metacopy(struct ts_preflight *p);
 /* preflight_net.c: networks, addresses, ports */

@@ -133,12 +133,6 @@ static const char script_processes[] =
         "    esac\n"
         "  done\n"
         "} 2>/dev/null\n"
-        "users() { # CRIU asks for the limits of each; of another user's without CAP_SYS_RESOURCE, in vain\n"
-        "  case $(sed -n 's/^CapEff:[[:space:]]*//p' /proc/self/status) in *[13579bdf]\?\?\?\?\?\?) return 0 ;; esac\n"
-        "  l=''; for p; do l=\"$l /proc/$p/status\"; done\n"
-        "  p=$(awk '/^[UG]id:/ && ($2 || $3 || $4) { split(FILENAME, part, \"/\"); print part[3]; exit }' $l)\n"
-        "  [ -z \"$p\" ] || say other_user \"process $(named \"$p\")\"\n"
-        "} 2>/dev/null\n"
         "hollow() { # where overlay copies up a mode without the content, the upper file is zeros\n"
         "  upper=$(grep -m 1 ' / / .* - overlay .*metacopy=on' \"/proc/$1/mountinfo\" | sed -n "
         "'s/.*upperdir=\\([^,]*\\).*/\\1/p')\n"
@@ -177,15 +171,50 @@ static const char script_processes[] =
         "    { for (i = 1; i < NF; i++) if ($i ~ /^(READ|WRITE|RW)$/ && ($(i + 1) in own)) n++ } "
         "END { printf \"locks=%d\\n\", n }'\n"
         "  traffic \"$2\" $fds\n"
-        "  [ \"$(readlink \"/proc/$2/ns/user\")\" = \"$(readlink /proc/self/ns/user)\" ] || say "
-        "userns own\n"
+        "  u=$(readlink \"/proc/$2/ns/user\") v=$(readlink /proc/self/ns/user)\n"
+        "  [ -z \"$u\" ] || [ -z \"$v\" ] || [ \"$u\" = \"$v\" ] || say userns own\n"
         "  grep -q ' /sbin/docker-init ' \"/proc/$2/mountinfo\" && say docker_init yes\n"
         "  hollow \"$2\"\n"
         "  strangers \"$1\" \"$2\" $all\n"
         "  kernel \"$2\" $all\n"
         "  users $all\n"
+        "  outside \"$2\" $all\n"
         "  say shm_kb \"$(du -sk \"/proc/$2/root/dev/shm\" | cut -f 1)\"\n"
         "  [ -n \"$(find \"/proc/$2/root/dev/shm\" -mindepth 1 -print -quit)\" ] && say shm yes\n"
+        "} 2>/dev/null\n";
+
+static const char script_passed[] =
+        "users() { # CRIU asks for the limits of each; of another user's without CAP_SYS_RESOURCE, in vain\n"
+        "  case $(sed -n 's/^CapEff:[[:space:]]*//p' /proc/self/status) in *[13579bdf]\?\?\?\?\?\?) return 0 ;; esac\n"
+        "  l=''; for p; do l=\"$l /proc/$p/status\"; done\n"
+        "  p=$(grep -H -s -E '^[UG]id:' $l | awk '$2 || $3 || $4 { split($1, part, \"/\"); print part[3]; exit }')\n"
+        "  [ -z \"$p\" ] || say other_user \"process $(named \"$p\")\"\n"
+        "} 2>/dev/null\n"
+        /* Not what has no path, though it looks like one. Looked at twice: a number may have become
+         * another file's in between. */
+        "outside() { # files of the host that were passed in: on none of the container's mounts. Who came by exec is not dumped\n"
+        "  init=$1 l=''; for p; do l=\"$l /proc/$p/status\"; done\n"
+        "  set -- $(grep -H -s '^PPid:' $l | awk -v init=\"$init\" '{ split($1, a, \"/\"); up[a[3]] = $2 }\n"
+        "    END { for (p in up) { q = p; n = 0; while (q != init && (q in up) && n++ < 999) q = up[q]; if (q == init) print p } }')\n"
+        "  [ $# -gt 0 ] || return 0\n"
+        "  l='' i='' m=''; for p; do l=\"$l /proc/$p/fd\" i=\"$i /proc/$p/fdinfo\" "
+        "m=\"$m /proc/$p/mountinfo\"; done\n"
+        "  { cat $m | awk '{ print \"m\", $1 }' | sort -u\n"
+        "    find $i -maxdepth 1 -type f | xargs -r grep -H -s '^mnt_id:'\n"
+        "    find $l -maxdepth 1 -type l -printf '%p %l\\n'\n"
+        "  } | awk '$1 == \"m\" { ok[$2] = 1; next }\n"
+        "    $1 ~ /:mnt_id:$/ { split($1, a, \":\"); sub(\"/fdinfo/\", \"/fd/\", a[1]); id[a[1]] = $2; next "
+        "}\n"
+        "    { f = $1; p = substr($0, length(f) + 2) }\n"
+        "    (f in id) && !(id[f] in ok) && p ~ /^[/]/ && p !~ "
+        "/^[/](memfd:|dmabuf:|anon_hugepage|SYSV|.aio.|dev[/]zero [(]deleted[)])/ && n++ < 20 { print "
+        "id[f], f, p }' |\n"
+        "  while read -r id f path; do\n"
+        "    p=${f#/proc/}; p=${p%%/*}\n"
+        "    [ \"$(readlink \"$f\")\" = \"$path\" ] && grep -qx \"mnt_id:[[:space:]]*$id\" "
+        "\"/proc/$p/fdinfo/${f##*/}\" || continue\n"
+        "    say outside \"process $(named \"$p\") has '$path' open\"; break\n"
+        "  done\n"
         "} 2>/dev/null\n";
 
 static const char script_answers[] =
@@ -341,6 +370,7 @@ int ts_facts_fetch(struct ts_facts *f, struct ts_host *h, const struct ts_facts_
             ts_str_adds(&script, script_databases, err) < 0 ||
             ts_str_adds(&script, ts_scheduling_script, err) < 0 ||
             ts_str_adds(&script, ts_kernel_script, err) < 0 ||
+            ts_str_adds(&script, script_passed, err) < 0 ||
             ts_str_adds(&script, script_processes, err) < 0 ||
             ts_str_adds(&script, script_answers, err) < 0)
                 return -1;

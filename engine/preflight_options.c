@@ -140,6 +140,16 @@ void ts_check_limits(struct ts_preflight *p)
                         p->m->c->name, ts_view_name(&p->src));
 }
 
+void ts_check_outside(struct ts_preflight *p)
+{
+        const char *what = ts_fact(&p->src.facts, "outside", 0);
+
+        if (what)
+                ts_find(p->m, "outside-file",
+                        "create it without --preserve-fds and --preserve-fd and mount what it needs, or move with --cold",
+                        "%s, which is on none of the mounts of '%s': CRIU cannot dump it", what, p->m->c->name);
+}
+
 void ts_check_exec_sessions(struct ts_preflight *p)
 {
         ts_auto_str names = TS_STR_INIT_MAX(400);

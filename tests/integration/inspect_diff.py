@@ -23,6 +23,7 @@ EXPECTED = [  # engine, strategy, the path of the field, why it may differ
     (ANY, ANY, r"\.HostConfig\.ContainerIDFile", "a file that the engine's client wrote"),
     (PODMAN, "cold", r"\.(PidFile|ConmonPidFile)", "files on the source; a warning says so"),
     (DOCKER, ANY, r"\.NetworkSettings\.(Networks\.bridge\.)?(IPAddress|GlobalIPv6Address)", "on the default bridge nobody can ask for one"),
+    (DOCKER, ANY, r"\.HostConfig\.Mounts(\..*)?", "with the names of anonymous volumes; what is mounted is told at Mounts, too"),
     (DOCKER, ANY, r"\.HostConfig\.PortBindings\..*", "a port that was chosen is asked for there: clients know it"),
     (PODMAN, ANY, r"\.lockNumber", "of this host's Podman"),
     (PODMAN, ANY, r"\.ImageDigest", "of the manifest, which an archive of the image has of its own"),
@@ -47,7 +48,7 @@ def plain(inspect):
     labels = inspect["Config"].get("Labels") or {}
     for label in [k for k in labels if k.startswith("tranship.chosen.")]:
         del labels[label]
-    mounts = [{**m, "Mode": re.sub("^z?,?nocopy$|^z$", "", m.get("Mode") or "")} for m in inspect.get("Mounts") or []]
+    mounts = [{**m, "Mode": re.sub("^z?,?nocopy$|^z$|,nocopy$", "", m.get("Mode") or "")} for m in inspect.get("Mounts") or []]
     return {**inspect, "Mounts": sorted(mounts, key=lambda m: m.get("Destination") or ""),
             "HostConfig": {**host, "Binds": sorted(re.sub("(:z)?[:,]nocopy$", "", b) for b in host.get("Binds") or [])}}
 

@@ -219,11 +219,26 @@ def skipped(t):
 
 
 for engine_ in BOTH:
-    lab.add_case(f"options/skipped/{engine_}", skipped, engine_)
+    lab.add_case(f"options/skipped/{engine_}", skipped, engine_, timeout=240)
+
+
+def preserve_fds(t):
+    """A file of the host that Podman passes in."""
+    t.src.need_image("counter")
+    t.src.host.sh('exec 3</etc/hosts; exec "$@" </dev/null', "podman", "run", "--detach", "--name", "it-option", "--preserve-fds", "1", "counter", "sh", "-c", COUNTER, t.marker)
+    for command in ("check", "move"):
+        said = {f["code"]: f["message"] for f in t.begin(command, "it-option").wait().expect(3).report["findings"]}
+        check("'/etc/hosts' open" in said.get("outside-file", ""), command, "says", said)
+    r = t.move("--cold", "it-option")
+    check(any("--preserve-fds" in w for w in r.report["warnings"]), r.report["warnings"])
+    same("state there", "running", t.dst.state("it-option"))
+
+
+lab.add_case("options/preserve-fds/podman", preserve_fds, "podman", timeout=300)
 
 
 def register(name, engine, options, expected, words=()):
-    lab.add_case(f"options/{name}/{engine}", lambda t: run_row(t, options, expected, words), engine)
+    lab.add_case(f"options/{name}/{engine}", lambda t: run_row(t, options, expected, words), engine, timeout=240)
 
 
 for engine_ in BOTH:
