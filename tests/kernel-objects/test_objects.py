@@ -204,7 +204,7 @@ for engine_ in lab.SOCKETS:
     if ENGINE not in (None, "", engine_):
         continue
     for function_ in () if CHOSEN else (moves, warned, refused, cpuset, link_remap):
-        lab.add_case(f"{function_.__name__.replace('_', '-')}/{engine_}", function_, engine_, None, 900)
+        lab.add_case(f"{function_.__name__.replace('_', '-')}/{engine_}", function_, engine_, None, 1800)
     for name_ in CHOSEN or (ALL if os.environ.get("TRANSHIP_OBJECTS_ALL") else ()):
         if outcome(name_, engine_).how != "absent":
             lab.add_case(f"{name_}/{engine_}", lambda t, n=name_: alone(t, n), engine_, None, 400)
