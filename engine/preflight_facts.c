@@ -181,6 +181,7 @@ static const char script_processes[] =
         "  outside \"$2\" $all\n"
         "  say shm_kb \"$(du -sk \"/proc/$2/root/dev/shm\" | cut -f 1)\"\n"
         "  [ -n \"$(find \"/proc/$2/root/dev/shm\" -mindepth 1 -print -quit)\" ] && say shm yes\n"
+        "  say looked yes\n"
         "} 2>/dev/null\n";
 
 static const char script_passed[] =

@@ -155,6 +155,14 @@ static int ask_target(struct ts_preflight *p, struct ts_err *err)
         return ask_parents(p, f, err);
 }
 
+/* A host that could not look at the processes (no room for one more, a container that was started
+ * anew in that moment) has not said that nothing stands in the way. */
+static bool looked(const struct ts_preflight *p, const struct ts_view *v)
+{
+        return v != &p->src || p->m->c->pid <= 0 || p->m->strategy == TS_COLD ||
+               !ts_fact_is(&v->facts, "uid", "0") || ts_fact_is(&v->facts, "looked", "yes");
+}
+
 static int fetch_facts(struct ts_preflight *p, struct ts_view *v, struct ts_err *err)
 {
         const struct ts_mig *m = p->m;
@@ -162,7 +170,16 @@ static int fetch_facts(struct ts_preflight *p, struct ts_view *v, struct ts_err 
 
         if (ts_api_kind(v->e->api) == TS_PODMAN)
                 o.podman = m->o->podman && *m->o->podman ? m->o->podman : "podman";
-        return ts_facts_fetch(&v->facts, v->e->host, &o, err);
+        for (int tries = 0; tries < 2; tries++) {
+                ts_list_clear(&v->facts.lines);
+                if (ts_facts_fetch(&v->facts, v->e->host, &o, err) < 0)
+                        return -1;
+                if (looked(p, v))
+                        return 0;
+        }
+        return ts_err_set(err, TS_ECONFLICT,
+                          "the processes of '%s' could not be looked at; the first is %lld, its engine says",
+                          m->c->name, (long long)m->c->pid);
 }
 
 /* Docker does not tell whether a network was made with a subnet of its user's, and takes a

@@ -157,9 +157,15 @@ class Fault:
 
     def cut_tls(self, host):
         """So do those by TLS; needs CONFIG_INET_DIAG_DESTROY."""
+        self._alone()
         lab.check(host.sh("ss -HKtn state established sport ge :49152 and sport le :49215").strip(), "no TLS connection to", host)
 
+    def _alone(self):
+        """What ends all connections of a host ends those of a case with its other engine, too."""
+        lab.check(self.t.case.engine is None, "this case has to take whole hosts")
+
     def cable(self, host, up):
+        self._alone()
         lab.lab("link", host.name, "up" if up else "down")
         if not up:
             self.t.at_end(lab.lab, "link", host.name, "up")

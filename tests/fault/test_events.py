@@ -29,7 +29,7 @@ def target_cut_in_transfer(f):
         f.recover_and_rerun(r, "target")
 
 
-@event(IN_PLACE, DOCKER)
+@event(IN_PLACE, DOCKER, hosts=True)
 def cut_with_tls(f):
     """TLS breaks, then SSH as well: each takes over from the other, and comes back by itself; the container is frozen, and comes back on the target."""
     f.start()
@@ -42,7 +42,7 @@ def cut_with_tls(f):
         f.recover_and_rerun(r, "target")
 
 
-@event(IN_PLACE)
+@event(IN_PLACE, hosts=True)
 def silent_with_tls(f):
     """No answer by TLS and none by SSH: back to the source."""
     f.start()

@@ -142,7 +142,9 @@ def warned(t):
 
 def refused(t):
     for h in together(t, having(t.engine, "refused"), 8):  # a finding is a line, which has an end
-        told([outcome(n, t.engine) for n in h.names], t.begin("check", h.name).wait().expect(3), h.names)
+        r = t.begin("check", h.name).wait()
+        check(r.status == 3, "check of", h.names, "ends with", r.status, r.tail())
+        told([outcome(n, t.engine) for n in h.names], r, h.names)
 
 
 def link_remap(t):
