@@ -312,38 +312,32 @@ def criu_missing(t):
     moves(t, "--cold")
 
 
+def line_of_criu(t, code, line):
+    """Docker's container needs it in CRIU's configuration, and it is missing on both hosts: named with the file, and added."""
+    conf = "/etc/criu/runc.conf"
+    for h in t.hosts[:2]:
+        t.at_end(h.sh, f'printf %s "$1" >{conf}', h.sh(f"cat {conf}"))
+        h.sh(f"grep -vx {line} {conf} >{conf}.new || :; mv {conf}.new {conf}")
+    f = said(t, code)
+    check(line in f["hint"] and conf in f["hint"] + f["message"], f)
+    for h in t.hosts[:2]:
+        h.sh(f"echo {line} >>{conf}")
+    moves(t)
+
+
 @case(DOCKER, hosts=True)
 def criu_tcp(t):
-    """An open connection, and a configuration without the option; with it the connection lives on."""
-    conf = "/etc/criu/runc.conf"
-    kept = t.hosts[0].sh(f"cat {conf}")
-    for h in t.hosts[:2]:
-        t.at_end(h.sh, f'printf %s "$1" >{conf}', kept)
+    """An open connection."""
     start(t, script="nc -ll -p 7001 -e cat & sleep 1; (sleep 600 | nc 127.0.0.1 7001) & " + COUNT)
     until(lambda: " 01 " in t.src.exec(t.marker, "cat /proc/net/tcp /proc/net/tcp6"), 15, "they are connected")
-    for h in t.hosts[:2]:
-        h.sh(f"grep -vx tcp-established {conf} >{conf}.new || :; mv {conf}.new {conf}")
-    f = said(t, "criu-tcp")
-    check("tcp-established" in f["hint"] and conf in f["hint"] + f["message"], f)
-    for h in t.hosts[:2]:
-        h.sh(f"echo tcp-established >>{conf}")
-    moves(t)
+    line_of_criu(t, "criu-tcp", "tcp-established")
 
 
 @case(DOCKER, hosts=True)
 def criu_locks(t):
-    conf = "/etc/criu/runc.conf"
-    kept = t.hosts[0].sh(f"cat {conf}")
-    for h in t.hosts[:2]:
-        t.at_end(h.sh, f'printf %s "$1" >{conf}', kept)
+    """A file lock."""
     hold(t, "lock", name=t.marker)
-    for h in t.hosts[:2]:
-        h.sh(f"grep -vx file-locks {conf} >{conf}.new || :; mv {conf}.new {conf}")
-    f = said(t, "criu-locks")
-    check("file-locks" in f["hint"] and conf in f["hint"] + f["message"], f)
-    for h in t.hosts[:2]:
-        h.sh(f"echo file-locks >>{conf}")
-    moves(t)
+    line_of_criu(t, "criu-locks", "file-locks")
 
 
 @case(PODMAN, hosts=True)
