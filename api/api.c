@@ -389,10 +389,10 @@ bool ts_engine_can_set_restart_policy(const struct ts_engine_info *i)
 
 int ts_api_set_restart_policy(struct ts_api *a, const char *id, const char *policy, int64_t max_retries, struct ts_err *err)
 {
-        if (ts_check_ref(id, "container", err) < 0)
-                return -1;
         const struct ts_engine_info known = { .kind = a->kind, .v = { a->v[0], a->v[1], a->v[2] } };
 
+        if (ts_check_ref(id, "container", err) < 0)
+                return -1;
         if (!ts_engine_can_set_restart_policy(&known)) {
                 (void)ts_err_set(err, TS_EENGINE, "Podman %d.%d cannot change the restart policy of container '%s'", a->v[0], a->v[1], id);
                 return ts_err_hint(err, "Podman 5.1 and later can; or create the container again with --restart=no");

@@ -381,7 +381,13 @@ static const struct row weak_causes[] = {
 /* clang-format on */
 
 /* Errors that CRIU goes on after: it reports them in runs that end well. */
-static const char *const noise[] = { "Can't setup RLIMIT_NOFILE for self", "cgroupd: recv req error", "(criu/util.c", "exited, status=" };
+static const struct {
+        const char *what, *also; /* also: NULL, or it has to have that, too */
+} noise[] = {
+        { "Can't setup RLIMIT_NOFILE for self", NULL },
+        { "cgroupd: recv req error", NULL },
+        { "(criu/util.c", "exited, status=" },
+};
 
 struct line {
         const char *p;
@@ -400,7 +406,10 @@ static bool line_has(struct line l, const char *what)
 
 static bool is_noise(struct line l)
 {
-        return line_has(l, noise[0]) || line_has(l, noise[1]) || (line_has(l, noise[2]) && line_has(l, noise[3]));
+        for (size_t i = 0; i < TS_ARRAY_LEN(noise); i++)
+                if (line_has(l, noise[i].what) && (!noise[i].also || line_has(l, noise[i].also)))
+                        return true;
+        return false;
 }
 
 static bool next_line(const char **p, struct line *ret)

@@ -159,7 +159,7 @@ static int ask_target(struct ts_preflight *p, struct ts_err *err)
  * anew in that moment) has not said that nothing stands in the way. */
 static bool looked(const struct ts_preflight *p, const struct ts_view *v)
 {
-        return v != &p->src || p->m->c->pid <= 0 || p->m->strategy == TS_COLD ||
+        return v != &p->src || p->m->c->state != TS_STATE_RUNNING || p->m->strategy == TS_COLD ||
                !ts_fact_is(&v->facts, "uid", "0") || ts_fact_is(&v->facts, "looked", "yes");
 }
 

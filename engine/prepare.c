@@ -79,6 +79,8 @@ int ts_mig_hold(struct ts_mig *m, struct ts_err *err)
         mine.boot_id = boot;
         mine.pid = getpid();
         mine.pid_start = ts_self_start_time();
+        if (!m->lock_path)
+                return ts_err_set(err, TS_ENOMEM, "out of memory");
         if (!*m->lock_token && new_token(m->lock_token) < 0)
                 return ts_err_set(err, TS_EINTERNAL, "no random numbers");
         if (ts_own_dir(m->src.host, TS_LOCK_DIR, err) < 0 ||
