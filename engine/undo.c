@@ -28,16 +28,19 @@ static void find_target_bundle(struct ts_mig *m)
                 m->target_bundle = ts_strdup0(there->bundle_dir);
 }
 
-/* NULL: no images of the final dump below that container's directory. */
+/* NULL: no images of the final dump below that container's directory, or an answer that is none. */
 static char *inventory_digest(const struct ts_mig *m, struct ts_end *e, const char *bundle)
 {
         ts_auto_free char *dir = ts_fmt("%s/checkpoints/%s", ts_or(bundle, ""), ts_or(m->checkpoint, ""));
         const char *const argv[] = { "/bin/sh", "-c", digest_script, "sh", ts_or(dir, ""), NULL };
-        char *digest = NULL;
+        ts_auto_free char *digest = NULL;
 
-        if (!bundle || !m->checkpoint || !e->host || ts_host_check(e->host, argv, &sweep_run, &digest, NULL) < 0)
+        if (!bundle || !m->checkpoint || !e->host ||
+            ts_host_check(e->host, argv, &sweep_run, &digest, NULL) < 0)
                 return NULL;
-        return digest;
+        return strspn(digest, "0123456789abcdef") == 64 && !strcmp(digest + 64, "  -")
+                       ? TS_TAKE(digest)
+                       : NULL;
 }
 
 void ts_sweep_containerd(struct ts_mig *m, struct ts_end *e)
@@ -48,7 +51,9 @@ void ts_sweep_containerd(struct ts_mig *m, struct ts_end *e)
                 find_target_bundle(m);
                 digest = inventory_digest(m, e, m->target_bundle);
         }
-        if (!digest) /* somebody has removed the container on the target, and its images with it: the source has the same */
+        /* Somebody has removed the container on the target, and its images with it: the source has the
+         * same. But where the journal came from hosts, one of them has no say in what goes on the other. */
+        if (!digest && (e->side == TS_SIDE_SOURCE || !m->adopted))
                 digest = inventory_digest(m, &m->src, m->bundle);
 
         const char *const argv[] = { "/bin/sh", "-c", sweep_script, "sh", ts_or(digest, ""), NULL };
