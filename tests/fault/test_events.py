@@ -366,13 +366,12 @@ def image_unloadable(f):
     """The target's policy takes no images."""
     f.start()
     remove_image(f.dst)
-    f.t.at_end(f.dst.host.sh, "[ ! -e /etc/containers/policy.json.fault ] || mv /etc/containers/policy.json.fault /etc/containers/policy.json")
-    f.dst.host.sh("cp /etc/containers/policy.json /etc/containers/policy.json.fault; echo '{\"default\": [{\"type\": \"reject\"}]}' >/etc/containers/policy.json")
+    put_back = f.t.instead(f.dst.host, "/etc/containers/policy.json", '{"default": [{"type": "reject"}]}\n')
     with f.watch():
         r = f.move().wait(100)
         f.check_promise(r, (4,))
         lab.check("image" in r.stderr, "it does not say that it is the image:", r.tail())
-        f.dst.host.sh("mv /etc/containers/policy.json.fault /etc/containers/policy.json")
+        put_back()
         f.recover_and_rerun(r, "source")
 
 

@@ -93,12 +93,11 @@ def rehearsal_fails(f):
     host = f.src.host
     with f.watch():
         r = f.paused_move("pre-copy:before")
-        host.sh("mv $(command -v criu) /tmp/it-criu-away; echo done")
-        f.t.at_end(host.sh, "[ ! -e /tmp/it-criu-away ] || mv /tmp/it-criu-away /usr/sbin/criu")
+        put_back = f.t.instead(host, host.sh("command -v criu").strip())
         before = f.src.inspect(f.name)["State"]["Pid"]
         f.wait(f.resume(r), 4)
         lab.same("pid", before, f.src.inspect(f.name)["State"]["Pid"])
-        host.sh("mv /tmp/it-criu-away /usr/sbin/criu")
+        put_back()
         f.recover_and_rerun(r)
 
 

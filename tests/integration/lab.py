@@ -644,6 +644,8 @@ def process_of(marker):
 
 # ---- cases
 
+OWN_FILES = {"podman": "/etc/containers/", "docker": "/etc/docker/"}  # which the other engine does not read
+
 
 class Case:
     """A test: name, function of one Test, engine it needs (None: both of each of its hosts), time-out in seconds."""
@@ -722,6 +724,22 @@ class Test:
         while self._at_end:
             function, args = self._at_end.pop()
             function(*args)
+
+    def instead(self, host, path, text=None):
+        """A file of the host has another text, or is away (None), until the case ends or what is returned is called.
+
+        What others of the host read, too, belongs to cases that take whole hosts.
+        """
+        check(not self.case.engine or path.startswith(OWN_FILES[self.case.engine]), f"{path} is not this case's alone: hosts=True")
+        kept, there = f"{path}.kept{len(self._at_end)}", []
+        host.sh('mkdir -p "${1%/*}"; [ ! -e "$1" ] || mv "$1" "$2"; [ $# = 2 ] || { printf %s "$3" >"$1"; [ ! -e "$2" ] || chmod --reference="$2" "$1"; }',
+                path, kept, *([] if text is None else [text]))
+
+        def put_back():
+            if not there:
+                there.append(host.sh('rm -f "$1"; [ ! -e "$2" ] || mv "$2" "$1"', path, kept))
+        self.at_end(put_back)
+        return put_back
 
     def ip(self, last=0):
         """An address on the switch that no other case uses at the time; last: 0 to 4."""

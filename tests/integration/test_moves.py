@@ -226,9 +226,13 @@ def files(t):
     if t.engine == "docker":  # Podman's own unpacking fills them
         check(os.lstat(root + "/new/sparse").st_blocks < sparse + 2000, "a sparse file was filled")
     last = count_on(t.dst, name)
-    written = pathlib.Path(root + "/data.txt").read_text()
-    check(written.startswith("data of the image\nmore\n"), written[:100])
-    check(check_sequence(written.split("more\n")[1], "the open file") >= last, "the open file is behind the log")
+
+    def held():
+        written = pathlib.Path(root + "/data.txt").read_text()
+        check(written.startswith("data of the image\nmore\n"), written[:100])
+        return check_sequence(written.split("more\n")[1], "the open file")
+    # It writes to the log first: the engine may have it before the file does
+    until(lambda: held() >= last, 10, f"the open file reaches {last}, which the log had")
     # Nothing of it on the image: a new container is as it was
     same("image", "mode = image\n", t.dst.cli("run", "--rm", "counter", "cat", "/etc/app.conf"))
 

@@ -1,6 +1,5 @@
 """What CRIU cannot take along: known before the freeze where it can be, named where not, and every hint helps."""
 
-import fcntl
 import hashlib
 import pathlib
 
@@ -29,18 +28,10 @@ def start(t, what, *options, directory="/tmp", name=None):
     return name
 
 
-def alone(t):
-    """No other case that depends on CRIU's configuration runs on these hosts meanwhile: the engines share it."""
-    f = open(f"{lab.STATE}/criu-conf-{t.hosts[0]}", "w")
-    t.at_end(f.close)
-    fcntl.flock(f, fcntl.LOCK_EX)
-
-
 def criu_options(t, *lines):
     """Adds lines to CRIU's configuration on both hosts, until the case is over."""
     for h in t.hosts:
-        h.sh('cp -a /etc/criu/runc.conf /etc/criu/runc.conf.before; printf "%s\\n" "$@" >>/etc/criu/runc.conf', *lines)
-        t.at_end(h.sh, "mv /etc/criu/runc.conf.before /etc/criu/runc.conf")
+        t.instead(h, "/etc/criu/runc.conf", "\n".join([h.sh("cat /etc/criu/runc.conf"), *lines, ""]))
 
 
 def fails(t, name, *words):
@@ -62,10 +53,9 @@ def mptcp(t):
     net.moved(t, name)
 
 
-@case(PODMAN, DOCKER, timeout=400)
+@case(PODMAN, DOCKER, timeout=400, hosts=True)
 def hard_link(t):
     """An open file that was deleted under one of its names: a finding, and with link-remap as the hint says it moves."""
-    alone(t)
     t.src.cli("volume", "create", "it-links")
     name = start(t, "link", "--volume", "it-links:/links", directory="/links")
     f = net.refused(t, name, "hard-link")
@@ -90,10 +80,9 @@ def udp_corked(t):
     fails(t, start(t, "cork"), "UDP_CORK", "try again")
 
 
-@case(PODMAN, DOCKER, timeout=400)
+@case(PODMAN, DOCKER, timeout=400, hosts=True)
 def irmap(t):
     """A watched directory whose name CRIU cannot find: the hint has both options, and with them it moves."""
-    alone(t)
     name = start(t, "watch", directory="/srv/files")
     fails(t, name, "force-irmap", "irmap-scan-path")
     criu_options(t, "force-irmap", "irmap-scan-path /srv")
@@ -126,12 +115,12 @@ def none_lo(t):
         dst.exec(name, "nc -ll -p 7000 -e cat & sleep 0.2; echo hello | timeout 5 nc 127.0.0.1 7000 | head -1 | grep hello")
 
 
-@case(DOCKER, timeout=400)
+@case(DOCKER, timeout=400, hosts=True)
 def restore_log(t):
     """A restore that fails: the words of its log, which containerd deletes, are in the report."""
     name = net.start(t, "it-log")
-    t.dst.host.sh("mv /usr/sbin/iptables-restore /usr/sbin/iptables-restore.away; mv /usr/sbin/nft /usr/sbin/nft.away")
-    t.at_end(t.dst.host.sh, "mv /usr/sbin/iptables-restore.away /usr/sbin/iptables-restore; mv /usr/sbin/nft.away /usr/sbin/nft")
+    for program in ("iptables-restore", "nft"):
+        t.instead(t.dst.host, f"/usr/sbin/{program}")
     r = t.move(name, expect=4)
     net.goes_on(t.src, name)
     said = [w for w in r.report["warnings"] if "restore.log says: " in w and "Error (criu/" in w]

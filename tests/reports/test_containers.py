@@ -299,18 +299,14 @@ for path_ in ("podman", "podman-archive"):
     lab.add_case(f"containers/secrets-{path_.replace('podman-', '').replace('podman', 'in-place')}", secrets, "podman", path_, 180)
 
 
+STORAGE_CONF = "/etc/containers/storage.conf"
 ROOTS = '[storage]\ndriver = "overlay"\nrunroot = "/run/containers/storage"\ngraphroot = "/var/lib/containers/storage"\n'
-
-
-def storage_conf(t, host, text):
-    host.sh('mkdir -p /etc/containers; cp /etc/containers/storage.conf /tmp/it-storage.conf 2>/dev/null || :; printf "%s" "$1" > /etc/containers/storage.conf', text)
-    t.at_end(host.sh, "rm -f /etc/containers/storage.conf; mv /tmp/it-storage.conf /etc/containers/storage.conf 2>/dev/null || :")
 
 
 @case(engine="podman", timeout=300)
 def metacopy(t):
     """Storage with metacopy=on: a file of the image that got another mode has no content of its own. Refused with its name; the hint, followed, moves it whole. What was renamed (redirect_dir) comes along."""
-    storage_conf(t, t.hosts[0], ROOTS + '[storage.options.overlay]\nmountopt = "nodev,metacopy=on"\n')
+    t.instead(t.hosts[0], STORAGE_CONF, ROOTS + '[storage.options.overlay]\nmountopt = "nodev,metacopy=on"\n')
     name = counter(t, "it-metacopy")
     check("metacopy=on" in t.src.exec(name, "grep ' / ' /proc/self/mountinfo"), "the test itself: no metacopy")
     moved_dir = "mv /srv/files /srv/renamed; cat /srv/renamed/one"
@@ -330,7 +326,7 @@ def metacopy(t):
 @case(engine="podman", timeout=300)
 def metacopy_on_the_target(t):
     """The other way round it moves."""
-    storage_conf(t, t.hosts[1], ROOTS + '[storage.options.overlay]\nmountopt = "nodev,metacopy=on"\n')
+    t.instead(t.hosts[1], STORAGE_CONF, ROOTS + '[storage.options.overlay]\nmountopt = "nodev,metacopy=on"\n')
     name = counter(t, "it-metacopy")
     t.src.exec(name, "chmod 0640 /data.txt; mv /srv/files/one /srv/uno; echo new > /srv/new")
     show = "cat /data.txt /srv/uno /srv/new; stat -c '%a %n' /data.txt"
@@ -344,7 +340,7 @@ def storage_podman(t):
     """Another storage driver than overlay, on either side: named."""
     t.at_end(t.dst.service, "restart")
     t.at_end(t.hosts[1].sh, "rm -rf /var/lib/containers/it-vfs")
-    storage_conf(t, t.hosts[1], '[storage]\ndriver = "vfs"\ngraphroot = "/var/lib/containers/it-vfs"\nrunroot = "/run/it-vfs"\n')
+    t.instead(t.hosts[1], STORAGE_CONF, '[storage]\ndriver = "vfs"\ngraphroot = "/var/lib/containers/it-vfs"\nrunroot = "/run/it-vfs"\n')
     t.dst.service("restart")
     name = counter(t, "it-storage")
     refused(t, name, "storage-driver", "'vfs'", str(t.dst.host))
@@ -360,9 +356,8 @@ def storage_podman(t):
 def storage_docker(t):
     """Docker's containerd image store, on either side: named."""
     file = "/etc/docker/daemon.json"
-    t.hosts[1].sh('cp "$1" /tmp/it-daemon.json; sed "s/{/{ \\"features\\": { \\"containerd-snapshotter\\": true },/; /storage-driver/d" /tmp/it-daemon.json > "$1"', file)
     t.at_end(t.dst.service, "restart")
-    t.at_end(t.hosts[1].sh, 'cp /tmp/it-daemon.json "$1"', file)
+    t.instead(t.hosts[1], file, t.hosts[1].sh('sed "s/{/{ \\"features\\": { \\"containerd-snapshotter\\": true },/; /storage-driver/d" "$1"', file))
     t.dst.service("restart")
     name = counter(t, "it-storage")
     refused(t, name, "storage-driver", "'overlayfs'", str(t.dst.host))

@@ -292,11 +292,7 @@ def mount_unsupported_socket(t):
 
 def hide(t, host, program):
     """Until it is called, or the case ends: that program is not there."""
-    path = host.sh('command -v "$1"', program).strip()
-    put_back = ('[ ! -e "$1.away" ] || mv "$1.away" "$1"', path)
-    host.sh('mv "$1" "$1.away"', path)
-    t.at_end(host.sh, *put_back)
-    return lambda: host.sh(*put_back)
+    return t.instead(host, host.sh('command -v "$1"', program).strip())
 
 
 @case(PODMAN, DOCKER, hosts=True)
@@ -316,8 +312,7 @@ def line_of_criu(t, code, line):
     """Docker's container needs it in CRIU's configuration, and it is missing on both hosts: named with the file, and added."""
     conf = "/etc/criu/runc.conf"
     for h in t.hosts[:2]:
-        t.at_end(h.sh, f'printf %s "$1" >{conf}', h.sh(f"cat {conf}"))
-        h.sh(f"grep -vx {line} {conf} >{conf}.new || :; mv {conf}.new {conf}")
+        t.instead(h, conf, h.sh(f"grep -vx {line} {conf} || :"))
     f = said(t, code)
     check(line in f["hint"] and conf in f["hint"] + f["message"], f)
     for h in t.hosts[:2]:
@@ -358,17 +353,15 @@ def runtime_differs(t):
     moves(t, "--cold")
 
 
-@case(DOCKER, hosts=True)
+@case(DOCKER)
 def docker_experimental_off(t):
     start(t)
     file = "/etc/docker/daemon.json"
-    t.hosts[1].sh('cp "$1" "$1.it"; sed "/experimental/d" "$1.it" >"$1"', file)
-    put_back = ('[ ! -e "$1.it" ] || mv "$1.it" "$1"', file)
     t.at_end(t.dst.service, "restart")
-    t.at_end(t.hosts[1].sh, *put_back)
+    put_back = t.instead(t.hosts[1], file, t.hosts[1].sh('sed /experimental/d "$1"', file))
     t.dst.service("restart")
     said(t, "docker-experimental-off")
-    t.hosts[1].sh(*put_back)
+    put_back()
     t.dst.service("restart")
     moves(t)
 

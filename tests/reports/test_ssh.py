@@ -39,8 +39,7 @@ class Way:
     def admit(self, public, options=""):
         line = f"{options} {public.read_text().strip()}".strip()
         for h in self.t.hosts:
-            h.sh('cp -a /root/.ssh/authorized_keys /root/.ssh/it-before; echo "$1" >> /root/.ssh/authorized_keys', line)
-            self.t.at_end(h.sh, "[ ! -e /root/.ssh/it-before ] || mv /root/.ssh/it-before /root/.ssh/authorized_keys")
+            self.t.instead(h, "/root/.ssh/authorized_keys", f"{h.sh('cat /root/.ssh/authorized_keys')}{line}\n")
 
     def config(self, *lines):
         text = (STATE / "config").read_text().splitlines()
@@ -65,7 +64,7 @@ def counter(t):
     count_on(t.src, "it-ssh", 2)
 
 
-@case(engine="podman")
+@case(hosts=True)
 def ssh_pub(t):
     """IdentityFile names the public key, whose private half only the agent has."""
     counter(t)
@@ -80,7 +79,7 @@ def ssh_pub(t):
     way.check(config, 0)
 
 
-@case(engine="podman")
+@case(hosts=True)
 def ssh_env(t):
     """Variables in the names of files."""
     counter(t)
@@ -99,7 +98,7 @@ def ssh_env(t):
     way.check(agent, 0, env)
 
 
-@case(engine="podman")
+@case(hosts=True)
 def ssh_cert(t):
     """A certificate of an ECDSA key works, from a file and from the agent; another kind is named, and the hint helps."""
     counter(t)
@@ -135,15 +134,12 @@ def ssh_cert(t):
     way.check(config, 0)
 
 
-@case("podman", "docker", "podman-archive", "podman-scp")
+@case("podman", "docker", "podman-archive", "podman-scp", hosts=True)
 def shell_prints(t):
     """Root's shell prints, on both hosts, before every command."""
     counter(t)
     for h in t.hosts:
-        h.sh("[ ! -e /root/.bashrc ] || cp /root/.bashrc /root/.it-bashrc; "
-             "{ echo 'echo Welcome to this host; printf \"no end of line\"'; cat /root/.bashrc 2>/dev/null || :; } > /root/.it-new; "
-             "mv /root/.it-new /root/.bashrc")
-        t.at_end(h.sh, "rm /root/.bashrc; [ ! -e /root/.it-bashrc ] || mv /root/.it-bashrc /root/.bashrc")
+        t.instead(h, "/root/.bashrc", "echo Welcome to this host; printf 'no end of line'\n" + h.sh("cat /root/.bashrc 2>/dev/null || :"))
     said = lab.run([lab.LAB, "sh", "lan", "ssh", "-F", str(STATE / "config"), str(t.hosts[0]), "true"])
     check("Welcome" in said, "the test's own shell does not print:", said)
     t.begin("check", "it-ssh").wait().expect(0)
