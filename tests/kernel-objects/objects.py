@@ -324,7 +324,7 @@ OUTCOMES = {  # of both engines
     "dev-fuse": refused("an open device of process"),
     "dev-loop": refused("an open device of process"),
     "lease": refused("a lease of process"),
-    "mount-detached": fails("outside of the container's mounts"),
+    "mount-detached": refused("on none of the mounts", "outside-file"),
     "mount-context": refused("an open fscontext of process"),
     "memfd-huge": fails("huge pages"),
     "memfd-secret": refused("secret memory (memfd_secret) of process"),

@@ -14,7 +14,7 @@ from lab import check, same, until
 from objects import OPTIONS, SETS, WORDS, outcome
 
 HERE = pathlib.Path(__file__).resolve().parent
-CODES = ("kernel-state", "kernel-objects", "hard-link", "mptcp", "io-uring", "aio", "traced")
+CODES = ("kernel-state", "kernel-objects", "hard-link", "mptcp", "io-uring", "aio", "traced", "outside-file")
 QUIET = 60  # seconds at most for an answer of the processes
 
 

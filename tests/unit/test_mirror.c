@@ -295,6 +295,8 @@ static void fetching(void)
         AUTO_PLACE p = place_new();
         struct ts_mirror_copies c = { 0 };
         ts_auto_free char *rubbish = ts_fmt("%s/20261120-000000-zzz.source", p.copies), *other = ts_fmt("%s/x y.source", p.copies);
+        ts_auto_free char *renamed = ts_fmt("%s/20261120-000009-dddddd.source", p.copies);
+        static const char head[] = "{\"id\":\"20261120-000002-bbbbbb\",\"container_name\":\"web\"}\n";
         ts_auto(ts_journal) struct ts_journal *j = NULL;
         ts_auto_err err = TS_ERR_INIT;
 
@@ -305,6 +307,7 @@ static void fetching(void)
         make_copy(&p, "20261120-000003-cccccc", "web", TS_SIDE_SOURCE, TS_STAGE_ARMED);
         UNIT_OK(ts_file_write_atomic(rubbish, "rubbish\n", 8, 0600, &err));
         UNIT_OK(ts_file_write_atomic(other, "{}\n", 3, 0600, &err));
+        UNIT_OK(ts_file_write_atomic(renamed, head, sizeof(head) - 1, 0600, &err)); /* another one's */
         CU_ASSERT_EQUAL(found(&p, "web", &c), 2);
         UNIT_STR(c.v[0].id, "20261120-000003-cccccc"); /* newest first */
         UNIT_STR(c.v[1].id, "20261120-000001-aaaaaa");
