@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MESSAGE_MAX ((size_t)600)
+#define MESSAGE_MAX ((size_t)2048) /* sixteen objects and their processes */
 
 #define SKIP TS_CHECK_SKIPPABLE
 #define INVARIANT TS_CHECK_INVARIANT
