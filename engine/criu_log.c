@@ -281,13 +281,16 @@ static const struct row causes[] = {
         /* control groups; before "no space", which the kernel also says of an empty cpuset */
         { "cpuset", NULL, "cpuset",
           "the container's processors (cpuset) cannot be set as they were",
-          "use runc with 'manage-cgroups ignore' in /etc/criu/runc.conf, or drop --cpuset-cpus" },
+          "drop --cpuset-cpus; or use runc with 'manage-cgroups ignore' in /etc/criu/runc.conf: the "
+          "container then sees the host's control groups until it is started anew" },
         { "systemd slice", NULL, "cgroup-manager",
           "the two engines manage control groups in different ways (systemd, cgroupfs)",
           "set the same cgroup_manager in containers.conf on both hosts" },
         { "cg:", NULL, "cgroup",
           "the container's control groups could not be put back",
-          "both hosts need the same cgroup version; or set 'manage-cgroups ignore' in /etc/criu/runc.conf" },
+          "both hosts need the same cgroup version; or set 'manage-cgroups ignore' in "
+          "/etc/criu/runc.conf: the container then sees the host's control groups until it is "
+          "started anew" },
         { "cg-prop:", NULL, NULL, NULL, NULL },
         /* disk, images */
         { "No space left on device", NULL, "no-space",

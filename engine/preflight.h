@@ -6,6 +6,7 @@
 #define TRANSHIP_ENGINE_PREFLIGHT_H
 
 #include "engine/mig.h"
+#include <netinet/in.h>
 
 /* ---- what a host told: "KEY=VALUE" lines, a key may come several times ---- */
 struct ts_facts {
@@ -170,6 +171,11 @@ bool ts_bound_to(const struct ts_preflight *p,
                  const char *ip); /* a socket of the container has that address for its own */
 /* "0100007F" or "0100007F:1F90" as in /proc/net/tcp; also 32 digits as in tcp6. */
 bool ts_proc_address_is(const char *hex, const char *ip, bool big_endian);
+bool ts_proc_address4(const char *hex, bool big_endian, char ret[INET_ADDRSTRLEN]); /* 8 digits, as text */
+/* preflight_inside.c: what was set up inside beside what the engine makes */
+extern const char ts_inside_script[];
+bool ts_address_is_made(const char *settings, const char *address); /* not in the engine's NetworkSettings */
+void ts_note_inside(struct ts_preflight *p);
 /* preflight_data.c: volumes and bind mounts */
 void ts_check_mounts(struct ts_preflight *p);
 void ts_check_volumes(struct ts_preflight *p);

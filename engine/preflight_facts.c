@@ -177,6 +177,7 @@ static const char script_processes[] =
         "  hollow \"$2\"\n"
         "  strangers \"$1\" \"$2\" $all\n"
         "  kernel \"$2\" $all\n"
+        "  inside \"$2\"\n"
         "  users $all\n"
         "  outside \"$2\" $all\n"
         "  say shm_kb \"$(du -sk \"/proc/$2/root/dev/shm\" | cut -f 1)\"\n"
@@ -372,6 +373,7 @@ int ts_facts_fetch(struct ts_facts *f, struct ts_host *h, const struct ts_facts_
             ts_str_adds(&script, ts_scheduling_script, err) < 0 ||
             ts_str_adds(&script, ts_kernel_script, err) < 0 ||
             ts_str_adds(&script, script_passed, err) < 0 ||
+            ts_str_adds(&script, ts_inside_script, err) < 0 ||
             ts_str_adds(&script, script_processes, err) < 0 ||
             ts_str_adds(&script, script_answers, err) < 0)
                 return -1;

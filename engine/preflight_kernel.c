@@ -183,6 +183,7 @@ static void tell(struct ts_preflight *p, const char *fact, const char *code, con
 
 void ts_check_kernel_state(struct ts_preflight *p)
 {
+        ts_note_inside(p);
         tell(p, "lost", "kernel-state",
              "set it again in the program, or by a hand, when it has moved",
              "a checkpoint does not hold");

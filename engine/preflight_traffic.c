@@ -76,6 +76,13 @@ bool ts_proc_address_is(const char *hex, const char *ip, bool big_endian)
         return !memcmp(have, "\0\0\0\0\0\0\0\0\0\0\xff\xff", 12) && !memcmp(have + 12, want, 4);
 }
 
+bool ts_proc_address4(const char *hex, bool big_endian, char ret[INET_ADDRSTRLEN])
+{
+        unsigned char bytes[4];
+
+        return hex_word(hex, big_endian, bytes) == 0 && inet_ntop(AF_INET, bytes, ret, INET_ADDRSTRLEN) != NULL;
+}
+
 static unsigned port_of(const char *text)
 {
         const char *colon = strchr(text, ':');

@@ -96,6 +96,26 @@ static void subnets_hold_addresses(void)
         CU_ASSERT_FALSE(ts_prefix_holds(&p, NULL));
 }
 
+static void addresses_made_inside(void)
+{
+        static const char settings[] = "{\"IPAddress\":\"10.88.0.2\",\"Networks\":{\"n\":{\"GlobalIPv6Address\":\"fd00::2\","
+                                       "\"IPAMConfig\":{\"LinkLocalIPs\":[\"169.254.1.1\"]},\"Other\":\"10.0.0.9/24\"}}}";
+        static const char *const not_made[] = { "10.88.0.2", "fd00::2", "169.254.1.1", "10.0.0.9", "127.0.0.1", "127.0.0.11", "0.0.0.0", "224.0.0.1", "255.255.255.255", "", "no address" };
+        static const char *const made[] = { "10.88.0.20", "0.88.0.2x", "203.0.113.5", "fd00::3", "88.0.2.1" };
+        char text[INET_ADDRSTRLEN];
+
+        for (size_t i = 0; i < TS_ARRAY_LEN(not_made); i++)
+                CU_ASSERT_FALSE(ts_address_is_made(settings, not_made[i]));
+        for (size_t i = 0; i < TS_ARRAY_LEN(made); i++)
+                CU_ASSERT_EQUAL(ts_address_is_made(settings, made[i]), !strchr(made[i], 'x'));
+        CU_ASSERT_TRUE(ts_proc_address4("057100CB", false, text));
+        UNIT_STR(text, "203.0.113.5");
+        CU_ASSERT_TRUE(ts_proc_address4("CB007105", true, text));
+        UNIT_STR(text, "203.0.113.5");
+        CU_ASSERT_FALSE(ts_proc_address4("057100C", false, text));
+        CU_ASSERT_FALSE(ts_proc_address4("057100CX", false, text));
+}
+
 static void malformed_subnets(void)
 {
         static const char *const bad[] = { "",
@@ -529,6 +549,7 @@ static CU_TestInfo tests[] = {
         UNIT(subnets_overlap),
         UNIT(subnets_hold_addresses),
         UNIT(malformed_subnets),
+        UNIT(addresses_made_inside),
         UNIT(routes),
         UNIT(listening_sockets),
         UNIT(labels_of_supervisors),
