@@ -70,6 +70,8 @@ const char ts_inside_script[] =
         "    \"/proc/$t/net/fib_trie\" | sort -u | head -n 200\n"
         "  awk '$4 == \"00\" && $5 ~ /^[89a-f]/ { print \"inside6=\" $1 }' \\\n"
         "    \"/proc/$t/net/if_inet6\" | head -n 200\n"
+        "  awk 'NR > 1 && $5 > 1 { print \"packet=\" $5 }' \"/proc/$t/net/packet\" | sort -u |\n"
+        "    head -n 20\n"
         "}\n"
         "inside() {\n"
         "  t=$1\n"
@@ -138,6 +140,24 @@ static void note_bound(struct ts_preflight *p, const char *settings)
         }
 }
 
+/* CRIU binds it by the number of the interface. Docker gives it whatever number was the next on the
+ * host, and another one at every restore; Podman counts from 2. */
+static void note_packet(struct ts_preflight *p)
+{
+        const struct ts_container *c = p->m->c;
+        const char *fact;
+        unsigned long long i;
+
+        for (size_t n = 0; (fact = ts_fact(&p->src.facts, "packet", n)); n++) {
+                if (ts_parse_u64(fact, 0, UINT32_MAX, &i, NULL) < 0)
+                        continue;
+                if (p->m->engine == TS_DOCKER || i > 1 + c->n_networks) {
+                        note(p, "stuck", "a packet socket that is bound to an interface", "");
+                        return;
+                }
+        }
+}
+
 /* Before what is told of them. */
 void ts_note_inside(struct ts_preflight *p)
 {
@@ -161,4 +181,5 @@ void ts_note_inside(struct ts_preflight *p)
                         note(p, "lost", "the address ", address);
         }
         note_bound(p, settings);
+        note_packet(p);
 }

@@ -80,3 +80,16 @@ def overlay(t):
                              "mount -t overlay all -o lowerdir=/o/low,upperdir=/o/top/u,workdir=/o/top/w /o/all; " + net.COUNTER)
     refused(t, name, "overlay", "/o/all")
     same("mounted there", "1", t.dst.exec(name, "grep -c ' /o/all overlay ' /proc/mounts").strip())
+
+
+@case(PODMAN, DOCKER, timeout=600)
+def packet(t):
+    """A packet socket that is bound to an interface, by its number: Docker's has another one after every restore, on the source too."""
+    name = net.start(t, "it-packet", "--cap-add", "NET_RAW", command="arping -I eth0 192.0.2.1 >/dev/null & " + net.COUNTER)
+    if t.engine == "docker":
+        refused(t, name, "packet socket")
+    else:
+        t.move(name)
+        net.moved(t, name)
+        net.goes_on(t.dst, name)
+    check(int(t.dst.exec(name, "awk 'NR > 1 && $5 > 1' /proc/net/packet | wc -l")) > 0, "no packet socket there")
