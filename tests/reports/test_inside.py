@@ -74,11 +74,12 @@ def nonlocal_address(t):
 
 @case(PODMAN, DOCKER, timeout=600)
 def overlay(t):
-    """An overlay that was mounted inside: CRIU would look for its directories on the host."""
+    """An overlay that was mounted inside: CRIU would look for its directories on the host. And one of huge pages, which it does not know."""
     name = net.start(t, "it-overlay", "--privileged",
                      command="mkdir -p /o/top /o/low /o/all; mount -t tmpfs top /o/top; mkdir /o/top/u /o/top/w; "
-                             "mount -t overlay all -o lowerdir=/o/low,upperdir=/o/top/u,workdir=/o/top/w /o/all; " + net.COUNTER)
-    refused(t, name, "overlay", "/o/all")
+                             "mount -t overlay all -o lowerdir=/o/low,upperdir=/o/top/u,workdir=/o/top/w /o/all; "
+                             "mkdir -p /huge; mount -t hugetlbfs huge /huge; " + net.COUNTER)
+    refused(t, name, "overlay", "/o/all", "hugetlbfs", "/huge")
     same("mounted there", "1", t.dst.exec(name, "grep -c ' /o/all overlay ' /proc/mounts").strip())
 
 
