@@ -162,6 +162,20 @@ static void undo(struct settle *s, enum ts_outcome outcome)
         end(s, outcome);
 }
 
+/* Restored on the source, it may have ended since: some programs do, whatever brought them back. */
+static bool runs_still(struct settle *s)
+{
+        const struct ts_journal_head *head = ts_journal_head(s->m->j);
+        ts_auto(ts_container) struct ts_container *now = NULL;
+
+        if (!s->m->src.api || ts_api_inspect(s->m->src.api, head->container_id, &now, NULL) < 0 ||
+            now->state != TS_STATE_EXITED)
+                return true;
+        ts_mig_warn(s->m, "'%s' does not run any more: back on the source it ended with status %lld",
+                    head->container_name, (long long)now->exit_code);
+        return false;
+}
+
 /* Says so when there is nothing that "runs as before" (SAFETY rule 17). */
 static void undo_and_tell(struct settle *s, const struct ts_case *c, const char *why)
 {
@@ -170,8 +184,10 @@ static void undo_and_tell(struct settle *s, const struct ts_case *c, const char 
         if (runs && c->stage >= TS_STAGE_CHECKPOINT_SENT)
                 ts_drop_source_images(s->m); /* its memory, on a disk */
         undo(s, TS_OUT_ROLLED_BACK);
-        if (runs)
+        if (runs) {
+                s->m->r->source_not_running |= !runs_still(s);
                 return;
+        }
         ts_mig_warn(s->m, "%s", why);
         s->m->r->source_not_running = true;
         if (c->source == TS_SOURCE_GONE)

@@ -18,6 +18,7 @@
 #define OWN_LOG "ctr.log"
 #define STALL_MS 120000
 #define CAPTURE_MAX ((size_t)1 << 20)
+#define DUMP "checkpoint/" /* before the names of the dump's files */
 #define END_OF_TAR_BYTES 1024
 #define TAR_WAIT_MS 600000
 
@@ -101,7 +102,9 @@ static int on_entry(void *ctx, const struct ts_tar_entry *e, enum ts_tar_verdict
                 *ret = TS_TAR_CAPTURE;
         else if (ts_record_changes(m) && !strcmp(e->name, "config.dump"))
                 *ret = TS_TAR_TAKE;
-        else if (ts_starts(e->name, "checkpoint/pages-"))
+        else if (ts_starts(e->name, DUMP "core-") && e->size_bytes <= CAPTURE_MAX)
+                *ret = TS_TAR_TAKE;
+        else if (ts_starts(e->name, DUMP "pages-"))
                 m->r->bytes.memory += e->size_bytes;
         return 0;
 }
@@ -117,12 +120,25 @@ static int edit_record(const struct filter *f, const char *data, size_t len, str
         return text ? ts_tar_file(f->sink, "config.dump", 0600, text, strlen(text), err) : ts_err_set(err, TS_ENOMEM, "out of memory");
 }
 
+static int pass_repaired(const struct filter *f, const struct ts_tar_entry *e, const char *data, size_t len, struct ts_err *err)
+{
+        ts_auto_free char *image = malloc(len + 1);
+
+        if (!image)
+                return ts_err_set(err, TS_ENOMEM, "out of memory");
+        memcpy(image, data, len);
+        (void)ts_dump_repair(e->name + strlen(DUMP), image, len);
+        return ts_tar_file(f->sink, e->name, e->mode, image, len, err);
+}
+
 static int on_captured(void *ctx, const struct ts_tar_entry *e, const void *data, size_t len, struct ts_err *err)
 {
         struct ts_report *r = ((struct filter *)ctx)->m->r;
 
         if (!strcmp(e->name, "config.dump"))
                 return edit_record(ctx, data, len, err);
+        if (ts_starts(e->name, DUMP))
+                return pass_repaired(ctx, e, data, len, err);
         (void)ts_criu_stats_parse_dump(data, len, &r->dump, NULL); /* figures only: a move does not fail for them */
         r->pages = (struct ts_report_pages){ .total = r->dump.pages_written + r->dump.pages_skipped_parent, .sent = r->dump.pages_written, .deduplicated = r->dump.pages_skipped_parent };
         return 0;

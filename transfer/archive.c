@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/io.h"
+#include "transfer/agent/core_image.h"
 #include "transfer/tar_header.h"
 #include <string.h>
 
@@ -314,4 +315,9 @@ int ts_tar_filter_run(int in_fd, const struct ts_tar_filter *f, const struct ts_
         free(r.in);
         free(r.held);
         return rc;
+}
+
+bool ts_dump_repair(const char *name, void *data, size_t len)
+{
+        return ts_core_repair(name, data, len);
 }

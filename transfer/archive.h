@@ -49,6 +49,10 @@ struct ts_sink {
  * the stream), TS_ELIMIT, whatever the sink or callbacks say. A stream that ends without the two zero blocks is TS_EPROTO "truncated". Constant memory. */
 int ts_tar_filter_run(int in_fd, const struct ts_tar_filter *f, const struct ts_sink *out, uint64_t *ret_bytes_in, struct ts_err *err);
 
+/* A file of a dump, in memory: what is changed in it before anybody restores it
+ * (transfer/agent/core_image.h). Was there anything? */
+bool ts_dump_repair(const char *name, void *data, size_t len);
+
 /* Writes one header (ustar, with a PAX header where name or size need it) for a regular file of size_bytes, root-owned; the caller writes the content and ts_tar_pad(). */
 int ts_tar_header(const struct ts_sink *out, const char *name, uint32_t mode, uint64_t size_bytes, uint64_t mtime_s, struct ts_err *err);
 int ts_tar_pad(const struct ts_sink *out, uint64_t size_bytes, struct ts_err *err); /* zero bytes up to the next multiple of 512 */

@@ -223,6 +223,27 @@ def interrupted_poll(t):
     same("lines", [f"line {i + 1}" for i in range(len(lines))], lines)
 
 
+@case(PODMAN, DOCKER, ARCHIVE, timeout=300)
+def interrupted_sleep(t):
+    """A container that sleeps, and one whose shell waits for a sleep, go on sleeping there, back, and after a rollback; one that ended on the source after all is not said to be as it was."""
+    loop = "while :; do echo tick; sleep 3000; done"
+    t.src.need_image("counter")
+    t.src.cli("run", "--detach", "--name", "it-sleep", "counter", "sleep", "100000")
+    t.src.cli("run", "--detach", "--name", "it-tick", "counter", "sh", "-c", loop)
+    until(lambda: t.src.logs("it-tick") == "tick\n", 20, "it ticks")
+    for src, dst in ((t.src, t.dst), (t.dst, t.src)):
+        for name in ("it-sleep", "it-tick"):
+            t.move(name, src=src, dst=dst)
+        time.sleep(2)
+        check(dst.running("it-sleep"), "it-sleep ended")
+        same("ticks", "tick\n", dst.logs("it-tick"))
+    r = t.move("--verify", "exec:false", "--verify-timeout", "2s", "--on-verify-failure", "rollback", "it-sleep", expect=4)
+    time.sleep(1)
+    check(t.src.running("it-sleep") or r.report.get("source_not_running"), "it ended, and is said to be as it was", r.tail())
+    if t.strategy == "in-place":
+        check(t.src.running("it-sleep"), "it ended")
+
+
 @case(PODMAN, DOCKER, timeout=300)
 def poll_rehearsed(t):
     """A dump that lets the container run on interrupts its poll() where nothing can be done: a program that ends at that is told of, with what to do, and with that it moves."""

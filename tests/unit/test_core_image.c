@@ -1,4 +1,4 @@
-/* transfer/agent/core_image.c: the request of the first process goes, an interrupted poll() is made again, nothing else of an image changes, and what is no such image is left alone. */
+/* transfer/agent/core_image.c: the request of the first process goes, an interrupted call is made again, nothing else of an image changes, and what is no such image is left alone. */
 #include "tests/unit/unit.h"
 
 #include "base/mem.h"
@@ -54,16 +54,20 @@ static void again(void)
         unsigned char p[sizeof(polling)];
 
         memcpy(p, polling, sizeof(p));
-        CU_ASSERT(ts_core_poll_again(p, sizeof(p)));
+        CU_ASSERT(ts_core_call_again(p, sizeof(p)));
         CU_ASSERT_EQUAL(memcmp(p + 19, ax, sizeof(ax)), 0);
         CU_ASSERT_EQUAL(p[34], 0xff); /* 0x1fff */
         CU_ASSERT_EQUAL(p[35], 0x3f);
         CU_ASSERT_EQUAL(memcmp(p + 36, polling + 36, sizeof(p) - 36), 0);
-        CU_ASSERT(!ts_core_poll_again(p, sizeof(p)));
+        CU_ASSERT(!ts_core_call_again(p, sizeof(p)));
+        memcpy(p, polling, sizeof(p));
+        p[31] = 35; /* nanosleep */
+        CU_ASSERT(ts_core_call_again(p, sizeof(p)));
+        CU_ASSERT_EQUAL(p[19], 0xa3);
         for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++) {
                 memcpy(p, polling, sizeof(p));
                 p[others[i].at] = others[i].value;
-                CU_ASSERT(!ts_core_poll_again(p, sizeof(p)));
+                CU_ASSERT(!ts_core_call_again(p, sizeof(p)));
         }
 }
 
@@ -86,7 +90,7 @@ static void stays(void)
                         if (at < sizeof(polling)) {
                                 memcpy(p, polling, sizeof(polling));
                                 p[at] = (unsigned char)v;
-                                (void)ts_core_poll_again(p, sizeof(polling));
+                                (void)ts_core_call_again(p, sizeof(polling));
                         }
                 }
 }

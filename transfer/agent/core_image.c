@@ -25,10 +25,13 @@
 #define MODE 28U
 #define COMPAT 2U /* of 32 bits, where the numbers are others */
 #define PDEATH_SIG 8U /* in a thread_core_entry */
-#define POLL 7U
 #define SYSCALL_LEN 2U /* of the instruction */
 
 #define FIRST "core-1.img" /* of the process that is 1 in the container */
+
+/* System calls that the kernel makes again itself after such an interruption, with what it knows of
+ * the time that is left: poll, nanosleep, futex, clock_nanosleep. */
+static const uint64_t again[] = { 7, 35, 202, 230 };
 
 static const unsigned char magic[] = { 0x19, 0x43, 0x56, 0x54, 0x47, 0x38, 0x05, 0x55 };
 
@@ -141,7 +144,15 @@ bool ts_core_no_request(unsigned char *image, size_t len)
                number(thread, PDEATH_SIG, &at, &asked) && asked && put(at, 0);
 }
 
-bool ts_core_poll_again(unsigned char *image, size_t len)
+static bool is_made_again(uint64_t call)
+{
+        for (size_t i = 0; i < TS_ARRAY_LEN(again); i++)
+                if (again[i] == call)
+                        return true;
+        return false;
+}
+
+bool ts_core_call_again(unsigned char *image, size_t len)
 {
         struct part core, info, regs, ax_at, orig_at, ip_at, mode_at;
         uint64_t ax, orig, ip, mode;
@@ -150,8 +161,18 @@ bool ts_core_poll_again(unsigned char *image, size_t len)
                find(info, GPREGS, BYTES, &regs) && number(regs, AX, &ax_at, &ax) &&
                number(regs, ORIG_AX, &orig_at, &orig) && number(regs, IP, &ip_at, &ip) &&
                !(number(regs, MODE, &mode_at, &mode) && mode == COMPAT) &&
-               ax == (uint64_t)-EINTR && orig == POLL && ip > SYSCALL_LEN && put(ax_at, POLL) &&
+               ax == (uint64_t)-EINTR && is_made_again(orig) && ip > SYSCALL_LEN && put(ax_at, orig) &&
                put(ip_at, ip - SYSCALL_LEN);
+}
+
+bool ts_core_repair(const char *name, unsigned char *image, size_t len)
+{
+        bool changed;
+
+        if (!ts_starts(name, "core-"))
+                return false;
+        changed = ts_core_call_again(image, len);
+        return (!strcmp(name, FIRST) && ts_core_no_request(image, len)) || changed;
 }
 
 /* Of each process and thread; one that cannot be told stays as CRIU wrote it. */
@@ -160,7 +181,6 @@ static int settle_one(int dump, const char *name, struct ts_err *err)
         ts_auto_fd int fd = openat(dump, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
         ts_auto_free unsigned char *image = NULL;
         struct stat st;
-        bool changed;
 
         if (fd < 0 || fstat(fd, &st) < 0)
                 return ts_err_errno(err, errno, "cannot open '%s'", name);
@@ -171,10 +191,7 @@ static int settle_one(int dump, const char *name, struct ts_err *err)
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
         if (ts_read_exact(fd, image, (size_t)st.st_size, 0, false, err) < 0)
                 return ts_err_prefix(err, "'%s'", name);
-        changed = ts_core_poll_again(image, (size_t)st.st_size);
-        if (!strcmp(name, FIRST))
-                changed |= ts_core_no_request(image, (size_t)st.st_size);
-        if (changed && pwrite(fd, image, (size_t)st.st_size, 0) != (ssize_t)st.st_size)
+        if (ts_core_repair(name, image, (size_t)st.st_size) && pwrite(fd, image, (size_t)st.st_size, 0) != (ssize_t)st.st_size)
                 return ts_err_errno(err, errno, "cannot write '%s'", name);
         return 0;
 }
