@@ -85,6 +85,7 @@ int64_t ts_journal_records(const struct ts_journal *j);
 void ts_journal_free(struct ts_journal *j);
 TS_DEFINE_AUTO(ts_journal, ts_journal_free);
 int ts_journal_ids(const char *dir, struct ts_list *ret, struct ts_err *err); /* oldest first; an absent dir is empty */
+bool ts_journal_id_valid(const char *id); /* as this program makes them; NULL is none */
 int ts_journal_is_live(const char *dir, const char *id); /* 1: some process holds its lock, 0: not */
 
 /* Where each appended line also goes; the copy's failure is passed on to the caller of the append only when `required` says so (restore-sent), otherwise remembered as a warning. */

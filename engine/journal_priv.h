@@ -43,7 +43,6 @@ struct ts_json *ts_journal_head_record(const struct ts_journal_head *h); /* with
 int ts_journal_parse(struct ts_journal *j, const char *text, size_t len, struct ts_err *err);
 struct ts_json *ts_journal_adoption_record(const struct ts_adoption *a); /* without seq and time; NULL out of memory */
 const char *ts_journal_res_state_str(enum ts_res_state s);
-bool ts_journal_id_valid(const char *id);
 /* An error unless every string of it is sound and survives as JSON text. */
 int ts_journal_check_string(const char *what, const char *s, enum ts_code code, struct ts_err *err);
 

@@ -43,9 +43,11 @@ const struct ts_check ts_checks[] = {
         { "cgroup-manager", SKIP, LIVE, ts_check_cgroup_manager },
         { "security-differs", WARNING, ALWAYS, ts_check_security },
         { "live-restore", WARNING, TS_ON_DOCKER | ANY_MODE, ts_check_live_restore },
+        /* Under way, or broken off: what is not as it should be is so for that, and no hint but this
+         * one's is to be followed. */
+        { "lock-held", INVARIANT | TS_CHECK_FINAL, ALWAYS, ts_check_lock },
         { "not-running", FIRM, ALWAYS, ts_check_state },
         { "paused", FIRM, ALWAYS, NULL },
-        { "lock-held", INVARIANT, ALWAYS, ts_check_lock },
         { "journal-space", INVARIANT, ALWAYS, ts_check_journal },
         { "unsafe-directory", INVARIANT, ALWAYS, ts_check_own_dirs },
         { "probe-program", FIRM, ALWAYS, ts_check_probes },
@@ -108,6 +110,7 @@ const struct ts_check ts_checks[] = {
         { "bind-missing", SKIP, ALWAYS, NULL },
         { "bind-exists", INVARIANT, ALWAYS, NULL },
         { "bind-busy", SKIP, ALWAYS, NULL },
+        { "bind-link", INVARIANT, LIVE, ts_check_bind_links },
         { "free-space", SKIP, ALWAYS, ts_check_space },
         { NULL, 0, 0, NULL },
 };

@@ -180,6 +180,7 @@ void ts_note_inside(struct ts_preflight *p);
 void ts_check_mounts(struct ts_preflight *p);
 void ts_check_volumes(struct ts_preflight *p);
 void ts_check_binds(struct ts_preflight *p);
+void ts_check_bind_links(struct ts_preflight *p);
 /* preflight_space.c */
 uint64_t ts_memory_bytes(const struct ts_preflight *p); /* of the container's processes, and of its /dev/shm */
 void ts_check_space(struct ts_preflight *p);

@@ -409,6 +409,34 @@ static void check_bind(struct ts_preflight *p, const struct ts_data *d)
                         "'%s', mounted at '%s', is not on the target", d->src_path, ts_or(d->mount->destination, "?"));
 }
 
+/* CRIU mounts what is at the path itself, and a link cannot be mounted: the restore fails, and so does
+ * the way back on a host that has the link. Links further up are followed. */
+static void check_link(struct ts_preflight *p, const char *path)
+{
+        bool here = ts_streq0(ts_facts_answer(&p->src.facts, "leaf", path), "link"),
+             there = ts_streq0(ts_facts_answer(&p->dst.facts, "leaf", path), "link");
+
+        if (here || there)
+                ts_find(p->m, "bind-link",
+                        "create it with the path that the link leads to (readlink -f), or move with "
+                        "--cold",
+                        "the bind mount '%s' of '%s' is a symbolic link on %s: CRIU cannot restore it "
+                        "there",
+                        path, p->m->c->name,
+                        here && there ? "both hosts"
+                        : here        ? "the source"
+                                      : "the target");
+}
+
+void ts_check_bind_links(struct ts_preflight *p)
+{
+        const struct ts_container *c = p->m->c;
+
+        for (size_t i = 0; i < c->n_mounts; i++)
+                if (ts_streq0(c->mounts[i].type, "bind") && c->mounts[i].source)
+                        check_link(p, c->mounts[i].source);
+}
+
 void ts_check_binds(struct ts_preflight *p)
 {
         for (size_t i = 0; i < p->m->n_data; i++)

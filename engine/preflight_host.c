@@ -224,13 +224,20 @@ void ts_check_lock(struct ts_preflight *p)
         ts_auto_free char *path = ts_lock_path(p->m->c->id);
         const char *held = path ? ts_facts_answer(&p->src.facts, "lock", path) : NULL;
         ts_auto(ts_json) struct ts_json *who = NULL;
+        ts_auto_free char *hint = NULL;
+        const char *id;
 
         if (!held || !ts_starts(held, "held "))
                 return;
         held += strlen("held ");
         (void)ts_json_parse(held, strlen(held), 4096, &who, NULL);
-        ts_find(p->m, "lock-held", "`tranship status` shows it; if its process died, `tranship recover` finishes it or rolls it back",
-                "migration '%s', begun on '%s' at %s, holds the lock '%s' on '%s'", ts_json_str(who, "migration", "?"),
+        id = ts_json_str(who, "migration", NULL);
+        id = ts_journal_id_valid(id) ? id : "ID";
+        hint = ts_fmt("`tranship status %s` on the machine that moves it says how far it is; if its process "
+                      "died, `tranship recover %s` there finishes it or rolls it back, and so does, on "
+                      "any machine, `tranship recover %s --from ENGINE --to ENGINE`",
+                      id, id, id);
+        ts_find(p->m, "lock-held", ts_or(hint, ""), "migration '%s', begun on '%s' at %s, holds the lock '%s' on '%s'", ts_json_str(who, "migration", "?"),
                 ts_json_str(who, "host", "?"), ts_json_str(who, "taken_at", "?"), path, ts_view_name(&p->src));
 }
 

@@ -129,6 +129,10 @@ static int ask_source(struct ts_preflight *p, struct ts_err *err)
         for (size_t i = 0; i < p->m->n_data; i++)
                 if (!p->m->data[i].is_volume && ts_facts_ask(f, "path", p->m->data[i].src_path, err) < 0)
                         return -1;
+        for (size_t i = 0; i < c->n_mounts; i++)
+                if (ts_streq0(c->mounts[i].type, "bind") && c->mounts[i].source &&
+                    ts_facts_ask(f, "leaf", c->mounts[i].source, err) < 0)
+                        return -1;
         return ts_facts_ask(f, "lock", lock, err) < 0 || (unit && ts_facts_ask(f, "unit", unit, err) < 0) ? -1 : 0;
 }
 

@@ -89,6 +89,17 @@ def lock_held(t):
     shown = lab.Tranship("status", state=state).wait().expect(0)
     check(migration in shown.stdout, "status shows it:", shown.stdout)
     lab.Tranship("recover", migration, state=state).wait().expect(0)
+    # Restored, and not committed: the container stands on the target under its name, and is stopped here. No hint may lead to a second one, or to none
+    r = t.begin("move", t.marker, state=state, env={"TRANSHIP_FAULT": "restore:after:kill"}).wait()
+    same("how it ended", -9, r.status)
+    r = t.begin("check", t.marker, state=state).wait().expect(3)
+    same("findings", {"lock-held"}, r.codes)
+    migration = re.search(r"'(\d{8}-\d{6}-[0-9a-f]{6})'", r.report["findings"][0]["message"]).group(1)
+    check(f"tranship recover {migration} --from" in r.report["findings"][0]["hint"], r.report["findings"])
+    lab.Tranship("recover", migration, "--from", t.src.uri, "--to", t.dst.uri, state=t.state_dir()).wait(120).expect(0)
+    same("states", ("absent", "running"), (t.src.state(t.marker), t.dst.state(t.marker)))
+    t.dst.remove(t.marker)
+    start(t)
     moves(t)
 
 

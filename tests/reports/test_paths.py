@@ -335,12 +335,42 @@ def file_bind_ways(t):
         t.at_end(h.sh, 'rm -rf "$1"', top)
     name = start_counter(t, "--volume", f"{top}/link:/f")
     binds = [m["Source"] for m in t.src.inspect(name)["Mounts"] if m["Destination"] == "/f"]
-    t.begin("move", name, "--bind", f"{binds[0]}=copy", env={"TRANSHIP_FAULT": "checkpoint:before:error"}).wait(150).expect(4)
+    t.begin("move", "--cold", name, "--bind", f"{binds[0]}=copy", env={"TRANSHIP_FAULT": "checkpoint:before:error"}).wait(150).expect(4)
     same("left", "", dst.sh('[ ! -e "$1" ] || find "$1" ! -type d', top).strip())
-    t.move(name, "--bind", f"{binds[0]}=copy")
+    t.move("--cold", name, "--bind", f"{binds[0]}=copy")
     check_moved(t, name)
     same("content", "first", dst.sh('cat "$1"', binds[0]).strip())
     same("type", "regular file", dst.sh('stat -c %F "$1"', binds[0]).strip())
+
+
+def links(r):
+    return [f["message"] for f in r.report["findings"] if f["code"] == "bind-link"]
+
+
+@case(PODMAN, DOCKER, ARCHIVE, timeout=300)
+def bind_link(t):
+    """The path of a bind mount is a link, of a file or of a directory, on either host: neither could restore it. Both hints; links further up do not matter."""
+    top = f"/srv/{t.marker}"
+    for h in t.hosts:
+        t.at_end(h.sh, 'rm -rf "$1"', top)
+        h.sh('mkdir -p "$1/real/dir" && echo x >"$1/real/file" && ln -s "$1/real" "$1/up" && ln -s real/dir "$1/dir" && ln -s "$1/real/file" "$1/file"', top)
+    for path in ("dir", "file"):
+        name = start_counter(t, "--volume", f"{top}/{path}:/a:ro")
+        said = links(t.begin("check", name).wait(120).expect(3))
+        check(len(said) == 1 and f"'{top}/{path}'" in said[0] and "both hosts" in said[0], said)
+        t.move(name, expect=3)
+        check(t.src.running(name), "it does not run on")
+        t.move("--cold", name)
+        t.dst.remove(name)
+    name = start_counter(t, "--volume", f"{top}/up/dir:/a:ro", "--volume", f"{top}/up/file:/b:ro")
+    t.move(name)
+    check_moved(t, name)
+    t.dst.remove(name)
+    t.src.host.sh('mkdir "$1/later"', top)
+    t.dst.host.sh('ln -s real "$1/later"', top)
+    name = start_counter(t, "--volume", f"{top}/later:/a:ro")
+    said = links(t.begin("check", name).wait(120).expect(3))
+    check(len(said) == 1 and "the target" in said[0], said)
 
 
 # ---- a bind mount that is swapped
