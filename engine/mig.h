@@ -99,6 +99,7 @@ struct ts_mig {
         bool committed;
         bool door_shut[2];            /* by side */
         bool lost;                    /* decided: the memory is gone */
+        bool memory_may_go;           /* recover --cold: a person's word, for when it cannot be restored */
         bool locked;                  /* the container's lock is ours, taken by this process */
         bool person;                  /* what went wrong is for a person to judge (exit 6) */
         bool adopted;                 /* the journal came from hosts: a claim (claims.h) */

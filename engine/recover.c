@@ -252,8 +252,11 @@ static int persons_word(struct ts_mig *m, const struct ts_recover_opts *o, struc
 }
 
 /* It runs without it: what there was of its memory is of no use any more. */
-static void drop_dump_dir(struct ts_mig *m)
+static void drop_memory(struct ts_mig *m)
 {
+        const char *id = ts_journal_head(m->j)->container_id;
+        ts_auto_err failed = TS_ERR_INIT;
+
         for (size_t i = 0; i < ts_journal_res_count(m->j); i++) {
                 const struct ts_res *r = ts_journal_res(m->j, i);
                 const char *const argv[] = { "rm", "-rf", "--one-file-system", "--", r->name, NULL };
@@ -266,6 +269,11 @@ static void drop_dump_dir(struct ts_mig *m)
                 if (r->kind == TS_RES_DUMP_DIR && strstr(r->name, m->id) && ts_host_check(m->src.host, argv, &ts_slow_run, NULL, &err) < 0)
                         ts_mig_leftover(m, "directory '%s' on the source: %s", r->name, ts_err_message(&err));
         }
+        if (ts_keeps_id(m))
+                ts_drop_source_images(m);
+        else if (m->strategy != TS_COLD && ts_api_checkpoint_delete(m->src.api, id, m->checkpoint, &failed) < 0 &&
+                 failed.code != TS_ENOTFOUND)
+                ts_mig_leftover(m, "checkpoint '%s' on the source: %s", m->checkpoint, ts_err_message(&failed));
 }
 
 static int start_afresh(struct ts_mig *m, struct ts_err *err)
@@ -280,7 +288,7 @@ static int start_afresh(struct ts_mig *m, struct ts_err *err)
         ts_mig_note(m, "starting '%s' afresh on the source: what was only in its memory is lost", ts_journal_head(m->j)->container_name);
         if (ts_fault("cold", "before", err) < 0 || ts_mig_decides(m, err) < 0 || ts_api_start(m->src.api, now->id, err) < 0)
                 return -1;
-        drop_dump_dir(m);
+        drop_memory(m);
         if (ts_predump_was_made(m) && ts_predump_remove(&m->src, m->bundle, &failed) < 0)
                 ts_mig_leftover(m, "pre-dump of the source in '%s': %s", m->bundle, ts_err_message(&failed));
         return m->policy ? ts_set_policy(m->src.api, now->id, m->policy, err) : 0;
@@ -320,6 +328,7 @@ static enum ts_outcome recover(struct ts_mig *m, const struct ts_recover_opts *o
                 return m->person ? TS_OUT_UNKNOWN : TS_OUT_REFUSED;
         head = ts_journal_head(m->j);
         take_options(move, head->options);
+        m->memory_may_go = o->cold_start;
         m->r->id = ts_strdup0(head->id);
         m->r->container_name = ts_strdup0(head->container_name);
         m->r->source_id = ts_strdup0(head->container_id);

@@ -227,6 +227,24 @@ static void fence(struct settle *s)
                 person(s, ts_err_message(&err));
 }
 
+static void lose(struct settle *s, const char *reason);
+
+/* It failed each time: a person mends what the engine names, or says that the memory is not needed. */
+static void give_up_restoring(struct settle *s)
+{
+        ts_auto_free char *ways = ts_fmt(
+                "when what its engine says is mended on the source: tranship recover %s   ·   if what "
+                "was only in its memory may be lost, it starts afresh from its files: tranship recover "
+                "%s --cold",
+                s->m->id, s->m->id);
+
+        if (s->m->memory_may_go)
+                lose(s, "the source could not be restored, and its memory may be lost, as was said");
+        else
+                person_with(s, "the source could not be restored; its checkpoint is kept",
+                            ts_or(ways, ""));
+}
+
 static void restore_source(struct settle *s)
 {
         struct ts_mig *m = s->m;
@@ -244,11 +262,13 @@ static void restore_source(struct settle *s)
         if (ts_restore_source(m, &err) == 0)
                 return; /* the next look sees it running: undo */
         ts_drop_source_service(m); /* it may hold the published ports of the failed try */
+        if (m->engine == TS_DOCKER && m->strategy != TS_COLD)
+                ts_sweep_containerd(m, &m->src); /* each try unpacked the whole memory once more */
         ts_mig_warn(m, "restoring '%s' on the source: %s", ts_journal_head(m->j)->container_name, ts_err_message(&err));
         if (++s->restore_tries < RESTORE_TRIES)
                 wait_or(s, "the source could not be restored yet");
         else
-                person(s, "the source could not be restored; its checkpoint is kept");
+                give_up_restoring(s);
 }
 
 static void verify(struct settle *s)

@@ -537,7 +537,7 @@ int ts_undo_all(struct ts_mig *m)
                 }
                 if ((m->committed && kinds[r->kind].stays_after_commit) || kept_when_lost(m, r)) {
                         (void)ts_journal_res_state(m->j, r->n, TS_RES_KEPT, NULL);
-                        if (!m->committed && r->kind == TS_RES_DUMP_DIR)
+                        if (!m->committed && r->kind == TS_RES_DUMP_DIR && !m->memory_may_go) /* then it goes at once (recover.c) */
                                 ts_mig_leftover(m, "what there is of the container's memory, in '%s' on the source", r->name);
                         continue;
                 }

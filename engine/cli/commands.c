@@ -55,7 +55,7 @@ static const struct ts_opt recover_opts[] = {
         STRING("container", container, "NAME", "find the migration by its container: with --from and --to, from another machine"),
         FLAG("target-is-dead", 0, target_is_dead,
              "your word that the target will never run it again: the source is restored without a fence"),
-        FLAG("cold", 0, cold, "after exit status 7: start the source afresh from its files"),
+        FLAG("cold", 0, cold, "where its memory is lost (7), or cannot be restored: start the source afresh from its files"),
         SETTING("verify"),
         SETTING("on-verify-failure"),
         END,

@@ -579,6 +579,36 @@ def memory_lost(f):
     f.rerun_counting("source")
 
 
+def restored_nowhere(way):
+    def _run(f):
+        f.start()
+        r = f.paused_move("checkpoint:after")
+        put_back = [f.t.instead(h, h.sh("command -v criu").strip()) for h in f.t.hosts]
+        f.resume(r).wait(140)
+        lab.same("how it ended", 6, r.status)
+        words, ways = " ".join(r.stderr.split()), f"tranship recover {f.migration()}"
+        lab.check(words.count(ways) == 2 and f"{ways} --cold" in words, "both ways are not told:", r.tail())
+        if way == "mended":
+            for p in put_back:
+                p()
+            f.recover_and_rerun(expect="source")
+            return
+        f.recover(expect=(6,))
+        lab.same("who runs it", "neither", f.owner())
+        f.recover("--cold")
+        f.count_on(f.src)
+        for p in put_back:
+            p()
+        f.rerun_counting("source")
+    return _run
+
+
+for _way in ("mended", "memory-given-up"):
+    _run = restored_nowhere(_way)
+    _run.__module__, _run.__name__, _run.__doc__ = __name__, f"restored_nowhere_{_way.replace('-', '_')}", "Neither side can restore it: a person is told two ways, and each leads to the end."
+    event(IN_PLACE, DOCKER, hosts=True, timeout=300)(_run)
+
+
 @event(IN_PLACE, DOCKER)
 def two_at_once(f):
     """The second one is told who has the container."""

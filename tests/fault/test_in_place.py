@@ -49,7 +49,7 @@ def parts(f):
     return list(top.glob("**/pages-*.img.part")) + list(top.glob("pre-checkpoint/pages-*.img"))
 
 
-@event(DOCKER)
+@event(DOCKER, possible=(DOCKER,))
 def containerd_keeps_a_checkpoint(f):
     """A dump beside what containerd has of an earlier one would kill the container and then fail: it waits until that is collected, or does not begin."""
     f.start()
