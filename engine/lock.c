@@ -351,14 +351,19 @@ int ts_lock_break(struct ts_host *h, const char *path, const char *expected, str
         return 0;
 }
 
+/* $1 lock, $2 migration. What processes of this one that were killed had written to become the lock. */
+static const char sweep_script[] = "rm -f -- \"$1.new-$2-\"*";
+
 int ts_lock_release(struct ts_host *h, const char *path, const char *migration, const char *token,
                     struct ts_err *err)
 {
+        const char *const sweep[] = { "/bin/sh", "-c", sweep_script, "sh", path, migration, NULL };
         ts_auto_free char *content = NULL;
         struct ts_lock_info i = { 0 };
         ts_auto_err why = TS_ERR_INIT;
         bool ours;
 
+        (void)ts_host_check(h, sweep, NULL, NULL, NULL);
         if (ts_lock_read(h, path, &i, &content, &why) < 0) {
                 if (why.code == TS_ENOTFOUND || why.code == TS_EPROTO)
                         return 0;

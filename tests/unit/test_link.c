@@ -404,7 +404,7 @@ static void joined(void)
         pid_t pid;
         char c = 0;
 
-        listening = ts_join_listen(name, &err);
+        listening = ts_join_listen("20261120-161502-3fa9c1", name, &err);
         CU_ASSERT_TRUE_FATAL(listening >= 0);
         UNIT_OK(ts_pipe(in, &err));
         UNIT_OK(ts_pipe(out, &err));
@@ -427,7 +427,7 @@ static void joined(void)
         CU_ASSERT_EQUAL(status, 0);
         (void)close(listening);
         CU_ASSERT_EQUAL(ts_join_main(name), TS_JOIN_GONE); /* as if it had been killed */
-        listening = ts_join_listen(other, &err);           /* which sweeps */
+        listening = ts_join_listen(NULL, other, &err);           /* which sweeps */
         CU_ASSERT_TRUE_FATAL(listening >= 0);
         CU_ASSERT_EQUAL(ts_join_main(name), TS_JOIN_GONE);
         (void)close(listening);

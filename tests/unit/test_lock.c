@@ -131,6 +131,11 @@ static void take_read_release(void)
         CU_ASSERT_EQUAL(stat(parent, &st), 0);
         CU_ASSERT_EQUAL(st.st_mode & 07777, 0700);
         CU_ASSERT_EQUAL(files(&p), 1);
+        ts_auto_free char *unfinished = ts_fmt("%s.new-" MINE "-abc", p.path);
+        UNIT_OK(ts_file_write_atomic(unfinished, "{}\n", 3, 0600, &err)); /* of one that was killed */
+        CU_ASSERT_EQUAL(files(&p), 2);
+        UNIT_OK(ts_lock_release(p.host, p.path, MINE, "three", &err));
+        CU_ASSERT_EQUAL(files(&p), 1);
         UNIT_OK(ts_lock_release(p.host, p.path, OTHER, "one", &err)); /* not theirs */
         CU_ASSERT_EQUAL(files(&p), 1);
         UNIT_OK(ts_lock_release(p.host, p.path, MINE, "one", &err));

@@ -92,7 +92,7 @@ static int listen_at(int fd, const char *name, struct ts_err *err)
                        : ts_err_errno(err, errno, "cannot listen at '%s'", a.sun_path);
 }
 
-int ts_join_listen(char ret_name[TS_JOIN_NAME_MAX], struct ts_err *err)
+int ts_join_listen(const char *owner, char ret_name[TS_JOIN_NAME_MAX], struct ts_err *err)
 {
         uint64_t r[2];
         int fd;
@@ -100,7 +100,8 @@ int ts_join_listen(char ret_name[TS_JOIN_NAME_MAX], struct ts_err *err)
         sweep();
         if (getrandom(r, sizeof(r), 0) != (ssize_t)sizeof(r))
                 return ts_err_errno(err, errno, "no random numbers");
-        (void)snprintf(ret_name, TS_JOIN_NAME_MAX, PREFIX "%016llx%016llx", (unsigned long long)r[0], (unsigned long long)r[1]);
+        (void)snprintf(ret_name, TS_JOIN_NAME_MAX, PREFIX "%.32s%s%016llx%016llx", owner ? owner : "",
+                       owner ? "-" : "", (unsigned long long)r[0], (unsigned long long)r[1]);
         fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         if (fd < 0)
                 return ts_err_errno(err, errno, "no socket");

@@ -45,13 +45,13 @@ static int listen_tls(void *ctx, const struct ts_tls_listen_opts *o, unsigned *r
         return l->tls || !address ? -1 : ts_tls_listen_start(l->link, address, o, &l->tls, ret_port, err);
 }
 
-static int serve(struct ts_err *err)
+static int serve(const char *owner, struct ts_err *err)
 {
         char name[TS_JOIN_NAME_MAX];
         ts_auto(ts_link) struct ts_link *l = NULL;
         struct listening doors = { 0 };
         ts_auto(ts_duplex) struct ts_duplex *io = NULL;
-        int listening = ts_join_listen(name, err), rc = -1;
+        int listening = ts_join_listen(owner, name, err), rc = -1;
 
         if (listening < 0)
                 return -1;
@@ -151,7 +151,7 @@ int main(int argc, char **argv)
                 files.rlim_cur = files.rlim_max;
                 (void)setrlimit(RLIMIT_NOFILE, &files);
         }
-        if (serve(&err) == 0)
+        if (serve(argc == 3 ? argv[2] : NULL, &err) == 0)
                 return 0;
         (void)fprintf(stderr, "tranship-agent: %s\n", ts_err_message(&err));
         return 1;
