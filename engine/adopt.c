@@ -152,7 +152,9 @@ static void show(struct ts_mig *m, const char *where, const char *text)
                 ts_mig_warn(m, "the copy on the %s ends there", where);
 }
 
-/* Where they part, from the beginning of a record. */
+#define BEFORE 40 /* of what they have in common, in a long record */
+
+/* Where they part, from the beginning of a record if that is not too far. */
 static void show_difference(struct ts_mig *m, const char *a, const char *b)
 {
         size_t at = 0, line = 0;
@@ -160,6 +162,8 @@ static void show_difference(struct ts_mig *m, const char *a, const char *b)
         for (; a[at] && a[at] == b[at]; at++)
                 if (a[at] == '\n')
                         line = at + 1;
+        if (at - line > SHOWN - BEFORE)
+                line = at - BEFORE;
         show(m, "source", a + line);
         show(m, "target", b + line);
 }
@@ -168,7 +172,7 @@ static int conflict(struct ts_mig *m, const char *id, struct ts_err *err)
 {
         m->person = true;
         ts_err_set(err, TS_ECONFLICT, "the two hosts' copies of the journal of %s tell different stories: a person has to know which is true", id);
-        return ts_err_hint(err, "look at %s/%s.source… and %s.target… on the hosts: with the true one in both places (as ID.source, ID.target) recover goes on; or look at the container on both, and end by hand what is wrong",
+        return ts_err_hint(err, "look at %s/%s.source… and %s.target… on the hosts: with the true one alone in both places (as ID.source, ID.target, and no ID.….taken beside it) recover goes on; or look at the container on both, and end by hand what is wrong",
                            TS_MIRROR_DIR, id, id);
 }
 

@@ -387,7 +387,11 @@ static void check_neighbours(struct ts_preflight *p, const struct ts_network_use
                         ts_auto_free char *message = ts_fmt("the target knows another machine (%s) with the address %s of '%s'", mac, want,
                                                             p->m->c->name);
 
-                        taken(p, u, "find out which machine it is; if it is long gone: ip neigh flush on the target", ts_or(message, want));
+                        ts_auto_free char *hint = ts_fmt("find out which machine it is; if it is long gone, on the "
+                                                         "target: ip neigh flush to %s",
+                                                         want);
+
+                        taken(p, u, ts_or(hint, ""), ts_or(message, want));
                 }
         }
         for (size_t n = 0; (line = ts_fact(&p->dst.facts, "address", n)); n++)
