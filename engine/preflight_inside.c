@@ -64,8 +64,11 @@ const char ts_inside_script[] =
         "  in_net tc qdisc show | awk -v std=\"$(cat /proc/sys/net/core/default_qdisc)\" '\n"
         "    $2 != std && $2 !~ /^(noqueue|noop|pfifo_fast|fq_codel|mq)$/' |\n"
         "    counted 'queueing disciplines (tc)'\n"
-        "  in_net ip -o link show up | awk '$2 !~ /@/ && $2 != \"lo:\"' |\n"
-        "    counted 'network interfaces that the engine did not make'\n"
+        "  in_net ip -o link show | awk '$2 != \"lo:\" && $2 !~ /@(if[0-9]+|NONE):$/ &&\n"
+        "    (/[<,]UP[,>]/ || $2 !~ /^(tunl|gre|gretap|erspan|ip_vti|ip6_vti|sit|ip6tnl|ip6gre)0:$/) "
+        "{\n"
+        "      sub(/[@:].*/, \"\", $2); print \"made=\" $2 }' |\n"
+        "    tr -c '[:print:]\\n' '?' | head -n 20\n"
         "  awk '/32 host LOCAL/ { print \"inside=\" a } /[|]--/ { a = $2 }' \\\n"
         "    \"/proc/$t/net/fib_trie\" | sort -u | head -n 200\n"
         "  awk '$4 == \"00\" && $5 ~ /^[89a-f]/ { print \"inside6=\" $1 }' \\\n"
@@ -180,6 +183,9 @@ void ts_note_inside(struct ts_preflight *p)
                 if (text_of(fact, address) && ts_address_is_made(settings, address))
                         note(p, "lost", "the address ", address);
         }
+        /* What is bound to one could not be restored on either side, and who is, no list says. */
+        for (size_t n = 0; (fact = ts_fact(&p->src.facts, "made", n)); n++)
+                note(p, "stuck", "a network interface that was made inside, ", fact);
         note_bound(p, settings);
         note_packet(p);
 }

@@ -73,6 +73,14 @@ def nonlocal_address(t):
 
 
 @case(PODMAN, DOCKER, timeout=600)
+def interface(t):
+    """A bridge made inside, up, and one end of a pair of interfaces, down: a socket may be bound to either."""
+    name = net.start(t, "it-bridge", "--cap-add", "NET_ADMIN")
+    on_host(t, name, "ip link add br7 type bridge; ip link set br7 up; ip link add ve7 type veth peer name ve8")
+    refused(t, name, "br7", "ve7", "ve8")
+
+
+@case(PODMAN, DOCKER, timeout=600)
 def overlay(t):
     """An overlay that was mounted inside: CRIU would look for its directories on the host. And one of huge pages, which it does not know."""
     name = net.start(t, "it-overlay", "--privileged",
