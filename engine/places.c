@@ -244,13 +244,11 @@ int ts_places_open(struct ts_mig *m, struct ts_err *err)
         return add_data(m, err);
 }
 
-/* $1 migration. Only what runs the agent's program as root's, and was started for it; and the sockets that it
- * was reached by. */
+/* $1 migration. Only what runs the agent's program as root's, and was started for it. */
 static const char end_agents_script[] =
         "for f in $(grep -lsaF -- \"$1\" /proc/[0-9]*/cmdline); do d=${f%/cmdline}; "
         "case $(readlink \"$d/exe\") in /var/lib/tranship/agent/*) ;; *) continue;; esac; "
-        "case $(tr '\\0' ' ' <\"$f\") in *\" for $1 \") kill \"${d#/proc/}\" 2>/dev/null;; esac; done; "
-        "rm -f -- \"/var/lib/tranship/agent/join-$1-\"*; exit 0";
+        "case $(tr '\\0' ' ' <\"$f\") in *\" for $1 \") kill \"${d#/proc/}\" 2>/dev/null;; esac; done; exit 0";
 
 void ts_agents_end(struct ts_mig *m, struct ts_end *e)
 {

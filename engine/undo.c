@@ -70,13 +70,15 @@ static int undo_lock(struct ts_mig *m, struct ts_end *e, const struct ts_res *r,
         return 0;
 }
 
-/* $1 directory. What leads there was safe when it was made; who recovers may come much later. */
-static const char remove_script[] = TS_UNSAFE_SH "if unsafe \"${1%/*}\" sticky; then exit 4; fi; rm -rf --one-file-system -- \"$1\"";
+/* $1 directory, $2 migration. What leads there was safe when it was made; who recovers may come much later.
+ * Agents that were killed leave the sockets that they were reached by. */
+static const char remove_script[] = TS_UNSAFE_SH "rm -f -- \"/var/lib/tranship/agent/join-$2-\"*; "
+                                                 "if unsafe \"${1%/*}\" sticky; then exit 4; fi; rm -rf --one-file-system -- \"$1\"";
 
 /* Only a directory whose name ends in our ID: whatever the journal says, nothing else is removed recursively. */
 static int remove_tree(struct ts_mig *m, struct ts_end *e, const char *path, struct ts_err *err)
 {
-        const char *const argv[] = { "/bin/sh", "-c", remove_script, "sh", path, NULL };
+        const char *const argv[] = { "/bin/sh", "-c", remove_script, "sh", path, m->id, NULL };
         ts_auto_free char *said = NULL;
         ts_auto_run r = { 0 };
 
