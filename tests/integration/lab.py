@@ -390,6 +390,7 @@ class Tranship:
         self.out = tempfile.TemporaryFile("w+", errors="replace")
         self.err = tempfile.TemporaryFile("w+", errors="replace")
         self.started = time.monotonic()
+        self._reaping = threading.Lock()
         self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=self.out, stderr=self.err, env=environ,
                                         start_new_session=True)
         runs.append(self)
@@ -410,6 +411,12 @@ class Tranship:
         return self.status is None and not self._reap(os.WNOHANG)
 
     def _reap(self, flags):
+        with self._reaping:  # a thread that breaks something may look whether it still runs
+            if self.status is not None:
+                return True
+            return self._reap_now(flags)
+
+    def _reap_now(self, flags):
         pid, status, usage = os.wait4(self.process.pid, flags)
         if not pid:
             return False
