@@ -172,7 +172,10 @@ static int conflict(struct ts_mig *m, const char *id, struct ts_err *err)
 {
         m->person = true;
         ts_err_set(err, TS_ECONFLICT, "the two hosts' copies of the journal of %s tell different stories: a person has to know which is true", id);
-        return ts_err_hint(err, "look at %s/%s.source… and %s.target… on the hosts: with the true one alone in both places (as ID.source, ID.target, and no ID.….taken beside it) recover goes on; or look at the container on both, and end by hand what is wrong",
+        return ts_err_hint(err,
+                           "look at %s/%s.source… and %s.target… on the hosts: with the true one alone in both "
+                           "places (as ID.source, ID.target, and no ID.….taken beside it) recover goes on; or "
+                           "look at the container on both, and end by hand what is wrong",
                            TS_MIRROR_DIR, id, id);
 }
 

@@ -99,7 +99,7 @@ struct ts_mig {
         bool committed;
         bool door_shut[2];            /* by side */
         bool lost;                    /* decided: the memory is gone */
-        bool memory_may_go;           /* recover --cold: a person's word, for when it cannot be restored */
+        bool memory_may_go;           /* recover --cold: a person's word that it is not needed */
         bool locked;                  /* the container's lock is ours, taken by this process */
         bool person;                  /* what went wrong is for a person to judge (exit 6) */
         bool adopted;                 /* the journal came from hosts: a claim (claims.h) */
@@ -285,6 +285,7 @@ int ts_choose_strategy(struct ts_mig *m, struct ts_err *err); /* fills engine, s
 int ts_set_policy(struct ts_api *api, const char *id, const char *policy, struct ts_err *err); /* policy as journalled */
 
 /* ---- ways back and forward ---- */
+#define TS_MEMORY_LEFT "what there is of the container's memory, in '%s' on the source" /* a leftover */
 void ts_drop_source_images(struct ts_mig *m); /* Podman's, when nothing will be restored from them any more */
 int ts_mig_lock(struct ts_mig *m, struct ts_err *err); /* journalled; TS_ECONFLICT: another migration has the container. One that another process of this migration has is taken over */
 /* The same without the journal, for an act after its end; given back by ts_mig_let_go(). What a process that dies meanwhile leaves is a stale lock, which the next one breaks. */

@@ -271,7 +271,8 @@ static const char head_script[] = IS_OURS "exec head -n 1 -- \"$1\"";
 static const char take_script[] = IS_OURS "[ \"$1\" = \"$2\" ] || mv -f -- \"$1\" \"$2\" || exit 1; exec cat -- \"$2\"";
 static const char read_script[] = IS_OURS "exec cat -- \"$1\"";
 
-/* A copy is of the migration that its file is called by: nothing else is written, taken away or removed under that name. */
+/* A copy is of the migration that its file is called by: under that name nothing else is written,
+ * taken away or removed. */
 static bool is_named(const char *path, const struct ts_json *head)
 {
         const char *file = strrchr(path, '/'), *id = ts_json_str(head, "id", "");
@@ -293,7 +294,8 @@ static int look_at(struct ts_host *h, const char *path, const char *key, bool ta
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
         if (run(h, first, TS_JOURNAL_MAX_LINE, &line, &ok, err) < 0)
                 return -1;
-        if (!ok || ts_json_parse(ts_str_cstr(&line.out), line.out.len, TS_JOURNAL_MAX_LINE, &head, NULL) < 0 || !is_named(path, head) || !matches(head, key))
+        if (!ok || ts_json_parse(ts_str_cstr(&line.out), line.out.len, TS_JOURNAL_MAX_LINE, &head, NULL) < 0 ||
+            !is_named(path, head) || !matches(head, key))
                 return 0;
         if (run(h, whole, TS_JOURNAL_MAX_BYTES, &text, &ok, err) < 0)
                 return -1;

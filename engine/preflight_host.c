@@ -237,7 +237,8 @@ void ts_check_lock(struct ts_preflight *p)
                       "died, `tranship recover %s` there finishes it or rolls it back, and so does, on "
                       "any machine, `tranship recover %s --from ENGINE --to ENGINE`",
                       id, id, id);
-        ts_find(p->m, "lock-held", ts_or(hint, ""), "migration '%s', begun on '%s' at %s, holds the lock '%s' on '%s'", ts_json_str(who, "migration", "?"),
+        ts_find(p->m, "lock-held", ts_or(hint, ""),
+                "migration '%s', begun on '%s' at %s, holds the lock '%s' on '%s'", ts_json_str(who, "migration", "?"),
                 ts_json_str(who, "host", "?"), ts_json_str(who, "taken_at", "?"), path, ts_view_name(&p->src));
 }
 

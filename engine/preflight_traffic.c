@@ -80,7 +80,8 @@ bool ts_proc_address4(const char *hex, bool big_endian, char ret[INET_ADDRSTRLEN
 {
         unsigned char bytes[4];
 
-        return hex_word(hex, big_endian, bytes) == 0 && inet_ntop(AF_INET, bytes, ret, INET_ADDRSTRLEN) != NULL;
+        return hex_word(hex, big_endian, bytes) == 0 &&
+               inet_ntop(AF_INET, bytes, ret, INET_ADDRSTRLEN) != NULL;
 }
 
 static unsigned port_of(const char *text)

@@ -271,9 +271,22 @@ static void drop_memory(struct ts_mig *m)
         }
         if (ts_keeps_id(m))
                 ts_drop_source_images(m);
-        else if (m->strategy != TS_COLD && ts_api_checkpoint_delete(m->src.api, id, m->checkpoint, &failed) < 0 &&
+        else if (m->strategy != TS_COLD &&
+                 ts_api_checkpoint_delete(m->src.api, id, m->checkpoint, &failed) < 0 &&
                  failed.code != TS_ENOTFOUND)
-                ts_mig_leftover(m, "checkpoint '%s' on the source: %s", m->checkpoint, ts_err_message(&failed));
+                ts_mig_leftover(m, "checkpoint '%s' on the source: %s", m->checkpoint,
+                                ts_err_message(&failed));
+}
+
+/* It did not start: what was to go at once stays, until recover is told so again. */
+static void tell_memory(struct ts_mig *m)
+{
+        for (size_t i = 0; i < ts_journal_res_count(m->j); i++) {
+                const struct ts_res *r = ts_journal_res(m->j, i);
+
+                if (r->kind == TS_RES_DUMP_DIR && !ts_undo_refused(m, r))
+                        ts_mig_leftover(m, TS_MEMORY_LEFT, r->name);
+        }
 }
 
 static int start_afresh(struct ts_mig *m, struct ts_err *err)
@@ -286,8 +299,10 @@ static int start_afresh(struct ts_mig *m, struct ts_err *err)
         if (now->state != TS_STATE_EXITED || ts_ran_since(m, now))
                 return ts_err_set(err, TS_EREFUSED, "the container is not as migration %s left it", m->id);
         ts_mig_note(m, "starting '%s' afresh on the source: what was only in its memory is lost", ts_journal_head(m->j)->container_name);
-        if (ts_fault("cold", "before", err) < 0 || ts_mig_decides(m, err) < 0 || ts_api_start(m->src.api, now->id, err) < 0)
+        if (ts_fault("cold", "before", err) < 0 || ts_mig_decides(m, err) < 0 || ts_api_start(m->src.api, now->id, err) < 0) {
+                tell_memory(m);
                 return -1;
+        }
         drop_memory(m);
         if (ts_predump_was_made(m) && ts_predump_remove(&m->src, m->bundle, &failed) < 0)
                 ts_mig_leftover(m, "pre-dump of the source in '%s': %s", m->bundle, ts_err_message(&failed));

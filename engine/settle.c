@@ -262,8 +262,9 @@ static void restore_source(struct settle *s)
         if (ts_restore_source(m, &err) == 0)
                 return; /* the next look sees it running: undo */
         ts_drop_source_service(m); /* it may hold the published ports of the failed try */
-        if (m->engine == TS_DOCKER && m->strategy != TS_COLD)
-                ts_sweep_containerd(m, &m->src); /* each try unpacked the whole memory once more */
+        /* Each try unpacked the whole memory once more; one without an answer may still read it. */
+        if (m->engine == TS_DOCKER && m->strategy != TS_COLD && ts_refused(&err))
+                ts_sweep_containerd(m, &m->src);
         ts_mig_warn(m, "restoring '%s' on the source: %s", ts_journal_head(m->j)->container_name, ts_err_message(&err));
         if (++s->restore_tries < RESTORE_TRIES)
                 wait_or(s, "the source could not be restored yet");

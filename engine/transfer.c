@@ -120,7 +120,8 @@ static int edit_record(const struct filter *f, const char *data, size_t len, str
         return text ? ts_tar_file(f->sink, "config.dump", 0600, text, strlen(text), err) : ts_err_set(err, TS_ENOMEM, "out of memory");
 }
 
-static int pass_repaired(const struct filter *f, const struct ts_tar_entry *e, const char *data, size_t len, struct ts_err *err)
+static int pass_repaired(const struct filter *f, const struct ts_tar_entry *e, const char *data,
+                         size_t len, struct ts_err *err)
 {
         ts_auto_free char *image = malloc(len + 1);
 

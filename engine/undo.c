@@ -70,10 +70,11 @@ static int undo_lock(struct ts_mig *m, struct ts_end *e, const struct ts_res *r,
         return 0;
 }
 
-/* $1 directory, $2 migration. What leads there was safe when it was made; who recovers may come much later.
- * Agents that were killed leave the sockets that they were reached by. */
-static const char remove_script[] = TS_UNSAFE_SH "rm -f -- \"/var/lib/tranship/agent/join-$2-\"*; "
-                                                 "if unsafe \"${1%/*}\" sticky; then exit 4; fi; rm -rf --one-file-system -- \"$1\"";
+/* $1 directory, $2 migration. What leads there was safe when it was made; who recovers may come much
+ * later. Agents that were killed leave the sockets that they were reached by. */
+static const char remove_script[] = TS_UNSAFE_SH
+        "rm -f -- \"/var/lib/tranship/agent/join-$2-\"*; "
+        "if unsafe \"${1%/*}\" sticky; then exit 4; fi; rm -rf --one-file-system -- \"$1\"";
 
 /* Only a directory whose name ends in our ID: whatever the journal says, nothing else is removed recursively. */
 static int remove_tree(struct ts_mig *m, struct ts_end *e, const char *path, struct ts_err *err)
@@ -539,8 +540,9 @@ int ts_undo_all(struct ts_mig *m)
                 }
                 if ((m->committed && kinds[r->kind].stays_after_commit) || kept_when_lost(m, r)) {
                         (void)ts_journal_res_state(m->j, r->n, TS_RES_KEPT, NULL);
-                        if (!m->committed && r->kind == TS_RES_DUMP_DIR && !m->memory_may_go) /* then it goes at once (recover.c) */
-                                ts_mig_leftover(m, "what there is of the container's memory, in '%s' on the source", r->name);
+                        /* With a person's word it goes at once (recover.c). */
+                        if (!m->committed && r->kind == TS_RES_DUMP_DIR && !m->memory_may_go)
+                                ts_mig_leftover(m, TS_MEMORY_LEFT, r->name);
                         continue;
                 }
                 if (r->kind == TS_RES_CHECKPOINT && m->dump_forbidden && ts_streq0(r->name, m->checkpoint)) {

@@ -1,4 +1,5 @@
-/* A whole hostile journal, adopted from a host: whatever it says, what engine/claims.h lets be taken back is this migration's by its own marks. What recover does with it: fuzz_hosts.c. */
+/* A whole hostile journal, adopted from a host: whatever it says, what engine/claims.h lets be taken
+ * back is this migration's by its own marks. What recover does with it: fuzz_hosts.c. */
 #include "tests/fuzz/fuzz.h"
 
 #include "engine/claims.h"

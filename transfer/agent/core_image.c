@@ -191,7 +191,8 @@ static int settle_one(int dump, const char *name, struct ts_err *err)
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
         if (ts_read_exact(fd, image, (size_t)st.st_size, 0, false, err) < 0)
                 return ts_err_prefix(err, "'%s'", name);
-        if (ts_core_repair(name, image, (size_t)st.st_size) && pwrite(fd, image, (size_t)st.st_size, 0) != (ssize_t)st.st_size)
+        if (ts_core_repair(name, image, (size_t)st.st_size) &&
+            pwrite(fd, image, (size_t)st.st_size, 0) != (ssize_t)st.st_size)
                 return ts_err_errno(err, errno, "cannot write '%s'", name);
         return 0;
 }
