@@ -8,6 +8,7 @@
  * The input: eight hexadecimal digits, the situation; the journal; and after a line of "====" the
  * target's copy, where it is another one. */
 #include "tests/fuzz/fuzz.h"
+#include "tests/unit/remove_tree.h"
 
 #include "api/call.h"
 #include "api/http.h"
@@ -18,7 +19,6 @@
 #include "engine/mirror.h"
 #include "transfer/host_impl.h"
 
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -766,14 +766,6 @@ int model_ts_call_new(const struct ts_call_start *c, struct ts_call **ret, struc
 
 /* ---- a run ---- */
 
-static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *where)
-{
-        (void)st;
-        (void)kind;
-        (void)where;
-        return remove(path);
-}
-
 /* A host that is honest has no copy about a container that was not moved: root wrote it. */
 static bool is_believable(struct side *s)
 {
@@ -859,7 +851,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 fprintf(stderr, "%u actions, outcome %d: %s\n", world.actions, (int)report.outcome,
                         ts_err_message(&report.error));
         ts_report_clear(&report);
-        must(nftw(state, remove_one, 8, FTW_DEPTH | FTW_PHYS) == 0);
+        must(remove_tree(state) == 0);
         for (int i = 0; i < 2; i++)
                 for (size_t k = 0; k < TS_ARRAY_LEN(world.side[i].files); k++)
                         file_drop(&world.side[i].files[k]);

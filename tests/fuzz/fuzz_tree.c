@@ -3,26 +3,18 @@
  * The input is frames as on the wire. Beside the directory lies another one with a file in it, which a link that is followed, or a path that climbs, would reach. */
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/frames.h"
+#include "tests/unit/remove_tree.h"
 
 #include "base/io.h"
 #include "base/mem.h"
 #include "transfer/agent/tree_receive.h"
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *where)
-{
-        (void)st;
-        (void)type;
-        (void)where;
-        return remove(path);
-}
 
 static void feed(struct ts_tree_receive *t, const uint8_t *data, size_t size)
 {
@@ -56,7 +48,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (ts_file_read(file, 100, &still, NULL) < 0 || strcmp(ts_str_cstr(&still), "precious") != 0 || stat(file, &st) < 0 || (st.st_mode & 07777) != 0640 || stat(out, &st) < 0 ||
             (st.st_mode & 07777) != 0700 || st.st_nlink != 2)
                 abort();
-        if (nftw(top, remove_one, 16, FTW_DEPTH | FTW_PHYS) != 0)
+        if (remove_tree(top) != 0)
                 abort();
         return 0;
 }

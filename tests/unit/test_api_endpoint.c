@@ -1,12 +1,12 @@
 /* api/endpoint.c, connections.c, containers_conf.c: what names of engines mean. The homes are made for the test. */
 #include "tests/unit/unit.h"
+#include "tests/unit/remove_tree.h"
 
 #include "api/connections.h"
 #include "api/endpoint.h"
 #include "base/io.h"
 #include "base/str.h"
 
-#include <ftw.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -321,17 +321,9 @@ static void toml(void)
         }
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *where)
-{
-        (void)st;
-        (void)type;
-        (void)where;
-        return remove(path);
-}
-
 static void remove_home(void)
 {
-        CU_ASSERT_EQUAL(nftw(home, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
+        CU_ASSERT_EQUAL(remove_tree(home), 0);
 }
 
 static CU_TestInfo tests[] = {

@@ -1,5 +1,6 @@
 /* The journal: what is written comes back whatever cuts it short, one process writes, a full disk changes nothing, copies from elsewhere are checked. */
 #include "tests/unit/unit.h"
+#include "tests/unit/remove_tree.h"
 
 #include "base/clock.h"
 #include "base/io.h"
@@ -10,7 +11,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
@@ -33,17 +33,9 @@ static char *temp_dir(void)
         return dir;
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-        (void)st;
-        (void)type;
-        (void)ftw;
-        return remove(path);
-}
-
 static void remove_dir(char **dir)
 {
-        CU_ASSERT_EQUAL(nftw(*dir, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
+        CU_ASSERT_EQUAL(remove_tree(*dir), 0);
         free(*dir);
 }
 #define AUTO_DIR __attribute__((cleanup(remove_dir))) char *

@@ -1,5 +1,6 @@
 /* The lock of a container: one of many gets it, it says who, only its owner lets it go, and a stale one is known for certain. On this machine, in a directory of its own. */
 #include "tests/unit/unit.h"
+#include "tests/unit/remove_tree.h"
 
 #include "base/io.h"
 #include "base/mem.h"
@@ -8,7 +9,6 @@
 #include "engine/self.h"
 
 #include <dirent.h>
-#include <ftw.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -35,17 +35,9 @@ static struct place place_new(void)
         return p;
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-        (void)st;
-        (void)type;
-        (void)ftw;
-        return remove(path);
-}
-
 static void place_clear(struct place *p)
 {
-        CU_ASSERT_EQUAL(nftw(p->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
+        CU_ASSERT_EQUAL(remove_tree(p->dir), 0);
         ts_host_free(p->host);
         free(p->dir);
         free(p->path);

@@ -1,5 +1,6 @@
 /* Copies of the journal: the script that writes them, with every shell there is here; a host whose disk is full or whose script dies; finding them again. */
 #include "tests/unit/unit.h"
+#include "tests/unit/remove_tree.h"
 
 #include "base/clock.h"
 #include "base/io.h"
@@ -8,7 +9,6 @@
 #include "engine/mirror.h"
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -35,17 +35,9 @@ static struct place place_new(void)
         return p;
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-        (void)st;
-        (void)type;
-        (void)ftw;
-        return remove(path);
-}
-
 static void place_clear(struct place *p)
 {
-        CU_ASSERT_EQUAL(nftw(p->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
+        CU_ASSERT_EQUAL(remove_tree(p->dir), 0);
         ts_host_free(p->host);
         free(p->dir);
         free(p->copies);
