@@ -363,7 +363,7 @@ for _number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # a program that
 class Tranship:
     """One run of tranship. Started at once; wait() ends it. The report is there when --json was asked for.
 
-    on=None: on the switch, with the lab's SSH configuration. on=Host: on that host, as root, without SSH set-up; binary: the program's path there.
+    on=None: on the switch, with the lab's SSH configuration. on=Host: on that host, as root, without SSH set-up. binary: another program than the one that is tested, where it runs.
     status: exit status, negative: the signal that ended it. peak_kib: most memory it (or a child) ever held.
     """
 
@@ -379,7 +379,7 @@ class Tranship:
         if OWN:
             environ["TRANSHIP_LAB"] = OWN[1:]  # which lab's switch it runs on
         if on is None:
-            argv = [LAB, "sh", "lan", BINARY, *self.args]
+            argv = [LAB, "sh", "lan", binary or BINARY, *self.args]
             environ["TRANSHIP_STATE_DIR"] = self.state
             if ssh_config and self.args and self.args[0] in ("move", "check", "recover", "bench"):
                 argv += ["--ssh-config", STATE + "/ssh/config"]
