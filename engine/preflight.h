@@ -173,7 +173,7 @@ bool ts_bound_to(const struct ts_preflight *p,
 bool ts_proc_address_is(const char *hex, const char *ip, bool big_endian);
 bool ts_proc_address4(const char *hex, bool big_endian, char ret[INET_ADDRSTRLEN]); /* 8 digits, as text */
 /* preflight_inside.c: what was set up inside beside what the engine makes */
-extern const char ts_inside_script[];
+extern const char ts_inside_script[], ts_sysctl_script[];
 bool ts_address_is_made(const char *settings, const char *address); /* not in the engine's NetworkSettings */
 void ts_note_inside(struct ts_preflight *p);
 /* preflight_data.c: volumes and bind mounts */

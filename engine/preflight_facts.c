@@ -374,6 +374,7 @@ int ts_facts_fetch(struct ts_facts *f, struct ts_host *h, const struct ts_facts_
             ts_str_adds(&script, ts_scheduling_script, err) < 0 ||
             ts_str_adds(&script, ts_kernel_script, err) < 0 ||
             ts_str_adds(&script, script_passed, err) < 0 ||
+            ts_str_adds(&script, ts_sysctl_script, err) < 0 ||
             ts_str_adds(&script, ts_inside_script, err) < 0 ||
             ts_str_adds(&script, script_processes, err) < 0 ||
             ts_str_adds(&script, script_answers, err) < 0)

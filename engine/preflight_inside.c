@@ -79,7 +79,8 @@ const char ts_inside_script[] =
         "inside() {\n"
         "  t=$1\n"
         "  mounted; edited; attributes\n"
-        "  [ \"$(readlink \"/proc/$t/ns/net\")\" = \"$(readlink /proc/self/ns/net)\" ] || network\n"
+        "  [ \"$(readlink \"/proc/$t/ns/net\")\" = \"$(readlink /proc/self/ns/net)\" ] ||\n"
+        "    { network; settings; }\n"
         "} 2>/dev/null\n";
 
 /* A network name space that the engine makes, with addresses that it tells. */

@@ -57,6 +57,74 @@ def lost(t):
     silent(t.begin("check", name, src=t.dst, dst=t.src))
 
 
+# Of name spaces that CRIU carries, and what it makes of them.
+CARRIED = {"kernel/hostname": "its.own", "kernel/domainname": "its.domain", "kernel/msgmax": "9000", "kernel/msgmnb": "20000", "kernel/msgmni": "300", "kernel/shmmax": "99999744",
+           "kernel/shmall": "30000", "kernel/shmmni": "500", "kernel/sem": "300 40000 50 200", "fs/mqueue/queues_max": "300", "fs/mqueue/msg_max": "12", "fs/mqueue/msgsize_max": "9000"}
+# Of the network: value, and where a new name space has another one than the host, that.
+LOST = {"net/core/somaxconn": "1234", "net/ipv4/ip_forward": "1", "net/ipv4/tcp_rmem": "4096 65536 1000000", "net/ipv4/ip_local_port_range": "20000 30000",
+        "net/ipv6/conf/default/disable_ipv6": "1"}
+FROM_OUTSIDE = {"net/ipv4/conf/eth0/log_martians": "1"}
+
+
+def read(t, engine, name, keys):
+    return {k: " ".join(engine.exec(name, f"cat /proc/sys/{k}").split()) for k in keys}
+
+
+@case(PODMAN, ARCHIVE, DOCKER, timeout=600)
+def settings(t):
+    """What `sysctl -w` did inside, and from the host: the settings of the network are named, and gone; those of System V IPC, message queues and names come along."""
+    name = net.start(t, "it-settings", "--privileged")
+    silent(t.begin("check", name))
+    before = read(t, t.src, name, [*LOST, *FROM_OUTSIDE])
+    for key, value in (LOST | CARRIED).items():
+        t.src.exec(name, f"echo {value} >/proc/sys/{key}")
+    on_host(t, name, "".join(f"echo {value} >/proc/sys/{key};" for key, value in FROM_OUTSIDE.items()))
+    message = told(t, name, "kernel-state")
+    for key, value in (LOST | FROM_OUTSIDE).items():
+        what = f"{key.replace('/', '.')}={value} ({before[key]} in a new namespace)"
+        check(what in message, what, "is not in:", message)
+    for key in ("conf.all", "default.forwarding", "lo.", *(k.replace("/", ".") for k in CARRIED)):
+        check(key not in message, key, "is in:", message)
+    t.move(name)
+    net.moved(t, name)
+    net.goes_on(t.dst, name)
+    same("the settings of the network there", before, read(t, t.dst, name, [*LOST, *FROM_OUTSIDE]))
+    same("the other settings there", CARRIED, read(t, t.dst, name, CARRIED))
+    silent(t.begin("check", name, src=t.dst, dst=t.src))
+
+
+@case(PODMAN, DOCKER, timeout=600)
+def settings_kept(t):
+    """What it was made with comes along without a word, and what comes with it; changed later, it is told with the value that comes back."""
+    ttl = "net/ipv4/ip_default_ttl"
+    name = net.start(t, "it-made-with", "--privileged", "--sysctl", "net.ipv4.ip_forward=1", "--sysctl", "net.ipv4.ip_default_ttl=77", "--sysctl", "net.ipv6.conf.all.forwarding=1",
+                     "--sysctl", "net.ipv4.tcp_rmem=4096 65536 1000000")
+    silent(t.begin("check", name))
+    t.src.exec(name, f"echo 78 >/proc/sys/{ttl}")
+    message = told(t, name, "kernel-state")
+    check(message.endswith(": net.ipv4.ip_default_ttl=78 (77 when it was created)"), message)
+    t.move(name)
+    net.moved(t, name)
+    same("it is back", {ttl: "77"}, read(t, t.dst, name, [ttl]))
+    silent(t.begin("check", name, src=t.dst, dst=t.src))
+
+
+@case(PODMAN, DOCKER, timeout=600)
+def settings_of_engines(t):
+    """Networks of every kind, as the engine made them: no warning. Many settings: a short one."""
+    net.lan_network(t.src, "macvlan")
+    net.network(t.src, "it-two")
+    options = (("--network", "none"), ("--network", "it-lan", "--ip", t.ip()), ("--network", "it-two"), ("--network", "host"))
+    for n, o in enumerate(options):
+        silent(t.begin("check", net.start(t, f"it-net{n}", *o)))
+    t.src.cli("network", "connect", "bridge" if t.engine == "docker" else "podman", "it-net2")
+    silent(t.begin("check", "it-net2"))
+    on_host(t, "it-net2", "for f in /proc/sys/net/ipv4/neigh/default/*_solicit /proc/sys/net/ipv4/conf/default/arp_*; do echo 2 >$f || :; done; ip link add link eth0 name e.7 type macvlan; "
+                          "echo 1 >/proc/sys/net/ipv4/conf/e.7/log_martians")
+    message = told(t, "it-net2", "kernel-state")
+    check("more settings (sysctl)" in message and len(message) < 800, message)
+
+
 @case(PODMAN, DOCKER, timeout=600)
 def address(t):
     """A socket with an address that the container gave itself: no restore could bind it, on neither side."""
