@@ -224,7 +224,10 @@ static int say_names(const struct ts_connections *all, struct ts_err *err)
         ts_auto_str names = TS_STR_INIT_MAX(1024);
         for (size_t i = 0; i < all->n; i++) {
                 ts_auto_free char *clean = ts_printable(all->v[i].name, strlen(all->v[i].name), 64);
-                (void)ts_str_addf(&names, NULL, "%s%s%s", names.len > 0 ? ", " : "", kind_prefix(all->v[i].prefer), ts_or(clean, "?"));
+                ts_auto_free char *word =
+                        ts_shell_word("%s%s", kind_prefix(all->v[i].prefer), ts_or(clean, "?"));
+                (void)ts_str_addf(&names, NULL, "%s%s", names.len > 0 ? ", " : "",
+                                  ts_or(word, "?"));
         }
         if (names.len == 0)
                 return ts_err_hint(err, "give unix:///path or ssh://user@host, or name a connection with 'podman system connection add' or 'docker context create'");
@@ -325,6 +328,33 @@ int ts_endpoint_parse(const char *spec, struct ts_endpoint **ret, struct ts_err 
         if (ts_starts(spec, "docker:"))
                 return by_name(spec, spec + strlen("docker:"), DOCKER, ret, err);
         return by_name(spec, spec, 0, ret, err);
+}
+
+/* ---- back to text ---- */
+
+/* Only what an address would take for something else. */
+static int add_escaped(struct ts_str *s, const char *text)
+{
+        int rc = 0;
+
+        for (; *text && rc == 0; text++)
+                rc = strchr("%?# ", *text) ? ts_str_addf(s, NULL, "%%%02X", (unsigned)*text)
+                                           : ts_str_add(s, text, 1, NULL);
+        return rc;
+}
+
+char *ts_endpoint_uri(const struct ts_endpoint *e, const char *socket)
+{
+        bool ip6 = e->host && strchr(e->host, ':');
+        ts_auto_str s = TS_STR_INIT;
+
+        if (ts_str_adds(&s, e->remote ? "ssh://" : "unix://", NULL) < 0 ||
+            (e->user && (add_escaped(&s, e->user) < 0 || ts_str_adds(&s, "@", NULL) < 0)) ||
+            (ip6 && ts_str_adds(&s, "[", NULL) < 0) ||
+            (e->host && add_escaped(&s, e->host) < 0) || (ip6 && ts_str_adds(&s, "]", NULL) < 0) ||
+            (e->port && ts_str_addf(&s, NULL, ":%u", e->port) < 0) || add_escaped(&s, socket) < 0)
+                return NULL;
+        return ts_shell_word("%s", ts_str_cstr(&s));
 }
 
 /* ---- without a name ---- */

@@ -27,5 +27,8 @@ TS_DEFINE_AUTO(ts_endpoint, ts_endpoint_free);
 int ts_endpoint_parse(const char *spec, struct ts_endpoint **ret, struct ts_err *err);
 /* Without --from: CONTAINER_HOST, DOCKER_HOST, then the local sockets that exist; two candidates are TS_EUSAGE naming them, none TS_EUSAGE saying how to start one. */
 int ts_endpoint_default(struct ts_endpoint **ret, struct ts_err *err);
+/* The address of a socket on the same host, as ts_endpoint_parse takes it, quoted for a shell.
+ * Caller frees; NULL only out of memory. */
+char *ts_endpoint_uri(const struct ts_endpoint *e, const char *socket);
 
 #endif

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -247,6 +248,28 @@ int ts_shell_quote(const char *const argv[], char **ret, struct ts_err *err)
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
         *ret = line;
         return 0;
+}
+
+char *ts_shell_word(const char *fmt, ...)
+{
+        ts_auto_free char *raw = NULL, *word = NULL;
+        ts_auto_str s = TS_STR_INIT;
+        va_list ap;
+        int n;
+
+        va_start(ap, fmt);
+        n = vasprintf(&raw, fmt, ap);
+        va_end(ap);
+        if (n < 0) {
+                raw = NULL; /* its value is undefined after a failure */
+                return NULL;
+        }
+        word = ts_printable(raw, (size_t)n, (size_t)n);
+        if (!word)
+                return NULL;
+        if (word_is_bare(word, /* first= */ false))
+                return TS_TAKE(word);
+        return add_quoted(&s, word, NULL) < 0 ? NULL : ts_str_take(&s);
 }
 
 /* ---- comparing and parsing ---- */

@@ -50,6 +50,9 @@ void ts_list_clear(struct ts_list *l);
  * [A-Za-z0-9_./:=@%+,-] stay bare (but for a first word the shell would take for an assignment or a keyword), all others go into single quotes.
  * TS_EUSAGE for an empty argv and when a word holds a control character, newline and tab included: shells disagree about them. */
 int ts_shell_quote(const char *const argv[], char **ret, struct ts_err *err);
+/* One word of a command that a person is told to type, quoted in the same way; a control character
+ * becomes '?'. For every path and every name in a hint: NULL only out of memory, caller frees. */
+char *ts_shell_word(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* s, or "" / a fallback. Borrowed. */
 static inline const char *ts_or(const char *s, const char *fallback) { return s ? s : fallback; }

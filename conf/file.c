@@ -133,8 +133,10 @@ static int check_trust(int fd, const char *path, struct ts_err *err)
                 return ts_err_hint(err, "chown it, or name another file with --config");
         }
         if (S_ISREG(st.st_mode) && (st.st_mode & S_IWOTH)) {
+                ts_auto_free char *word = ts_shell_word("%s", path);
+
                 ts_err_set(err, TS_EUSAGE, "'%s' can be written by everybody", path);
-                return ts_err_hint(err, "chmod o-w '%s'", path);
+                return ts_err_hint(err, "chmod o-w %s", ts_or(word, "FILE"));
         }
         return 0;
 }

@@ -111,12 +111,15 @@ int ts_journal_create(const char *dir, const struct ts_journal_head *head, struc
 /* What a journal says is done as us: one that somebody else could have written is none of ours. */
 static int check_owner(const char *path, const struct stat *st, struct ts_err *err)
 {
+        ts_auto_free char *word = NULL;
+
         if (st->st_uid != geteuid())
                 return ts_err_set(err, TS_EPROTO, "'%s' belongs to user %u, not to us: what it says is not followed", path, (unsigned)st->st_uid);
         if (!(st->st_mode & (S_IWGRP | S_IWOTH)))
                 return 0;
         ts_err_set(err, TS_EPROTO, "'%s' can be written by other users: what it says is not followed", path);
-        return ts_err_hint(err, "if nobody has: chmod go-w '%s'", path);
+        word = ts_shell_word("%s", path);
+        return ts_err_hint(err, "if nobody has: chmod go-w %s", ts_or(word, "FILE"));
 }
 
 static int check_dir(const char *dir, struct ts_err *err)

@@ -94,7 +94,7 @@ void ts_check_log_path(struct ts_preflight *p)
         static const char *const without = ", or say --skip log-path: then it goes to Podman's own "
                                            "place (with --strategy archive it stays on the source)";
         const struct ts_mig *m = p->m;
-        ts_auto_free char *hint = NULL;
+        ts_auto_free char *hint = NULL, *dir = NULL;
 
         if (!m->log_from || !p->log_status)
                 return;
@@ -113,7 +113,8 @@ void ts_check_log_path(struct ts_preflight *p)
                         m->c->name, m->log_from, ts_or(p->log_said, ""));
                 break;
         case TS_LOG_NO_DIRECTORY:
-                hint = ts_fmt("make it there: mkdir -p '%s'%s", ts_or(p->log_said, ""), without);
+                dir = ts_shell_word("%s", ts_or(p->log_said, ""));
+                hint = ts_fmt("make it there: mkdir -p %s%s", ts_or(dir, ""), without);
                 ts_find(p->m, "log-path", ts_or(hint, ""),
                         "the log of '%s' is '%s', and the target has no directory '%s'", m->c->name,
                         m->log_from, ts_or(p->log_said, ""));

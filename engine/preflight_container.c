@@ -348,8 +348,13 @@ void ts_check_secrets(struct ts_preflight *p)
         for (size_t i = 0; i < ts_json_len(secrets); i++) {
                 const char *name = ts_json_str(ts_json_at(secrets, i), "Name", ""), *there = ts_facts_answer(&p->dst.facts, "secret", name);
 
+                ts_auto_free char *word = ts_shell_word("%s", name);
+                ts_auto_free char *hint =
+                        ts_fmt("create it there: podman secret create %s FILE", ts_or(word, ""));
+
                 if (!there || strcmp(there, "yes") != 0)
-                        ts_find(p->m, "secrets", "create it there: podman secret create", "the target has no secret '%s'", name);
+                        ts_find(p->m, "secrets", ts_or(hint, ""), "the target has no secret '%s'",
+                                name);
         }
 }
 

@@ -268,6 +268,22 @@ void ts_data_settle(struct ts_preflight *p)
 }
 
 /* ---- the checks ---- */
+
+/* "--bind '/srv/my data=copy'": what the user is to say of it. An option takes several, with commas
+ * between them (conf/settings.c). Caller frees. */
+static char *say(const struct ts_data *d, const char *choice)
+{
+        ts_auto_free char *word = NULL;
+        ts_auto_str name = TS_STR_INIT;
+
+        for (const char *p = d->is_volume ? d->mount->name : d->src_path; *p; p++)
+                if ((strchr(",\\", *p) && ts_str_adds(&name, "\\", NULL) < 0) ||
+                    ts_str_add(&name, p, 1, NULL) < 0)
+                        return NULL;
+        word = ts_shell_word("%s=%s", ts_str_cstr(&name), choice);
+        return word ? ts_fmt("%s %s", d->is_volume ? "--volume" : "--bind", word) : NULL;
+}
+
 static void unsupported(struct ts_preflight *p, const struct ts_mount *mount)
 {
         static const struct {
@@ -330,24 +346,36 @@ static void check_driver(struct ts_preflight *p, const struct ts_data *d, const 
 {
         const char *driver = here && here->driver ? here->driver : ts_or(d->mount->driver, "local"), *from = mounted_from(here);
 
+        ts_auto_free char *shared = say(d, "shared");
+        ts_auto_free char *hint =
+                ts_fmt("create the volume on the target and say %s (the same data)",
+                       ts_or(shared, ""));
+
         if (d->mode == TS_DATA_SHARED && there)
                 return; /* it is there, and the user said what it is */
         if (*driver && strcmp(driver, "local") != 0)
-                ts_find(p->m, "volume-driver", "create the volume on the target and say --volume NAME=shared (the same data)",
+                ts_find(p->m, "volume-driver", ts_or(hint, ""),
                         "volume '%s' has the driver '%s': its content is there only while a container uses it, and tranship cannot know that the target has it", d->mount->name, driver);
         else if (from)
-                ts_find(p->m, "volume-driver", "create the volume on the target and say --volume NAME=shared (the same data)",
+                ts_find(p->m, "volume-driver", ts_or(hint, ""),
                         "volume '%s' is mounted from '%s' while a container uses it: it cannot be copied from one that has stopped, and a copy could be one onto itself", d->mount->name, from);
 }
 
 static void check_volume(struct ts_preflight *p, const struct ts_data *d, const struct ts_volume *here, const struct ts_volume *there)
 {
         const char *user = other_user(p, d);
+        ts_auto_free char *replace = say(d, "replace"), *shared = say(d, "shared");
+        ts_auto_free char *exists =
+                ts_fmt("say %s (its content there is replaced) or %s (both hosts "
+                       "see the same data), or remove it there",
+                       ts_or(replace, ""), ts_or(shared, ""));
+        ts_auto_free char *busy =
+                ts_fmt("move or remove the other container first, or put the volume "
+                       "on storage that both hosts mount and say %s",
+                       ts_or(shared, ""));
 
         if (there && d->mode == TS_DATA_COPY)
-                ts_find(p->m, "volume-exists",
-                        "say --volume NAME=replace (its content there is replaced) or NAME=shared (both hosts see the same data), or "
-                        "remove it there",
+                ts_find(p->m, "volume-exists", ts_or(exists, ""),
                         "the target has a volume '%s'", d->mount->name);
         if (there && d->mode == TS_DATA_REPLACE)
                 check_user_there(p, d, there->mountpoint);
@@ -355,9 +383,7 @@ static void check_volume(struct ts_preflight *p, const struct ts_data *d, const 
                 ts_find(p->m, "volume-missing", "create it there on the same data, or leave --volume away to have it copied",
                         "volume '%s' is said to be shared, but the target has none", d->mount->name);
         if (user && d->mode != TS_DATA_SHARED)
-                ts_find(p->m, "volume-busy",
-                        "move or remove the other container first, or put the volume on storage that both hosts mount and say --volume "
-                        "NAME=shared",
+                ts_find(p->m, "volume-busy", ts_or(busy, ""),
                         "volume '%s' is also used by container '%s' on the source", d->mount->name, user);
         check_driver(p, d, here, there);
 }
@@ -374,15 +400,24 @@ static void check_copy(struct ts_preflight *p, const struct ts_data *d)
         const char *there = ts_or(ts_facts_answer(&p->dst.facts, "path", d->src_path), ""),
                    *here = ts_or(ts_facts_answer(&p->src.facts, "path", d->src_path), "");
         const char *user = other_user(p, d);
+        ts_auto_free char *shared = say(d, "shared");
+        ts_auto_free char *too = ts_fmt("say %s if the target has it too", ts_or(shared, ""));
+        ts_auto_free char *link =
+                ts_fmt("remove the link there, or say %s if both hosts see the same "
+                       "files",
+                       ts_or(shared, ""));
+        ts_auto_free char *away =
+                ts_fmt("move it away there, or say %s if both hosts see the same files",
+                       ts_or(shared, ""));
 
         if (d->special || !strcmp(here, "missing"))
-                ts_find(p->m, "mount-unsupported", "say --bind PATH=shared if the target has it too",
+                ts_find(p->m, "mount-unsupported", ts_or(too, ""),
                         "'%s' on the source is %s and cannot be copied", d->src_path, *here == 'm' ? "gone" : "a socket or device");
         if (ts_streq0(ts_facts_answer(&p->dst.facts, "leaf", d->src_path), "link"))
-                ts_find(p->m, "bind-exists", "remove the link there, or say --bind PATH=shared if both hosts see the same files",
+                ts_find(p->m, "bind-exists", ts_or(link, ""),
                         "'%s' is to be copied, but is a symbolic link on the target", d->src_path);
         else if (strcmp(there, "missing") != 0 && (strcmp(there, "empty") != 0 || !strcmp(here, "file")))
-                ts_find(p->m, "bind-exists", "move it away there, or say --bind PATH=shared if both hosts see the same files",
+                ts_find(p->m, "bind-exists", ts_or(away, ""),
                         "'%s' is to be copied, but is on the target already%s", d->src_path, *there ? "" : " (or could not be looked at)");
         if (user)
                 ts_find(p->m, "bind-busy", "make sure the other container no longer writes there",
@@ -393,8 +428,15 @@ static void check_copy(struct ts_preflight *p, const struct ts_data *d)
 static void check_bind(struct ts_preflight *p, const struct ts_data *d)
 {
         const char *there = ts_or(ts_facts_answer(&p->dst.facts, "path", d->src_path), "missing");
-        ts_auto_free char *hint = d->special ? ts_fmt("a socket or device cannot be copied: say --bind %s=shared if the target has its like there", d->src_path)
-                                        : ts_fmt("say --bind %s=shared (both hosts see the same files, as with NFS) or %s=copy", d->src_path, d->src_path);
+        ts_auto_free char *shared = say(d, "shared"), *copy = say(d, "copy");
+        ts_auto_free char *hint =
+                d->special ? ts_fmt("a socket or device cannot be copied: say %s if the target has "
+                                    "its like there",
+                                    ts_or(shared, ""))
+                           : ts_fmt("say %s (both hosts see the same files, as with NFS) or %s",
+                                    ts_or(shared, ""), ts_or(copy, ""));
+        ts_auto_free char *missing =
+                ts_fmt("make it there with the same content, or say %s", ts_or(copy, ""));
 
         if (d->mode == TS_DATA_COPY) {
                 check_copy(p, d);
@@ -405,7 +447,7 @@ static void check_bind(struct ts_preflight *p, const struct ts_data *d)
                 return;
         }
         if (!strcmp(there, "missing"))
-                ts_find(p->m, "bind-missing", "make it there with the same content, or say --bind PATH=copy",
+                ts_find(p->m, "bind-missing", ts_or(missing, ""),
                         "'%s', mounted at '%s', is not on the target", d->src_path, ts_or(d->mount->destination, "?"));
 }
 

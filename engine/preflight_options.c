@@ -170,12 +170,17 @@ void ts_check_metacopy(struct ts_preflight *p)
 {
         const struct ts_mig *m = p->m;
         const char *first = ts_fact(&p->src.facts, "hollow", 0);
+        ts_auto_free char *word = ts_shell_word("%s", ts_or(first, ""));
+        ts_auto_free char *hint =
+                ts_fmt("open each for writing, which copies it whole: podman exec %s "
+                       "sh -c ': >>\"$1\"' sh %s",
+                       m->c->name, ts_or(word, ""));
         size_t n = 0;
 
         while (ts_fact(&p->src.facts, "hollow", n))
                 n++;
         if (first)
-                ts_find(p->m, "metacopy", "open each for writing, which copies it whole: podman exec NAME sh -c ': >> FILE'",
+                ts_find(p->m, "metacopy", ts_or(hint, ""),
                         "%zu%s file%s of its image that '%s' gave another mode or owner ha%s no content of %s own there (the storage has metacopy=on): '%s'%s", n,
                         n >= HOLLOW_MAX ? " or more" : "", n > 1 ? "s" : "", m->c->name, n > 1 ? "ve" : "s", n > 1 ? "their" : "its", first, n > 1 ? ", …" : "");
         else if (m->strategy == TS_ARCHIVE && ts_fact_is(&p->src.facts, "metacopy", "on"))

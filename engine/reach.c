@@ -20,6 +20,7 @@ enum ts_engine_kind ts_socket_kind(const char *path)
 int ts_socket_find(struct ts_host *h, const struct ts_endpoint *ep, int want, const char **ret, struct ts_err *err)
 {
         const char *found = ep->socket;
+        ts_auto_free char *uri = NULL;
         int found_kind = 0;
 
         for (size_t i = 0; !ep->socket && i < TS_ARRAY_LEN(well_known); i++) {
@@ -33,8 +34,12 @@ int ts_socket_find(struct ts_host *h, const struct ts_endpoint *ep, int want, co
                 if (r.status != 0 || found_kind == (int)well_known[i].kind)
                         continue;
                 if (found) {
+                        ts_auto_free char *a = ts_endpoint_uri(ep, found),
+                                          *b = ts_endpoint_uri(ep, well_known[i].path);
+
                         ts_err_set(err, TS_EUSAGE, "'%s' has both Podman and Docker", ep->label);
-                        return ts_err_hint(err, "name the socket: ssh://%s%s", ts_or(ep->host, "HOST"), found);
+                        return ts_err_hint(err, "name the socket: %s, or %s", ts_or(a, found),
+                                           ts_or(b, well_known[i].path));
                 }
                 found = well_known[i].path;
                 found_kind = (int)well_known[i].kind;
@@ -44,7 +49,11 @@ int ts_socket_find(struct ts_host *h, const struct ts_endpoint *ep, int want, co
                 return 0;
         }
         ts_err_set(err, TS_ENOTFOUND, "no engine socket on '%s'", ep->label);
-        return ts_err_hint(err, "start it there (systemctl start podman.socket, or docker), or name the socket: ssh://%s/path/to.sock", ts_or(ep->host, "HOST"));
+        uri = ts_endpoint_uri(ep, "/path/to.sock");
+        return ts_err_hint(
+                err,
+                "start it there (systemctl start podman.socket, or docker), or name the socket: %s",
+                ts_or(uri, "ssh://HOST/path/to.sock"));
 }
 
 int ts_socket_dial_argv(const char *program, const char *socket, struct ts_list *ret, struct ts_err *err)

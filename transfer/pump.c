@@ -228,7 +228,7 @@ static int move_errs(struct ts_flow *f, bool *moved, struct ts_err *err)
 static int was_not_run(const struct ts_flow *f, struct ts_err *err)
 {
         ts_auto_str said = TS_STR_INIT;
-        ts_auto_free char *line = NULL;
+        ts_auto_free char *line = NULL, *try = NULL;
 
         if (ts_str_add(&said, f->down.buf, f->noise_bytes, NULL) == 0)
                 line = ts_last_line(&said);
@@ -237,7 +237,8 @@ static int was_not_run(const struct ts_flow *f, struct ts_err *err)
         ts_err_set(err, TS_EPROTO, "the login shell of '%s' on '%s' runs no commands%s%s%s",
                    f->s->conf->user, f->s->conf->alias, line ? ": it says '" : "", ts_or(line, ""),
                    line ? "'" : "");
-        return ts_err_hint(err, "`ssh %s true` has to succeed", f->s->conf->alias);
+        try = ts_ssh_conf_try(f->s->conf, /* batch= */ true);
+        return ts_err_hint(err, "`%s` has to succeed", ts_or(try, "ssh"));
 }
 
 static int look_for_end(struct ts_flow *f, bool *moved, struct ts_err *err)

@@ -417,16 +417,22 @@ static int explain_cert(const struct attempt *a, struct ts_err *err)
 {
         const struct ts_ssh_conf *c = a->s->conf;
         size_t len = a->cert ? strlen(a->cert) : 0, suffix = strlen("-cert.pub");
+        ts_auto_free char *key = NULL, *config = NULL, *who = NULL;
 
         ts_err_set(err, TS_EAUTH,
                    "'%s' accepts no key for user '%s', and the certificate '%s' is of a kind that "
                    "this libssh2 cannot show",
                    c->alias, c->user, ts_or(a->cert, "in the agent"));
-        if (len > suffix && strcmp(a->cert + len - suffix, "-cert.pub") == 0)
+        if (len > suffix && strcmp(a->cert + len - suffix, "-cert.pub") == 0) {
+                key = ts_shell_word("%.*s.pub", (int)(len - suffix), a->cert);
+                config = c->config_file ? ts_shell_word("%s", c->config_file) : NULL;
+                who = ts_shell_word("%s@%s", c->user, c->alias);
                 return ts_err_hint(err,
-                                   "let the host know the key itself: `ssh-copy-id -f -i %.*s.pub "
-                                   "%s@%s`; certificates of ECDSA keys work",
-                                   (int)(len - suffix), a->cert, c->user, c->alias);
+                                   "let the host know the key itself: `ssh-copy-id -f -i %s%s%s -p "
+                                   "%s %s`; certificates of ECDSA keys work",
+                                   ts_or(key, "KEY"), config ? " -F " : "", ts_or(config, ""),
+                                   c->port, ts_or(who, "HOST"));
+        }
         return ts_err_hint(err,
                            "add the key itself to authorized_keys of '%s' on '%s'; certificates of "
                            "ECDSA keys work",
@@ -436,23 +442,25 @@ static int explain_cert(const struct attempt *a, struct ts_err *err)
 static int explain(const struct attempt *a, struct ts_err *err)
 {
         const struct ts_ssh_conf *c = a->s->conf;
+        ts_auto_free char *try = ts_ssh_conf_try(c, /* batch= */ true), *key = NULL;
 
         if (a->cert || a->certs_skipped)
                 return explain_cert(a, err);
 
         if (a->locked) {
+                key = ts_shell_word("%s", a->locked);
                 ts_err_set(err, TS_EAUTH, "'%s' accepts no key of '%s' that is at hand; '%s' is protected by a pass phrase", c->alias,
                            c->user, a->locked);
-                return ts_err_hint(err, "load it into the agent: `ssh-add %s`", a->locked);
+                return ts_err_hint(err, "load it into the agent: `ssh-add %s`", ts_or(key, ""));
         }
         ts_err_set(err, TS_EAUTH, "'%s' accepts no key for user '%s' (%u tried, %u of them from the agent)", c->alias, c->user, a->tries,
                    a->agent_tries);
         if (a->rsa_skipped || (a->tries && !HAVE_RSA_SHA2))
-                return ts_err_hint(
-                        err,
-                        "this libssh2 cannot sign with RSA keys as servers want it today: use an ed25519 key, and check with `ssh %s true`",
-                        c->alias);
-        return ts_err_hint(err, "check with `ssh -o BatchMode=yes %s true`", c->alias);
+                return ts_err_hint(err,
+                                   "this libssh2 cannot sign with RSA keys as servers want it "
+                                   "today: use an ed25519 key, and check with `%s`",
+                                   ts_or(try, "ssh"));
+        return ts_err_hint(err, "check with `%s`", ts_or(try, "ssh"));
 }
 
 /* "none" first: it asks what the host accepts, and some accept it. Returns 1 when that was all, 0 to go on, -1. */

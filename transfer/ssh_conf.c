@@ -244,14 +244,15 @@ static const char *add_variable(const struct ts_ssh_conf *conf, struct ts_str *s
         value = name ? getenv(name) : NULL;
         if (!value) {
                 ts_auto_free char *shown = ts_printable(p, end ? (size_t)(end - p) : strlen(p), 60);
+                ts_auto_free char *word = ts_shell_word("--preserve-env=%s", ts_or(shown, ""));
 
                 ts_err_set(err, TS_EUSAGE,
                            "the ssh configuration of '%s' uses the variable '%s', which is not set",
                            conf->alias, ts_or(shown, ""));
                 (void)ts_err_hint(
                         err,
-                        "set it where tranship is started; sudo keeps it with --preserve-env=%s",
-                        ts_or(shown, ""));
+                        "set it where tranship is started; sudo keeps it with %s",
+                        ts_or(word, "--preserve-env"));
                 return NULL;
         }
         return ts_str_adds(s, value, err) < 0 ? NULL : end + 1;
@@ -312,11 +313,12 @@ static int choose_owner(struct ts_ssh_conf *conf, struct ts_err *err)
         return 0;
 }
 
-static int build_argv(const struct ts_ssh_conf *conf, const char *user, unsigned port, const char *identity, struct ts_list *argv,
-                      struct ts_err *err)
+/* All that our own command line says of the host, as ssh wants it. */
+static int asked_words(struct ts_ssh_conf *conf, const char *user, unsigned port,
+                       const char *identity, struct ts_err *err)
 {
-        if (ts_list_add(argv, "ssh", err) < 0 || ts_list_add(argv, "-G", err) < 0)
-                return -1;
+        struct ts_list *argv = &conf->asked;
+
         if (conf->config_file && (ts_list_add(argv, "-F", err) < 0 || ts_list_add(argv, conf->config_file, err) < 0))
                 return -1;
         if (user && *user && (ts_list_add(argv, "-l", err) < 0 || ts_list_add(argv, user, err) < 0))
@@ -325,7 +327,32 @@ static int build_argv(const struct ts_ssh_conf *conf, const char *user, unsigned
                 return -1;
         if (identity && (ts_list_add(argv, "-i", err) < 0 || ts_list_add(argv, identity, err) < 0))
                 return -1;
-        return ts_list_add(argv, "--", err) < 0 ? -1 : ts_list_add(argv, conf->alias, err);
+        return ts_list_add(argv, conf->alias, err);
+}
+
+static int add_all(struct ts_list *argv, const struct ts_list *more, struct ts_err *err)
+{
+        for (size_t i = 0; i < more->n; i++)
+                if (ts_list_add(argv, more->v[i], err) < 0)
+                        return -1;
+        return 0;
+}
+
+char *ts_ssh_conf_try(const struct ts_ssh_conf *conf, bool batch)
+{
+        ts_auto_list argv = TS_LIST_INIT;
+        ts_auto_free char *line = NULL;
+
+        if (ts_list_add(&argv, "ssh", NULL) < 0 ||
+            (batch && (ts_list_add(&argv, "-o", NULL) < 0 ||
+                       ts_list_add(&argv, "BatchMode=yes", NULL) < 0)) ||
+            (conf->own_known_hosts &&
+             (ts_list_add(&argv, "-o", NULL) < 0 ||
+              ts_list_addf(&argv, NULL, "UserKnownHostsFile=%s", conf->known_hosts.v[0]) < 0)) ||
+            add_all(&argv, &conf->asked, NULL) < 0 || ts_list_add(&argv, "true", NULL) < 0 ||
+            ts_shell_quote((const char *const *)argv.v, &line, NULL) < 0)
+                return ts_fmt("ssh %s true", conf->alias);
+        return TS_TAKE(line);
 }
 
 /* What is wrong: the first line that is neither a warning nor about a terminal. */
@@ -437,7 +464,9 @@ static int load(struct ts_ssh_conf *conf, const char *user, unsigned port, const
 
         if (choose_owner(conf, err) < 0 || set_identity(conf, opts->identity, err) < 0)
                 return -1;
-        if (build_argv(conf, user, port, opts->identity, &argv, err) < 0 || ask(conf, &argv, &text, err) < 0)
+        if (asked_words(conf, user, port, opts->identity, err) < 0 ||
+            ts_list_add(&argv, "ssh", err) < 0 || ts_list_add(&argv, "-G", err) < 0 ||
+            add_all(&argv, &conf->asked, err) < 0 || ask(conf, &argv, &text, err) < 0)
                 return -1;
         if (!text.buf)
                 return ts_err_set(err, TS_EPROTO, "`ssh -G` said nothing about '%s'", conf->alias);
@@ -496,6 +525,7 @@ void ts_ssh_conf_clear(struct ts_ssh_conf *conf)
                 free(*owned[i]);
                 *owned[i] = NULL;
         }
+        ts_list_clear(&conf->asked);
         ts_list_clear(&conf->identities);
         ts_list_clear(&conf->certificates);
         ts_list_clear(&conf->known_hosts);

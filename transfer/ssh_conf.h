@@ -30,6 +30,7 @@ struct ts_ssh_conf {
         bool accept_new; /* asked for by our options, or by StrictHostKeyChecking accept-new or no */
         unsigned connect_timeout_ms, peer_timeout_ms;
         char *config_file;    /* as given to us, or NULL */
+        struct ts_list asked; /* the words that follow `ssh` on a command line for the same host */
         bool own_identity;    /* identities[0] was named on our command line */
         bool own_known_hosts; /* likewise the file, */
         bool own_accept_new;  /* and the trust in new keys: both hold for jump hosts too */
@@ -43,6 +44,9 @@ int ts_ssh_conf_load(const char *user, const char *host, unsigned port, const st
 /* The same from text: the parsing alone. conf->owner, alias must be set. */
 int ts_ssh_conf_parse(struct ts_ssh_conf *conf, char *text, struct ts_err *err);
 void ts_ssh_conf_clear(struct ts_ssh_conf *conf);
+/* By which a person tries the same, quoted for a shell: "ssh … HOST true", with what was said of
+ * the user, the port and the files. Caller frees; NULL only out of memory. */
+char *ts_ssh_conf_try(const struct ts_ssh_conf *conf, bool batch);
 
 /* %h %p %r %n %u %d %L %l %i %k %% in text. TS_EUSAGE for any other. Caller frees. */
 int ts_ssh_conf_expand(const struct ts_ssh_conf *conf, const char *text, char **ret, struct ts_err *err);

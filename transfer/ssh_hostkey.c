@@ -317,21 +317,29 @@ static int add_key(struct ts_ssh *s, const struct known *k, const char *key, siz
 
 static int refuse(struct ts_ssh *s, const struct known *k, enum verdict v, const struct key_type *t, struct ts_err *err)
 {
-        ts_auto_free char *print = fingerprint(s);
-        const char *file = s->conf->known_hosts.n ? s->conf->known_hosts.v[0] : "~/.ssh/known_hosts", *shown = ts_or(print, "unknown");
+        ts_auto_free char *print = fingerprint(s), *name = NULL, *at = NULL;
+        const char *shown = ts_or(print, "unknown");
 
         if (v == KEY_REVOKED)
                 return ts_err_set(err, TS_EAUTH, "the host key of '%s' is marked as revoked", s->conf->alias);
         if (v == KEY_UNKNOWN) {
+                ts_auto_free char *try = ts_ssh_conf_try(s->conf, /* batch= */ false);
+
                 ts_err_set(err, TS_EAUTH, "the host key of '%s' is not known", s->conf->alias);
-                return ts_err_hint(err, "its %s fingerprint is %s: compare it, then accept it with `ssh %s true` or --accept-new", t->name,
-                                   shown, s->conf->alias);
+                return ts_err_hint(err,
+                                   "its %s fingerprint is %s: compare it, then accept it with `%s` "
+                                   "or --accept-new",
+                                   t->name, shown, ts_or(try, "ssh"));
         }
         ts_err_set(err, TS_EAUTH,
                    "the host key of '%s' is not the one in known_hosts: somebody may be listening, or the host was installed anew",
                    s->conf->alias);
-        return ts_err_hint(err, "its %s fingerprint is now %s: if that is right, `ssh-keygen -R '%s' -f %s` forgets the old one", t->name,
-                           shown, k->name, file);
+        name = ts_shell_word("%s", k->name);
+        at = s->conf->known_hosts.n ? ts_shell_word("%s", s->conf->known_hosts.v[0]) : NULL;
+        return ts_err_hint(err,
+                           "its %s fingerprint is now %s: if that is right, `ssh-keygen -R %s -f "
+                           "%s` forgets the old one",
+                           t->name, shown, ts_or(name, ""), ts_or(at, "~/.ssh/known_hosts"));
 }
 
 int ts_ssh_check_host_key(struct ts_ssh *s, struct ts_err *err)

@@ -125,12 +125,33 @@ int ts_text_add(struct ts_str *out, const char *text, unsigned columns, bool pad
         return pad && used < columns ? add_blanks(out, columns - used, err) : 0;
 }
 
+/* How far the word at p goes: what is quoted, in ticks or in the quotes of a shell, stays on one
+ * line, or it would be something else where it is pasted. An apostrophe stands behind a letter, and
+ * opens nothing. */
+static size_t word_length(const char *p)
+{
+        size_t n = 0;
+
+        for (char before = ' '; p[n] && p[n] != ' '; before = p[n++]) {
+                const char *end = p + n;
+
+                if ((p[n] != '\'' && p[n] != '`') || !strchr(" (=\"", before))
+                        continue;
+                do
+                        end = strchr(end + 1, p[n]);
+                while (end && end[1] && !strchr(" ,;:.)`", end[1]));
+                if (end)
+                        n = (size_t)(end - p);
+        }
+        return n;
+}
+
 int ts_text_wrap(struct ts_str *out, const char *text, unsigned at, unsigned indent, unsigned columns, struct ts_err *err)
 {
         bool begun = false; /* a word is on this line */
 
         for (const char *p = text + strspn(text, " "); *p; p += strspn(p, " ")) {
-                size_t n = strcspn(p, " ");
+                size_t n = word_length(p);
                 ts_auto_str word = TS_STR_INIT;
                 unsigned wide;
 

@@ -4,6 +4,7 @@ file follows are not here."""
 import functools
 import pathlib
 import re
+import shlex
 
 import lab
 from lab import check, same, until
@@ -44,6 +45,16 @@ def moves(t, *args, **kwargs):
     t.move(*args, t.marker, **kwargs)
     lines = len(t.dst.logs(t.marker).split())
     until(lambda: len(t.dst.logs(t.marker).split()) > lines, 15, "it counts on, on the target")
+
+
+def told(text, *words, last=False):
+    """The rest of a command that begins with those words in a hint, as a shell reads it."""
+    at = (text.rindex if last else text.index)(" ".join(words))
+    lexer = shlex.shlex(text[at:], posix=True)
+    lexer.whitespace_split, lexer.commenters = True, ""
+    for _ in " ".join(words).split():
+        next(lexer)
+    return next(lexer)
 
 
 # ---- the container
@@ -272,6 +283,57 @@ def bind_exists(t):
     t.at_end(t.hosts[1].sh, 'rm -rf -- "$1-away"', d)
     moves(t, "--bind", f"{d}=copy")
     same("theirs", "theirs", t.hosts[1].sh('cat "$1-away/theirs"', d).strip())
+
+
+@case(PODMAN, DOCKER)
+def bind_quoted(t):
+    """A path that a shell would take apart: every hint, as a shell reads it, names it whole, and is not broken where it is printed."""
+    d = directory(t, t.hosts[0], "my 'data', $HOME & more")
+    escaped = d.replace(",", "\\,")  # an option takes several, with commas between them
+    start(t, "--volume", f"{d}:/data", script="echo x >/data/file; " + COUNT)
+    hint = said(t, "bind-undecided")["hint"]
+    same("what is to be said", [f"{escaped}=shared", f"{escaped}=copy"], [told(hint, "--bind", last=last) for last in (False, True)])
+    shown = lab.Tranship("check", "--from", t.src.uri, "--to", t.dst.uri, t.marker).wait().expect(3)
+    word = "'" + f"{escaped}=copy".replace("'", "'\\''") + "'"
+    check(word in shown.stdout + shown.stderr, "printed:", shown.stdout, shown.stderr)
+    t.hosts[1].sh('mkdir -p "$1" && echo theirs >"$1/theirs"', d)
+    hint = said(t, "bind-exists", "--bind", f"{escaped}=copy")["hint"]
+    same("what is to be said", f"{escaped}=shared", told(hint, "--bind"))
+    t.hosts[1].sh('rm -r -- "$1"', d)
+    moves(t, "--bind", f"{escaped}=copy")
+    same("the file", "x", t.dst.exec(t.marker, "cat /data/file").strip())
+
+
+@case(PODMAN, DOCKER)
+def bind_quoted_missing(t):
+    d = directory(t, t.hosts[0], "it's read only")
+    t.hosts[0].sh('echo x >"$1/file"', d)
+    start(t, "--volume", f"{d}:/data:ro")
+    moves(t, "--bind", told(said(t, "bind-missing")["hint"], "--bind"))
+    same("the file", "x", t.dst.exec(t.marker, "cat /data/file").strip())
+
+
+@case(PODMAN)
+def log_path_quoted(t):
+    d = directory(t, t.hosts[0], "my logs")
+    start(t, "--log-driver", "k8s-file", "--log-opt", f"path={d}/a log")
+    directory(t, t.hosts[1], "my logs")
+    t.hosts[1].sh('rmdir "$1"', d)
+    hint = said(t, "log-path")["hint"]
+    same("what is to be made", d, told(hint, "mkdir -p").rstrip(","))
+    t.hosts[1].sh('mkdir -p "$1"', d)
+    t.move(t.marker)
+    same("state on the target", "running", t.dst.state(t.marker))
+
+
+@case()
+def socket_named(t):
+    """Both engines are there: the address that is to be said has the user and the port of the one that was."""
+    start(t)
+    r = lab.Tranship("check", "--from", f"ssh://root@{t.hosts[0]}:22", "--to", t.dst.uri, t.marker).wait().expect(2, 3)
+    found = re.findall(r"ssh://[^ ,]*\.sock", r.stderr)
+    same("addresses", [f"ssh://root@{t.hosts[0]}:22/run/podman/podman.sock", f"ssh://root@{t.hosts[0]}:22/run/docker.sock"], found)
+    lab.Tranship("check", "--from", found[0], "--to", t.dst.uri, t.marker).wait().expect(0)
 
 
 @case(PODMAN, DOCKER)

@@ -2,6 +2,8 @@
 
 import os
 import pathlib
+import re
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -126,11 +128,33 @@ def ssh_cert(t):
     r = way.check(config, 3)
     said = " ".join(r.stderr.split())  # lines are broken
     check(f"certificate '{other}-cert.pub'" in said, r.tail())
-    check(f"ssh-copy-id -f -i {other}.pub root@h" in said, r.tail())
+    check(re.search(f"ssh-copy-id -f -i {other}.pub -F {config} -p [0-9]+ root@h", said), r.tail())
     (way.dir / ".ssh").mkdir()  # where ssh-copy-id puts its own files
     for h in t.hosts:  # the hint, followed
         lab.run([lab.LAB, "sh", "lan", "ssh-copy-id", "-f", "-i", f"{other}.pub", "-F", str(config), f"root@{h}"],
                 env={**os.environ, "HOME": str(way.dir)})
+    way.check(config, 0)
+
+
+@case(hosts=True)
+def ssh_try(t):
+    """No key is accepted: the command that is to be tried says the user and the files that tranship was told, and succeeds once tranship does."""
+    counter(t)
+    way = Way(t)
+    key = way.key("my id")
+    config = way.config(f'IdentityFile "{key}"', "IdentitiesOnly yes", "IdentityAgent none")
+    config = config.rename(config.with_name("my config"))
+    r = lab.Tranship("check", "--from", f"ssh://root@{t.hosts[0]}", "--to", t.dst.uri, "--ssh-config", str(config), "it-ssh", ssh_config=False)
+    r.wait().expect(3)
+    said = re.search(r"`(ssh -o BatchMode=yes [^`]*)`", " ".join(r.stderr.split()))
+    check(said, r.tail())
+    words = shlex.split(said[1])
+    same("the configuration", str(config), words[words.index("-F") + 1])
+    same("the user", "root", words[words.index("-l") + 1])
+    tried = [lab.LAB, "sh", "lan", *words]
+    check(subprocess.run(tried, capture_output=True, timeout=60, stdin=subprocess.DEVNULL).returncode == 255, words)
+    way.admit(pathlib.Path(str(key) + ".pub"))
+    lab.run(tried)
     way.check(config, 0)
 
 

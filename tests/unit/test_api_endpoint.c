@@ -199,6 +199,32 @@ static void names_of_connections_and_contexts(void)
         }
 }
 
+static void addresses_of_sockets(void)
+{
+        static const struct {
+                const char *spec, *socket, *want;
+        } cases[] = {
+                { "ssh://h1", "/run/docker.sock", "ssh://h1/run/docker.sock" },
+                { "ssh://root@h1:2222/", "/run/a.sock", "ssh://root@h1:2222/run/a.sock" },
+                { "ssh://root@[fe80::1%25eth0]", "/a", "'ssh://root@[fe80::1%25eth0]/a'" },
+                { "unix:///x", "/run/my socket?", "unix:///run/my%20socket%3F" },
+        };
+
+        for (size_t i = 0; i < TS_ARRAY_LEN(cases); i++) {
+                ts_auto(ts_endpoint) struct ts_endpoint *e = NULL, *again = NULL;
+                ts_auto_free char *uri = NULL;
+
+                UNIT_OK(ts_endpoint_parse(cases[i].spec, &e, &err));
+                uri = ts_endpoint_uri(e, cases[i].socket);
+                UNIT_STR(uri, cases[i].want);
+                if (uri && *uri != '\'') {
+                        UNIT_OK(ts_endpoint_parse(uri, &again, &err));
+                        UNIT_STR(again->socket, cases[i].socket);
+                        UNIT_STR(again->user, e->user);
+                }
+        }
+}
+
 static void unclear_names(void)
 {
         struct ts_endpoint *e = NULL;
@@ -331,6 +357,7 @@ static CU_TestInfo tests[] = {
         UNIT(bad_uris),
         UNIT(passwords_are_not_shown),
         UNIT(names_of_connections_and_contexts),
+        UNIT(addresses_of_sockets),
         UNIT(unclear_names),
         UNIT(damaged_files_are_named),
         UNIT(environment),

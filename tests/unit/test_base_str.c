@@ -206,6 +206,26 @@ static void quote_refuses(void)
         CU_ASSERT_PTR_NULL(got);
 }
 
+static void a_word_of_a_command(void)
+{
+        static const struct {
+                const char *text, *want;
+        } cases[] = {
+                { "", "''" },
+                { "/srv/data=copy", "/srv/data=copy" },
+                { "A=b", "A=b" }, /* not a first word */
+                { "/srv/my data=copy", "'/srv/my data=copy'" },
+                { "it's $HOME", "'it'\\''s $HOME'" },
+                { "a\nb\033[0m", "'a?b?[0m'" },
+        };
+
+        for (size_t i = 0; i < TS_ARRAY_LEN(cases); i++) {
+                ts_auto_free char *got = ts_shell_word("%s", cases[i].text);
+
+                UNIT_STR(got, cases[i].want);
+        }
+}
+
 /* What `shell -c line` writes. */
 static void shell_output(const char *shell, const char *line, struct ts_str *ret)
 {
@@ -512,6 +532,7 @@ static CU_TestInfo tests[] = {
         UNIT(list_grows),
         UNIT(quote_table),
         UNIT(quote_refuses),
+        UNIT(a_word_of_a_command),
         UNIT(quote_survives_real_shells),
         UNIT(quote_survives_random_words),
         UNIT(quote_nests),

@@ -54,6 +54,10 @@ static void wrapped(void)
                 { "one two three four", "one two\n  three\n  four\n" },
                 { "a-word-longer-than-the-line then", "a-word-longer-than-the-line\n  then\n" },
                 { "  blanks   between  ", "blanks\n  between\n" },
+                { "say 'a  b c d e=f'", "say\n  'a  b c d e=f'\n" },
+                { "(run `ssh a b c`), host's end", "(run\n  `ssh a b c`),\n  host's\n  end\n" },
+                { "x 'it'\\''s a b', c", "x\n  'it'\\''s a b',\n  c\n" },
+                { "the 'ends never x y", "the 'ends\n  never x\n  y\n" },
         };
 
         for (size_t i = 0; i < TS_ARRAY_LEN(cases); i++) {
