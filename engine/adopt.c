@@ -14,6 +14,8 @@
 struct asked { /* one host */
         enum ts_side side;
         struct ts_host *host; /* NULL: it does not answer */
+        int kind; /* of the engine that the command line names there, as far as the name tells; or 0
+                   */
         struct ts_mirror_copies copies;
         struct ts_err why;
 };
@@ -35,6 +37,11 @@ static void reach(struct asked *a, const struct ts_recover_opts *o)
 
         if (ts_endpoint_parse(a->side == TS_SIDE_SOURCE ? o->from : o->to, &ep, &a->why) < 0)
                 return;
+        a->kind = ep->prefer;
+        if (ep->socket && strstr(ep->socket, "podman"))
+                a->kind = TS_PODMAN;
+        else if (ep->socket && strstr(ep->socket, "docker"))
+                a->kind = TS_DOCKER;
         if (!ssh.identity)
                 ssh.identity = ep->identity;
         if (ep->remote)
@@ -67,73 +74,160 @@ static const char *who_has(const struct asked a[2], const char *id)
 
 /* ---- which migration ---- */
 
+/* OTHER: open, but of the engine that the command line does not mean. */
+enum { OPEN, OVER, OTHER, KINDS };
+
 struct choice {
-        char *open, *over; /* the newest of each */
-        unsigned n_open;
-        struct ts_str list; /* of the open ones */
+        struct found {
+                char *newest;
+                size_t n;
+                bool podman, docker;
+                struct ts_str list;
+        } of[KINDS];
         struct ts_err unreadable;
 };
 
-static int consider(struct choice *c, const struct asked a[2], const struct ts_mirror_copy *copy, struct ts_err *err)
+static void choice_clear(struct choice *c)
+{
+        for (size_t i = 0; i < KINDS; i++) {
+                free(c->of[i].newest);
+                ts_str_clear(&c->of[i].list);
+        }
+        ts_err_clear(&c->unreadable);
+}
+
+static int found(struct found *f, const struct ts_journal *j, const char *id, const char *where,
+                 struct ts_err *err)
+{
+        ts_auto_free char *what = ts_journal_describe(j);
+
+        f->n++;
+        *(ts_journal_engine(j) == TS_PODMAN ? &f->podman : &f->docker) = true;
+        if (!f->newest || strcmp(id, f->newest) > 0) {
+                free(f->newest);
+                f->newest = ts_strdup0(id);
+        }
+        return ts_str_addf(&f->list, err, "%s%s (%s)", f->list.len ? "; " : "", ts_or(what, id),
+                           where);
+}
+
+static int consider(struct choice *c, int want, const struct asked a[2],
+                    const struct ts_mirror_copy *copy, struct ts_err *err)
 {
         ts_auto(ts_journal) struct ts_journal *j = NULL;
         ts_auto_err why = TS_ERR_INIT;
-        bool over;
-        char **newest;
+        bool other, over;
 
         if (ts_journal_from_text(ts_str_cstr(&copy->text), copy->text.len, &j, &why) < 0) {
                 if (!ts_err_is_set(&c->unreadable)) {
                         ts_err_move(&c->unreadable, &why);
-                        (void)ts_err_prefix(&c->unreadable, "the copy of the journal %.64s %s", copy->id, who_has(a, copy->id));
+                        (void)ts_err_prefix(&c->unreadable, "the copy of the journal %.64s %s",
+                                            copy->id, who_has(a, copy->id));
                 }
                 return 0;
         }
         over = ts_migration_over(j);
-        newest = over ? &c->over : &c->open;
-        if (!over) {
-                c->n_open++;
-                if (ts_str_addf(&c->list, err, "%s%s (%s, %s)", c->list.len ? ", " : "", copy->id, ts_stage_str(ts_journal_stage(j)), who_has(a, copy->id)) < 0)
-                        return -1;
-        }
-        if (!*newest || strcmp(copy->id, *newest) > 0) {
-                free(*newest);
-                *newest = ts_strdup0(copy->id);
-        }
+        other = want && (int)ts_journal_engine(j) != want;
+        return over && other ? 0
+                             : found(&c->of[over ? OVER : other ? OTHER : OPEN], j, copy->id,
+                                     who_has(a, copy->id), err);
+}
+
+static int consider_all(struct choice *c, int want, const struct asked a[2], struct ts_err *err)
+{
+        for (size_t i = 0; i < 2; i++)
+                for (size_t k = 0; k < a[i].copies.n; k++) {
+                        const struct ts_mirror_copy *copy = &a[i].copies.v[k];
+
+                        if (!(i == 1 && copy_of(&a[0], copy->id)) &&
+                            consider(c, want, a, copy, err) < 0)
+                                return -1;
+                }
         return 0;
 }
 
-/* The only one that is open; more than one, and the user chooses: a copy that somebody made up must not hide the real one by a higher ID. */
-static int choose(struct ts_mig *m, const struct asked a[2], const char *key, char **ret, struct ts_err *err)
+/* By a container's name alone: the user may have named the hosts the wrong way round, or the other
+ * engine there. */
+static int open_elsewhere(struct asked a[2], const struct choice *c,
+                          const struct ts_recover_opts *o, struct ts_err *err)
 {
-        struct choice c = { .list = TS_STR_INIT, .unreadable = TS_ERR_INIT };
+        struct asked back[2] = { { .side = TS_SIDE_SOURCE, .host = a[1].host },
+                                 { .side = TS_SIDE_TARGET, .host = a[0].host } };
+        struct choice there = { .unreadable = TS_ERR_INIT };
+        ts_auto_free char *from = ts_shell_word("%s", o->to), *to = ts_shell_word("%s", o->from);
         int rc = 0;
 
-        for (size_t i = 0; rc == 0 && i < 2; i++)
-                for (size_t k = 0; rc == 0 && k < a[i].copies.n; k++) {
-                        const struct ts_mirror_copy *other = i == 1 ? copy_of(&a[0], a[1].copies.v[k].id) : NULL;
-
-                        if (!other)
-                                rc = consider(&c, a, &a[i].copies.v[k], err);
-                }
-        if (rc == 0 && c.n_open > 1) {
-                rc = ts_err_set(err, TS_EUSAGE, "several migrations of '%s' are open: %s", key, ts_str_cstr(&c.list));
-                (void)ts_err_hint(err, "name the one you know of: tranship recover ID --from ENGINE --to ENGINE");
-        } else if (rc == 0 && (c.open || c.over)) {
-                if (ts_err_is_set(&c.unreadable))
-                        ts_mig_warn(m, "%s", ts_err_message(&c.unreadable));
-                *ret = c.open ? TS_TAKE(c.open) : TS_TAKE(c.over);
-        } else if (rc == 0 && ts_err_is_set(&c.unreadable)) {
-                ts_err_move(err, &c.unreadable);
-                rc = -1;
-        } else if (rc == 0) {
-                const struct ts_err *why = ts_err_is_set(&a[0].why) ? &a[0].why : &a[1].why;
-
-                rc = ts_err_is_set(why) ? ts_err_set(err, why->code, "%s", ts_err_message(why)) : ts_err_set(err, TS_ENOTFOUND, "neither host has a journal of '%s'", key);
+        if (c->of[OTHER].n) {
+                ts_err_set(err, TS_EUSAGE, "the open migration of '%s' is of the other engine: %s",
+                           o->container, ts_str_cstr(&c->of[OTHER].list));
+                return ts_err_hint(err,
+                                   "name it, and its engines: tranship recover %s --from ENGINE "
+                                   "--to ENGINE",
+                                   c->of[OTHER].n == 1 ? c->of[OTHER].newest : "ID");
         }
-        free(c.open);
-        free(c.over);
-        ts_str_clear(&c.list);
-        ts_err_clear(&c.unreadable);
+        for (size_t i = 0; i < 2; i++)
+                fetch(&back[i], o->container, /* take= */ false);
+        if (consider_all(&there, 0, back, NULL) == 0 && there.of[OPEN].n) {
+                rc = ts_err_set(err, TS_EUSAGE, "the open migration of '%s' went the other way: %s",
+                                o->container, ts_str_cstr(&there.of[OPEN].list));
+                (void)ts_err_hint(err, "tranship recover %s --from %s --to %s",
+                                  there.of[OPEN].n == 1 ? there.of[OPEN].newest : "ID",
+                                  ts_or(from, "ENGINE"), ts_or(to, "ENGINE"));
+        }
+        for (size_t i = 0; i < 2; i++) {
+                ts_mirror_copies_clear(&back[i].copies);
+                ts_err_clear(&back[i].why);
+        }
+        choice_clear(&there);
+        return rc;
+}
+
+static int none(const struct asked a[2], const char *key, struct ts_err *err)
+{
+        const struct ts_err *why = ts_err_is_set(&a[0].why) ? &a[0].why : &a[1].why;
+
+        return ts_err_is_set(why) ? ts_err_set(err, why->code, "%s", ts_err_message(why))
+                                  : ts_err_set(err, TS_ENOTFOUND,
+                                               "neither host has a journal of '%s'", key);
+}
+
+/* The only one that is open; more than one, and the user chooses: a copy that somebody made up must
+ * not hide the real one by a higher ID, and one name may be of a container of each engine. */
+static int pick(struct ts_mig *m, struct asked a[2], struct choice *c,
+                const struct ts_recover_opts *o, char **ret, struct ts_err *err)
+{
+        const char *key = o->id ? o->id : o->container;
+        struct found *f = &c->of[c->of[OPEN].n ? OPEN : OVER];
+
+        if (!o->id && f != &c->of[OPEN] && open_elsewhere(a, c, o, err) < 0)
+                return -1;
+        if (f->n > 1 && (f == &c->of[OPEN] || (f->podman && f->docker))) {
+                ts_err_set(err, TS_EUSAGE, "several migrations of '%s' are %s: %s", key,
+                           f == &c->of[OPEN] ? "open" : "over", ts_str_cstr(&f->list));
+                return ts_err_hint(
+                        err,
+                        "name the one you know of: tranship recover ID --from ENGINE --to ENGINE");
+        }
+        if (!f->newest && ts_err_is_set(&c->unreadable)) {
+                ts_err_move(err, &c->unreadable);
+                return -1;
+        }
+        if (!f->newest)
+                return none(a, key, err);
+        if (ts_err_is_set(&c->unreadable))
+                ts_mig_warn(m, "%s", ts_err_message(&c->unreadable));
+        *ret = TS_TAKE(f->newest);
+        return 0;
+}
+
+static int choose(struct ts_mig *m, struct asked a[2], const struct ts_recover_opts *o, char **ret,
+                  struct ts_err *err)
+{
+        struct choice c = { .unreadable = TS_ERR_INIT };
+        int want = o->id ? 0 : a[0].kind ? a[0].kind : a[1].kind;
+        int rc = consider_all(&c, want, a, err) < 0 ? -1 : pick(m, a, &c, o, ret, err);
+
+        choice_clear(&c);
         return rc;
 }
 
@@ -237,7 +331,7 @@ int ts_adopt(struct ts_mig *m, const struct ts_recover_opts *o, const char *dir,
                 if (ts_err_is_set(&a[i].why))
                         ts_mig_warn(m, "the %s's copy of the journal: %s", ts_side_str(a[i].side), ts_err_message(&a[i].why));
         }
-        rc = choose(m, a, key, &id, err);
+        rc = choose(m, a, o, &id, err);
         /* Both are taken away from a machine that may be only slow, and read once more. */
         for (size_t i = 0; rc == 0 && i < 2; i++)
                 fetch(&a[i], id, /* take= */ true);

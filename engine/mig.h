@@ -322,6 +322,9 @@ int ts_inventory(struct ts_mig *m, char **ret, struct ts_err *err); /* identifie
 extern const struct ts_run_opts ts_slow_run; /* for commands that remove or move much */
 void ts_sweep_containerd(struct ts_mig *m, struct ts_end *e); /* Docker: temporary copies of our dump, before its directory goes */
 /* ---- journals that came from hosts (adopt.c) ---- */
+enum ts_engine_kind ts_journal_engine(const struct ts_journal *j);
+char *ts_journal_describe(
+        const struct ts_journal *j); /* one line; caller frees, NULL only out of memory */
 int ts_adopt(struct ts_mig *m, const struct ts_recover_opts *o, const char *dir, struct ts_journal **ret, struct ts_err *err); /* sets m->person */
 /* Once both ends were connected: do the hosts know this migration? m->person. */
 int ts_adopted_check(struct ts_mig *m, struct ts_err *err);

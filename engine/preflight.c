@@ -51,6 +51,7 @@ const struct ts_check ts_checks[] = {
         { "journal-space", INVARIANT, ALWAYS, ts_check_journal },
         { "unsafe-directory", INVARIANT, ALWAYS, ts_check_own_dirs },
         { "probe-program", FIRM, ALWAYS, ts_check_probes },
+        { "probe-fails", SKIP, ALWAYS, NULL },
         { "auto-remove", INVARIANT, ALWAYS, ts_check_auto_remove },
         { "restart-policy", INVARIANT, ALWAYS, ts_check_restart_policy },
         { "supervisor", SKIP, ALWAYS, ts_check_supervisor },

@@ -242,19 +242,69 @@ void ts_check_lock(struct ts_preflight *p)
                 ts_json_str(who, "host", "?"), ts_json_str(who, "taken_at", "?"), path, ts_view_name(&p->src));
 }
 
+/* Can it be turned to the running source? {host} is the side under test; an address of the
+ * container's own is, from another machine than the two, one that it has until it moves and then
+ * again. What an address means that is neither, only the user knows; and what a command changes,
+ * too: such a probe is not asked beforehand. */
+static bool turns_to_source(const struct ts_preflight *p, const struct ts_probe *probe)
+{
+        const struct ts_container *c = p->m->c;
+        bool elsewhere = !ts_host_is_local(p->src.e->host) && !ts_host_is_local(p->dst.e->host);
+        bool own = false;
+
+        for (size_t i = 0; elsewhere && i < c->n_networks; i++)
+                own = own || ts_probe_asks(probe, c->networks[i].ip);
+        return c->state == TS_STATE_RUNNING && !c->paused && (own || ts_probe_asks_side(probe));
+}
+
+#define ANSWER_MS 2000
+
+/* What the running source does not answer the target will not: found out only there, it would be
+ * after the freeze. */
+static void check_answer(struct ts_preflight *p, const char *option, const char *spec,
+                         const struct ts_probe *probe, bool matters)
+{
+        ts_auto_err why = TS_ERR_INIT;
+
+        if (!turns_to_source(p, probe) ||
+            ts_probe_until(probe, p->src.e->address, ts_deadline_in_ms(ANSWER_MS), &why) == 0 ||
+            why.code == TS_ECANCELED)
+                return;
+        (matters ? ts_find : ts_find_warning)(
+                p->m, "probe-fails",
+                matters ? "say what the container really answers (address, port, path), or start "
+                          "what "
+                          "should answer: unanswered on the target, too, the move would be taken "
+                          "back"
+                        : "say what the container really answers (address, port, path)",
+                "%s '%s': the running '%s' does not answer on the source: %s", option, spec,
+                p->m->c->name, ts_err_message(&why));
+}
+
 /* A probe whose program is not here says nothing about the target, and would undo a move that is well. */
 void ts_check_probes(struct ts_preflight *p)
 {
+        const struct ts_move_opts *o = p->m->o;
         const struct {
-                const char *option;
+                const char *option, *spec;
                 const struct ts_probe *probe;
-        } probes[] = { { "--verify", p->m->verify }, { "--probe", p->m->probe }, { "--before-freeze", p->m->before_freeze } };
+                bool matters;
+        } probes[] = {
+                { "--verify", o->verify, p->m->verify, o->on_verify_failure != TS_VERIFY_KEEP },
+                { "--probe", o->probe, p->m->probe, false },
+                { "--before-freeze", o->before_freeze, p->m->before_freeze, false },
+        };
 
         for (size_t i = 0; i < TS_ARRAY_LEN(probes); i++) {
                 ts_auto_err why = TS_ERR_INIT;
 
-                if (probes[i].probe && ts_probe_check(probes[i].probe, &why) < 0)
+                if (!probes[i].probe)
+                        continue;
+                if (ts_probe_check(probes[i].probe, &why) < 0)
                         ts_find(p->m, "probe-program", "it runs on this machine, without a shell: give the path of a program that is here, or install it", "%s: %s", probes[i].option, ts_err_message(&why));
+                else
+                        check_answer(p, probes[i].option, probes[i].spec, probes[i].probe,
+                                     probes[i].matters);
         }
 }
 

@@ -179,6 +179,16 @@ bool ts_probe_is_tame(const struct ts_probe *p, const char *host)
         return p->kind != TS_PROBE_EXEC && (ts_streq0(p->host, HOST_MARK) || (host && ts_streq0(p->host, host)));
 }
 
+bool ts_probe_asks(const struct ts_probe *p, const char *address)
+{
+        return p->kind != TS_PROBE_EXEC && address && ts_streq0(p->host, address);
+}
+
+bool ts_probe_asks_side(const struct ts_probe *p)
+{
+        return ts_probe_asks(p, HOST_MARK);
+}
+
 void ts_probe_free(struct ts_probe *p)
 {
         if (!p)
@@ -214,22 +224,28 @@ static ts_deadline earlier(ts_deadline a, ts_deadline b)
 
 int ts_probe_until(const struct ts_probe *p, const char *host, ts_deadline deadline, struct ts_err *err)
 {
+        ts_auto_err last = TS_ERR_INIT; /* what was really said: the last try may be cut short, and says only that */
+
         for (;;) {
+                ts_deadline whole = ts_deadline_in_ms(TRY_MS), until = earlier(deadline, whole);
                 ts_auto_err why = TS_ERR_INIT;
 
                 if (ts_stop_signal)
                         return ts_err_set(err, TS_ECANCELED, "stopped by signal %d", (int)ts_stop_signal);
-                if (ts_probe_once(p, host, earlier(deadline, ts_deadline_in_ms(TRY_MS)), &why) == 0)
+                if (ts_probe_once(p, host, until, &why) == 0)
                         return 0;
                 if (why.code == TS_EUSAGE || why.code == TS_ENOMEM) {
                         ts_err_set(err, why.code, "%s", ts_err_message(&why));
                         return -1;
                 }
-                if (ts_deadline_passed(deadline) && why.code == TS_ENOTFOUND)
+                if (!ts_err_is_set(&last) || until == whole || why.code != TS_ETIMEOUT)
+                        ts_err_move(&last, &why);
+                if (ts_deadline_passed(deadline) && last.code == TS_ENOTFOUND)
                         return ts_err_set(err, TS_EUSAGE, "it could not be run: %s",
-                                          ts_err_message(&why));
+                                          ts_err_message(&last));
                 if (ts_deadline_passed(deadline))
-                        return ts_err_set(err, TS_ETIMEOUT, "no answer in time: %s", ts_err_message(&why));
+                        return ts_err_set(err, TS_ETIMEOUT, "no answer in time: %s",
+                                          ts_err_message(&last));
                 ts_sleep_ms(PAUSE_MS);
         }
 }

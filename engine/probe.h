@@ -16,6 +16,10 @@ int ts_probe_parse(const char *spec, struct ts_probe **ret, struct ts_err *err);
 int ts_probe_parse_command(const char *spec, struct ts_probe **ret, struct ts_err *err); /* exec: alone */
 /* A probe that somebody else has named: it runs no command, and asks nobody but {host}, or the host of that name. */
 bool ts_probe_is_tame(const struct ts_probe *p, const char *host);
+/* It asks the host under test, or that address, and a try changes nothing but a count of
+ * connections: no command does that promise. */
+bool ts_probe_asks_side(const struct ts_probe *p);
+bool ts_probe_asks(const struct ts_probe *p, const char *address);
 void ts_probe_free(struct ts_probe *p);
 TS_DEFINE_AUTO(ts_probe, ts_probe_free);
 /* exec: whether its program is there and can be run, by its path or as PATH finds it: TS_ENOTFOUND. The others: always. */

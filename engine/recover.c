@@ -77,11 +77,32 @@ static void take_resource(struct ts_mig *m, const struct ts_res *r)
         }
 }
 
-/* The journal knows no other words than these (journal_record.c). Journals from before in place was Podman's, too, have no "engine". */
+/* Journals from before in place was Podman's, too, have no "engine". */
+enum ts_engine_kind ts_journal_engine(const struct ts_journal *j)
+{
+        const struct ts_journal_head *head = ts_journal_head(j);
+        const char *engine = ts_json_str(head->options, "engine", NULL);
+
+        if (engine)
+                return ts_streq0(engine, ts_engine_kind_str(TS_PODMAN)) ? TS_PODMAN : TS_DOCKER;
+        return ts_streq0(head->strategy, ts_strategy_str(TS_ARCHIVE)) ? TS_PODMAN : TS_DOCKER;
+}
+
+/* For one who has to choose among several. What a copy says of the engines is shown, and nothing
+ * else. */
+char *ts_journal_describe(const struct ts_journal *j)
+{
+        const struct ts_journal_head *head = ts_journal_head(j);
+
+        return ts_fmt("%s: '%s', %s, from %s to %s, %s", head->id, head->container_name,
+                      ts_engine_kind_str(ts_journal_engine(j)), ts_or(head->source, "?"),
+                      ts_or(head->target, "?"), ts_stage_str(ts_journal_stage(j)));
+}
+
+/* The journal knows no other words than these (journal_record.c). */
 static int take_strategy(struct ts_mig *m, const struct ts_journal_head *head, struct ts_err *err)
 {
         static const enum ts_strategy strategies[] = { TS_ARCHIVE, TS_IN_PLACE, TS_COLD };
-        const char *engine = ts_json_str(head->options, "engine", NULL);
         size_t i = 0;
 
         while (i < TS_ARRAY_LEN(strategies) && !ts_streq0(head->strategy, ts_strategy_str(strategies[i])))
@@ -89,7 +110,7 @@ static int take_strategy(struct ts_mig *m, const struct ts_journal_head *head, s
         if (i == TS_ARRAY_LEN(strategies))
                 return ts_err_set(err, TS_EPROTO, "the journal of %s does not say how the container was moved", head->id);
         m->strategy = strategies[i];
-        m->engine = engine ? (ts_streq0(engine, ts_engine_kind_str(TS_PODMAN)) ? TS_PODMAN : TS_DOCKER) : m->strategy == TS_ARCHIVE ? TS_PODMAN : TS_DOCKER;
+        m->engine = ts_journal_engine(m->j);
         return 0;
 }
 
@@ -176,21 +197,29 @@ static int find_open_journal(const char *dir, char **ret, struct ts_err *err)
 {
         ts_auto_list ids = TS_LIST_INIT;
         ts_auto_free char *found = NULL;
+        ts_auto_str all = TS_STR_INIT;
         ts_auto_err unreadable = TS_ERR_INIT;
+        size_t n = 0;
 
         if (ts_journal_ids(dir, &ids, err) < 0)
                 return -1;
         for (size_t i = 0; i < ids.n; i++) {
                 ts_auto(ts_journal) struct ts_journal *j = NULL;
+                ts_auto_free char *what = NULL;
 
                 /* One damaged file must not keep the others from being recovered. */
                 if (ts_journal_read(dir, ids.v[i], &j, ts_err_is_set(&unreadable) ? NULL : &unreadable) < 0 || ts_migration_over(j))
                         continue;
-                if (found) {
-                        ts_err_set(err, TS_EUSAGE, "several migrations are open: %s, %s …", found, ids.v[i]);
-                        return ts_err_hint(err, "name one: tranship recover ID (tranship status lists them)");
-                }
-                found = ts_strdup0(ids.v[i]);
+                what = ts_journal_describe(j);
+                if (n++ == 0)
+                        found = ts_strdup0(ids.v[i]);
+                if (ts_str_addf(&all, err, "%s%s", all.len ? "; " : "", ts_or(what, ids.v[i])) < 0)
+                        return -1;
+        }
+        if (n > 1) {
+                ts_err_set(err, TS_EUSAGE, "several migrations are open: %s", ts_str_cstr(&all));
+                return ts_err_hint(err,
+                                   "name one: tranship recover ID (tranship status lists them)");
         }
         if (!found && ts_err_is_set(&unreadable)) {
                 ts_err_move(err, &unreadable);

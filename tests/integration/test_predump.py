@@ -64,7 +64,7 @@ def moves(t):
 def rolled_back(t):
     """The target's copy is not taken: the source goes on from its own images, both of them."""
     start(t)
-    t.move(*SLOW, "--verify", "tcp://{host}:9", "--verify-timeout", "2s", NAME, expect=4, timeout=600)
+    t.move(*SLOW, "--verify", "tcp://{host}:9", "--verify-timeout", "2s", "--skip", "probe-fails", NAME, expect=4, timeout=600)
     check_memory(t.src)
     check_clean(t)
     t.move(*SLOW, NAME, timeout=600)

@@ -2,6 +2,7 @@
 file follows are not here."""
 
 import functools
+import json
 import pathlib
 import re
 import shlex
@@ -458,3 +459,66 @@ def engines_differ(t):
     check("same kind" in f["hint"], f["hint"])
     moves(t)
 
+
+# ---- probes
+
+
+@case(PODMAN, DOCKER)
+def probe_fails(t):
+    """A port that nobody serves: known before the freeze where the probe can be turned to the source, named as it was written."""
+    served, dead = t.port(3), t.port(4)
+    start(t, "--publish", f"{served}:7001", script="nc -ll -p 7001 -e true & " + COUNT)
+    f = said(t, "probe-fails", "--verify", f"tcp://{{host}}:{dead}")
+    check(f"--verify 'tcp://{{host}}:{dead}'" in f["message"] and "refused" in f["message"], f)
+    check(f["skippable"], f)
+    f = said(t, "probe-fails", "--verify", f"http://{{host}}:{dead}/x", "--on-verify-failure", "keep", exits=0, commands=("check",))
+    same("severity", "warning", f["severity"])
+    f = said(t, "probe-fails", "--probe", f"tcp://{{host}}:{dead}", exits=0, commands=("check",))
+    same("severity", "warning", f["severity"])
+    there = t.hosts[1].address
+    ran = pathlib.Path(t.state_dir(), "ran")
+    for probe in (f"exec:touch {ran}", "exec:false {host}", f"tcp://{there}:{dead}"):  # a command may change something; the target's address is nothing of the source's
+        r = t.begin("check", "--verify", probe, t.marker).wait().expect(0)
+        check("probe-fails" not in r.codes, r.codes)
+    check(not ran.exists(), "the command was run")
+    moves(t, "--verify", f"tcp://{{host}}:{served}", "--probe", f"tcp://{{host}}:{served}")
+
+
+# ---- recover
+
+
+@case()
+def recover_by_name(t):
+    """One name, a container of each engine, both moves killed: what fits is listed, an engine narrows it down, and the wrong way round is told."""
+    ends = [t.hosts[i].engine("docker") for i in (0, 1)]
+    ends[0].need_image("counter")
+    start(t)
+    ends[0].cli("run", "--detach", "--name", t.marker, "counter", "sh", "-c", COUNT, t.marker)
+    ids = []
+    for pair in ((t.src, t.dst), ends):
+        state = t.state_dir()
+        r = t.begin("move", t.marker, src=pair[0], dst=pair[1], options=(), state=state, env={"TRANSHIP_FAULT": "arm:before:kill"}).wait()
+        same("how it ended", -9, r.status)
+        listed = json.loads(lab.Tranship("status", "--json", state=state).wait().expect(0).stdout)
+        ids.append(next(re.finditer(r"\d{8}-\d{6}-[0-9a-f]{6}", json.dumps(listed)))[0])
+
+    def recover(*args, expect):
+        r = lab.Tranship("recover", *args, state=t.state_dir()).wait(120).expect(expect)
+        return " ".join(r.stderr.split())
+
+    named = ("--container", t.marker)
+    hosts = tuple(f"ssh://{h}" for h in t.hosts[:2])
+    shown = recover(*named, "--from", hosts[0], "--to", hosts[1], expect=2)
+    for i, engine in zip(ids, ("Podman", "Docker")):
+        check(re.search(f"{i}: '{t.marker}', {engine}, from [^ ]*{t.hosts[0]}[^ ]* to [^ ]*{t.hosts[1]}[^ ]*, begun", shown), shown)
+    shown = recover(*named, "--from", t.dst.uri, "--to", t.src.uri, expect=2)
+    check("went the other way" in shown and ids[0] in shown, shown)
+    recover(*named, "--from", t.src.uri, "--to", t.dst.uri, expect=0)
+    same("the other one's", "running", ends[0].state(t.marker))
+    shown = recover(*named, "--from", t.src.uri, "--to", t.dst.uri, expect=2)
+    check("of the other engine" in shown and ids[1] in shown, shown)
+    shown = recover(*named, "--from", ends[1].uri, "--to", ends[0].uri, expect=2)
+    words = shlex.split(shown[shown.index("tranship recover"):])[2:7]
+    recover(*words, expect=0)
+    same("states", ["running"] * 2, [e.state(t.marker) for e in (t.src, ends[0])])
+    ends[0].remove(t.marker)
