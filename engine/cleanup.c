@@ -54,7 +54,7 @@ void ts_drop_source_images(struct ts_mig *m)
 static void keep_source(struct ts_mig *m)
 {
         const struct ts_journal_head *head = ts_journal_head(m->j);
-        ts_auto_free char *name = ts_fmt("%s-moved-%s", head->container_name, m->id);
+        ts_auto_free char *name = ts_fmt("%s" TS_KEPT_MARK "%s", head->container_name, m->id);
         ts_auto_err err = TS_ERR_INIT;
 
         ts_auto(ts_container) struct ts_container *now = NULL;
@@ -226,6 +226,19 @@ static void say_if_ended(struct ts_mig *m)
                             ts_or(now->name, m->dst_id), (long long)now->exit_code);
 }
 
+/* A volume goes with its container; what is outside of the engine's storage is not ours to remove.
+ */
+static void say_what_stays(struct ts_mig *m)
+{
+        for (size_t i = 0; i < m->n_data; i++)
+                if (!m->data[i].is_volume && m->data[i].mode == TS_DATA_COPY && !m->data[i].special)
+                        ts_mig_warn(
+                                m,
+                                "'%s' was copied and stays on the source, too: it is no volume, so "
+                                "it is yours to remove there",
+                                m->data[i].src_path);
+}
+
 int ts_phase_cleanup(struct ts_mig *m, struct ts_err *err)
 {
         ts_auto_err reach = TS_ERR_INIT;
@@ -256,6 +269,8 @@ int ts_phase_cleanup(struct ts_mig *m, struct ts_err *err)
         if (m->deposed)
                 return ts_err_set(err, TS_ECONFLICT, "another process has taken migration %s over", m->id);
         say_if_ended(m);
+        if (!m->o->keep_source && !m->both_may_run)
+                say_what_stays(m);
         /* The only other failure here: a person has to choose one of the two (SAFETY rule 6). */
         return m->both_may_run ? ts_err_set(err, TS_ECONFLICT, "somebody started '%s' on the source again after the move was committed", ts_journal_head(m->j)->container_name) : 0;
 }

@@ -322,6 +322,8 @@ int ts_inventory(struct ts_mig *m, char **ret, struct ts_err *err); /* identifie
 extern const struct ts_run_opts ts_slow_run; /* for commands that remove or move much */
 void ts_sweep_containerd(struct ts_mig *m, struct ts_end *e); /* Docker: temporary copies of our dump, before its directory goes */
 /* ---- journals that came from hosts (adopt.c) ---- */
+#define TS_KEPT_MARK \
+        "-moved-" /* between the name of a container that --keep-source kept and the ID */
 enum ts_engine_kind ts_journal_engine(const struct ts_journal *j);
 char *ts_journal_describe(
         const struct ts_journal *j); /* one line; caller frees, NULL only out of memory */

@@ -19,7 +19,7 @@ const char *ts_fact(const struct ts_facts *f, const char *key, size_t n);
 uint64_t ts_fact_u64(const struct ts_facts *f, const char *key, uint64_t fallback);
 bool ts_fact_is(const struct ts_facts *f, const char *key, const char *value);
 /* Adds a question about a value to the next ts_facts_fetch; asking twice is asking once. Kinds: fs,
- * path, du, ino, link, lock, unit, secret, pid, hostpid, plain, leaf, own and
+ * path, du, ino, neigh, link, lock, unit, secret, pid, hostpid, plain, leaf, own and
  * sticky (own_dir.h). */
 int ts_facts_ask(struct ts_facts *f, const char *kind, const char *value, struct ts_err *err);
 /* What was answered to ts_facts_ask(kind, value), or NULL. */
@@ -95,6 +95,10 @@ const struct ts_check *ts_check_find(const char *code);
 void ts_find_firm(struct ts_mig *m, const char *code, const char *hint, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 /* Like ts_find, but only a warning whatever the table says. */
 void ts_find_warning(struct ts_mig *m, const char *code, const char *hint, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+
+/* What to do about a container that is in the way on the target: that of an earlier move with
+ * --keep-source is known by its name. Caller frees; NULL only out of memory. */
+char *ts_remove_there(const struct ts_preflight *p, const char *name);
 
 /* ---- the checks, by file ---- */
 /* preflight_engine.c: the two engines */

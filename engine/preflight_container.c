@@ -19,8 +19,12 @@ void ts_check_state(struct ts_preflight *p)
                         "`tranship status` tells if a migration of it is unfinished; the engine's own restore brings it back",
                         "'%s' was checkpointed and does not run", c->name);
         else if (c->state != TS_STATE_RUNNING)
-                ts_find(p->m, "not-running", "start it, or copy it by other means: there is no memory to move", "'%s' does not run (%s)",
-                        c->name, ts_state_str(c->state));
+                ts_find(p->m, "not-running",
+                        p->m->strategy == TS_COLD
+                                ? "start it: --cold, too, moves a container that runs, which it "
+                                  "stops here and starts there"
+                                : "start it, or copy it by other means: there is no memory to move",
+                        "'%s' does not run (%s)", c->name, ts_state_str(c->state));
 }
 
 void ts_check_auto_remove(struct ts_preflight *p)
@@ -359,6 +363,22 @@ void ts_check_secrets(struct ts_preflight *p)
 }
 
 /* ---- what the target has already ---- */
+char *ts_remove_there(const struct ts_preflight *p, const char *name)
+{
+        const char *mark = NULL, *engine = p->m->engine == TS_PODMAN ? "podman" : "docker";
+        ts_auto_free char *word = ts_shell_word("%s", ts_or(name, ""));
+
+        for (const char *at = name; at && (at = strstr(at, TS_KEPT_MARK)); at++)
+                mark = at + strlen(TS_KEPT_MARK);
+        if (!ts_journal_id_valid(mark))
+                return ts_fmt("remove that container there first, or move it away: %s rm %s",
+                              engine, ts_or(word, ""));
+        return ts_fmt("that is what an earlier move left (--keep-source): if it is of no use any "
+                      "more, on "
+                      "the target: %s rm %s",
+                      engine, ts_or(word, ""));
+}
+
 void ts_check_names(struct ts_preflight *p)
 {
         const struct ts_container *c = p->m->c;
@@ -366,8 +386,10 @@ void ts_check_names(struct ts_preflight *p)
         for (size_t i = 0; i < p->dst.containers.n; i++) {
                 const struct ts_brief *b = &p->dst.containers.v[i];
 
+                ts_auto_free char *away = ts_remove_there(p, b->name);
+
                 if (ts_streq0(b->id, c->id))
-                        ts_find(p->m, "id-taken", "if it is what an earlier move left (--keep-source), remove it there",
+                        ts_find(p->m, "id-taken", ts_or(away, ""),
                                 "the target has a container with this ID: '%s' (%s)", ts_or(b->name, "?"), ts_state_str(b->state));
                 else if (ts_streq0(b->name, c->name))
                         ts_find(p->m, "name-taken", "rename or remove it there", "the target has a container named '%s' (%.12s, %s)",

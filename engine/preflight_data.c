@@ -242,9 +242,10 @@ static const char *other_user(const struct ts_preflight *p, const struct ts_data
 static void check_user_there(struct ts_preflight *p, const struct ts_data *d, const char *path)
 {
         const char *user = ts_data_user(&p->dst.containers, NULL, d->is_volume ? d->mount->name : NULL, path);
+        ts_auto_free char *hint = ts_remove_there(p, user);
 
         if (user)
-                ts_find(p->m, "replace-busy", "remove that container there first, or move it away",
+                ts_find(p->m, "replace-busy", ts_or(hint, ""),
                         "%s '%s' is used by container '%s' on the target: its files there cannot be replaced", d->is_volume ? "volume" : "bind mount",
                         d->is_volume ? d->mount->name : d->src_path, user);
 }
@@ -365,10 +366,16 @@ static void check_volume(struct ts_preflight *p, const struct ts_data *d, const 
 {
         const char *user = other_user(p, d);
         ts_auto_free char *replace = say(d, "replace"), *shared = say(d, "shared");
+        const char *has = there ? ts_data_user(&p->dst.containers, NULL, d->mount->name,
+                                               there->mountpoint)
+                                : NULL;
+        ts_auto_free char *first = has ? ts_remove_there(p, has) : NULL;
+        ts_auto_free char *of = has ? ts_fmt(", which container '%s' uses", has) : NULL;
         ts_auto_free char *exists =
-                ts_fmt("say %s (its content there is replaced) or %s (both hosts "
-                       "see the same data), or remove it there",
-                       ts_or(replace, ""), ts_or(shared, ""));
+                ts_fmt("%s%ssay %s (its content there is replaced) or %s (both hosts "
+                       "see the same data)%s",
+                       ts_or(first, ""), first ? "   ·   then " : "", ts_or(replace, ""),
+                       ts_or(shared, ""), first ? "" : ", or remove it there");
         ts_auto_free char *busy =
                 ts_fmt("move or remove the other container first, or put the volume "
                        "on storage that both hosts mount and say %s",
@@ -376,7 +383,7 @@ static void check_volume(struct ts_preflight *p, const struct ts_data *d, const 
 
         if (there && d->mode == TS_DATA_COPY)
                 ts_find(p->m, "volume-exists", ts_or(exists, ""),
-                        "the target has a volume '%s'", d->mount->name);
+                        "the target has a volume '%s'%s", d->mount->name, ts_or(of, ""));
         if (there && d->mode == TS_DATA_REPLACE)
                 check_user_there(p, d, there->mountpoint);
         if (!there && d->mode == TS_DATA_SHARED)

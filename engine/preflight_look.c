@@ -156,6 +156,10 @@ static int ask_target(struct ts_preflight *p, struct ts_err *err)
         for (size_t i = 0; i < ts_json_len(secrets); i++)
                 if (ts_facts_ask(f, "secret", ts_json_str(ts_json_at(secrets, i), "Name", ""), err) < 0)
                         return -1;
+        for (size_t i = 0; i < c->n_networks; i++)
+                if (c->networks[i].ip && *c->networks[i].ip &&
+                    ts_facts_ask(f, "neigh", c->networks[i].ip, err) < 0)
+                        return -1;
         return ask_parents(p, f, err);
 }
 

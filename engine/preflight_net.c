@@ -374,25 +374,33 @@ static void check_podman_members(struct ts_preflight *p, const struct ts_network
                                      ts_json_str(i, "mac_address", NULL));
 }
 
-/* The container itself answers on a macvlan network: a neighbour with its MAC is no reason. */
-static void check_neighbours(struct ts_preflight *p, const struct ts_network_use *u, const char *want)
+/* Another machine that answers for that address where the target is; false: none. The container
+ * itself answers on a macvlan network: a neighbour with its MAC is no reason. */
+static bool neighbour(const struct ts_preflight *p, const struct ts_network_use *u, const char *ip,
+                      char ret_mac[32])
+{
+        const char *at = ts_or(ts_facts_answer(&p->dst.facts, "neigh", ip), "");
+
+        for (int n = 0; sscanf(at, "%31s%n", ret_mac, &n) == 1; at += n)
+                if (strspn(ret_mac, "0:") != strlen(ret_mac) && u->mac &&
+                    strcasecmp(ret_mac, u->mac) != 0)
+                        return true;
+        return false;
+}
+
+static void check_neighbours(struct ts_preflight *p, const struct ts_network_use *u,
+                             const char *want)
 {
         const char *line;
+        char mac[32];
 
-        for (size_t n = 0; (line = ts_fact(&p->dst.facts, "arp", n)); n++) {
-                char ip[64], mac[32];
+        if (neighbour(p, u, want, mac)) {
+                ts_auto_free char *message =
+                        ts_fmt("another machine (%s) answers the target for the address %s of '%s'",
+                               mac, want, p->m->c->name);
 
-                if (sscanf(line, "%63s %31s", ip, mac) == 2 && same_address(ip, want) && strspn(mac, "0:") != strlen(mac) && u->mac &&
-                    strcasecmp(mac, u->mac) != 0) {
-                        ts_auto_free char *message = ts_fmt("the target knows another machine (%s) with the address %s of '%s'", mac, want,
-                                                            p->m->c->name);
-
-                        ts_auto_free char *hint = ts_fmt("find out which machine it is; if it is long gone, on the "
-                                                         "target: ip neigh flush to %s",
-                                                         want);
-
-                        taken(p, u, ts_or(hint, ""), ts_or(message, want));
-                }
+                taken(p, u, "find out which machine it is, and give one of the two another address",
+                      ts_or(message, want));
         }
         for (size_t n = 0; (line = ts_fact(&p->dst.facts, "address", n)); n++)
                 if (same_address(line, want)) {
@@ -407,13 +415,11 @@ static void check_neighbours(struct ts_preflight *p, const struct ts_network_use
 static void check_hoped(struct ts_preflight *p, const struct ts_network_use *u, const char *hoped)
 {
         const char *line;
-        char ip[64], mac[32];
+        char mac[32];
 
-        for (size_t n = 0; (line = ts_fact(&p->dst.facts, "arp", n)); n++)
-                if (sscanf(line, "%63s %31s", ip, mac) == 2 && same_address(ip, hoped) &&
-                    strspn(mac, "0:") != strlen(mac) && u->mac && strcasecmp(mac, u->mac) != 0)
-                        other_address(p, u, "address-taken", "find out which machine it is",
-                                      "the target knows another machine that has it");
+        if (neighbour(p, u, hoped, mac))
+                other_address(p, u, "address-taken", "find out which machine it is",
+                              "another machine answers the target for it");
         for (size_t n = 0; (line = ts_fact(&p->dst.facts, "address", n)); n++)
                 if (same_address(line, hoped))
                         other_address(p, u, "address-taken", "give the host another one",

@@ -209,6 +209,7 @@ static void judge(struct ts_preflight *p, const struct needs *all, size_t at)
         struct need sum = { 0 };
         struct fs here, other;
         char want[16], have[16];
+        bool staging = false;
         uint64_t total;
 
         if (!fs_of(&all->v[at], &here))
@@ -218,6 +219,7 @@ static void judge(struct ts_preflight *p, const struct needs *all, size_t at)
                         continue;
                 if (i < at)
                         return;
+                staging = staging || !strcmp(all->v[i].path, ts_mig_staging(p->m));
                 sum.keep += all->v[i].keep;
                 sum.early += all->v[i].early;
                 sum.late += all->v[i].late;
@@ -227,8 +229,12 @@ static void judge(struct ts_preflight *p, const struct needs *all, size_t at)
                 return;
         ts_human_bytes(total, want);
         ts_human_bytes(here.free_bytes, have);
-        ts_find(p->m, "free-space", "make room there, or name a staging directory on another file system",
-                "the file system of '%s' on '%s' needs %s and has %s free", all->v[at].path, ts_view_name(all->v[at].view), want, have);
+        ts_find(p->m, "free-space",
+                staging ? "make room there, or name a staging directory on another file system "
+                          "(--staging)"
+                        : "make room there",
+                "the file system of '%s' on '%s' needs %s and has %s free", all->v[at].path,
+                ts_view_name(all->v[at].view), want, have);
 }
 
 void ts_check_space(struct ts_preflight *p)

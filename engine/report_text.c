@@ -151,7 +151,21 @@ static int add_bar(const struct page *p, uint64_t part_us, struct ts_err *err)
         return ts_str_addf(p->out, err, "%s%s", eighths[rest], on(p, OFF));
 }
 
-static int add_phase(const struct page *p, const struct ts_report_phase *ph, struct ts_err *err)
+/* The downtime begins with the request to the engine, within the first frozen phase, and ends
+ * within the last: what a phase has beside it is no part of it, and all shares together are the
+ * whole at most. */
+static uint64_t part_of_downtime(const struct page *p, const struct ts_report_phase *ph, unsigned n,
+                                 unsigned at)
+{
+        uint64_t left = p->downtime_us;
+
+        for (unsigned i = n - 1; i > at; i--)
+                left -= !ph[i].frozen ? 0 : ph[i].duration_us < left ? ph[i].duration_us : left;
+        return ph[at].duration_us < left ? ph[at].duration_us : left;
+}
+
+static int add_phase(const struct page *p, const struct ts_report_phase *ph, uint64_t part_us,
+                     struct ts_err *err)
 {
         char start[32], duration[32], bytes[16];
 
@@ -163,7 +177,7 @@ static int add_phase(const struct page *p, const struct ts_report_phase *ph, str
                 return -1;
         if (ph->frozen && p->bar_wide == 0 && ts_str_adds(p->out, "  *", err) < 0)
                 return -1;
-        if (ph->frozen && p->bar_wide && add_bar(p, ph->duration_us, err) < 0)
+        if (ph->frozen && p->bar_wide && add_bar(p, part_us, err) < 0)
                 return -1;
         return ts_str_adds(p->out, "\n", err);
 }
@@ -180,7 +194,7 @@ static int add_table(const struct page *p, const char *title, const struct ts_re
                         on(p, OFF)) < 0)
                 return -1;
         for (unsigned i = 0; i < n; i++)
-                if (add_phase(p, &ph[i], err) < 0)
+                if (add_phase(p, &ph[i], part_of_downtime(p, ph, n, i), err) < 0)
                         return -1;
         return 0;
 }

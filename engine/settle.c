@@ -22,6 +22,8 @@ struct settle {
         unsigned restore_tries;
         char *waiting_for; /* of the last wait; owned */
         bool quiesced; /* a dump that was asked for cannot begin any more */
+        struct ts_case
+                seen; /* of the last round that saw both sides; without one, both are unreachable */
         struct ts_err *why; /* the failure that led here; what follows may add a hint */
         enum ts_outcome outcome;
         bool over;
@@ -113,8 +115,37 @@ static void person(struct settle *s, const char *reason)
         person_with(s, reason, ts_or(commands, ""));
 }
 
+/* Neither side may run: what is known of each, not only what is not. */
+static void tell_seen(struct settle *s)
+{
+        static const char *const source[TS_SOURCE_MAX] = {
+                [TS_SOURCE_UNREACHABLE] = "the source did not answer",
+                [TS_SOURCE_RUNNING] = "it runs on the source",
+                [TS_SOURCE_MOVED_ON] = "it runs on the source, started there since",
+                [TS_SOURCE_STOPPED_COMPLETE] = "on the source it is stopped, as the move left it",
+                [TS_SOURCE_STOPPED_INCOMPLETE] =
+                        "on the source it is stopped, and its checkpoint is not whole",
+                [TS_SOURCE_STOPPED_ITSELF] = "on the source it is stopped, and not by the move",
+                [TS_SOURCE_GONE] = "the source has it no more",
+        };
+        static const char *const target[TS_TARGET_MAX] = {
+                [TS_TARGET_UNREACHABLE] = "the target did not answer",
+                [TS_TARGET_ABSENT] = "the target does not have it",
+                [TS_TARGET_CREATED] = "on the target it never ran",
+                [TS_TARGET_RUNNING] = "it runs on the target",
+                [TS_TARGET_STOPPED] = "on the target it does not run",
+                [TS_TARGET_SERVING] = "it runs on the target, and may have for some time",
+                [TS_TARGET_SERVED] = "on the target it ran, and does not any more",
+        };
+
+        ts_mig_warn(s->m, "what was seen of '%s' last: %s; %s",
+                    ts_journal_head(s->m->j)->container_name, source[s->seen.source],
+                    target[s->seen.target]);
+}
+
 static void person_with(struct settle *s, const char *reason, const char *commands)
 {
+        tell_seen(s);
         tell(s, reason, commands);
         end(s, TS_OUT_UNKNOWN);
 }
@@ -451,13 +482,21 @@ enum ts_outcome ts_settle(struct ts_mig *m, struct ts_err *ret_why)
                 ts_auto_err err = TS_ERR_INIT;
                 const char *why = "";
 
-                if (m->deposed)
+                if (m->deposed) {
                         stand_back(&s);
-                else if (round == ROUNDS_MAX)
+                        continue;
+                }
+                if (round == ROUNDS_MAX) {
                         person(&s, "no decision was reached");
-                else if (ts_observe_source(m, &c.source, &err) < 0 || ts_observe_target(m, &c.target, &err) < 0)
+                        continue;
+                }
+                if (ts_observe_source(m, &c.source, &err) < 0 ||
+                    ts_observe_target(m, &c.target, &err) < 0) {
                         wait_or(&s, ts_err_message(&err));
-                else if ((why = ts_adopted_dispute(m, c.target)))
+                        continue;
+                }
+                s.seen = c;
+                if ((why = ts_adopted_dispute(m, c.target)))
                         person(&s, why);
                 else if (c.target == TS_TARGET_UNREACHABLE && unstick(&s, &c))
                         continue;

@@ -43,9 +43,10 @@ def said(t, code, *args, exits=3, commands=("check", "move"), **kwargs):
 def moves(t, *args, **kwargs):
     r = t.begin("check", *args, t.marker, **kwargs).wait()
     check(r.status == 0, "check, after the hint:", r.codes, r.tail())
-    t.move(*args, t.marker, **kwargs)
+    r = t.move(*args, t.marker, **kwargs)
     lines = len(t.dst.logs(t.marker).split())
     until(lambda: len(t.dst.logs(t.marker).split()) > lines, 15, "it counts on, on the target")
+    return r
 
 
 def told(text, *words, last=False):
@@ -75,8 +76,10 @@ def not_running(t):
     start(t)
     t.src.cli("stop", "--time", "0", t.marker)
     check("does not run" in said(t, "not-running")["message"], "what it is")
+    f = said(t, "not-running", "--cold")
+    check(f["hint"].startswith("start it: --cold, too, moves a container that runs"), f)
     t.src.cli("start", t.marker)
-    moves(t)
+    moves(t, *(("--cold",) if t.engine == "docker" else ()))
 
 
 @case(PODMAN)
@@ -196,6 +199,26 @@ def subnet_taken_by_the_host(t):
 
 
 @case(PODMAN, DOCKER, hosts=True)
+def address_stale(t):
+    """What the target's kernel remembers of a neighbour is asked again: one that is gone is no reason, one that answers is."""
+    t.may_differ = [CHOSEN]
+    t.src.cli("network", "create", "--subnet", subnet(t), network_name(t))
+    ip = subnet(t).replace(".0/24", ".77")
+    start(t, "--network", network_name(t), "--ip", ip)
+    t.at_end(t.hosts[1].sh, 'ip neigh del "$1" dev eth0 2>/dev/null || :', ip)
+    t.hosts[1].sh('ip neigh replace "$1" lladdr 02:00:00:00:00:99 dev eth0 nud stale', ip)
+    t.begin("check", t.marker).wait().expect(0)
+    t.at_end(t.hosts[0].sh, 'ip address del "$1/32" dev eth0 2>/dev/null || :', ip)
+    t.hosts[0].sh('ip address add "$1/32" dev eth0', ip)
+    mac = t.hosts[0].sh("cat /sys/class/net/eth0/address").strip()
+    t.hosts[1].sh('ip neigh replace "$1" lladdr "$2" dev eth0 nud stale', ip, mac)
+    check(mac in said(t, "address-taken", commands=("check",))["message"], "which machine")
+    t.hosts[0].sh('ip address del "$1/32" dev eth0', ip)
+    t.hosts[1].sh('ip neigh replace "$1" lladdr "$2" dev eth0 nud stale', ip, mac)
+    moves(t)
+
+
+@case(PODMAN, DOCKER, hosts=True)
 def network_parent(t):
     """A macvlan on an interface that the target has not: made there by hand, on the one that it has."""
     t.may_differ = [CHOSEN]
@@ -241,6 +264,26 @@ def volume_exists(t):
     same("the file", "x", t.dst.exec(t.marker, "cat /data/file").strip())
 
 
+@case(PODMAN, DOCKER)
+def keep_source_and_back(t):
+    """What --keep-source left has the volume: named, with the command that makes room for the way back."""
+    v = t.marker + "-data"
+    start(t, "--volume", f"{v}:/data", script="echo x >/data/file; " + COUNT)
+    t.move("--keep-source", t.marker)
+    t.src, t.dst = t.dst, t.src
+    t.src.exec(t.marker, "echo later >/data/file")
+    kept = next(n.lstrip("/") for c in t.dst.get("/v1.41/containers/json", all=True) for n in c["Names"] if t.marker in n)
+    hints = [said(t, "volume-exists")["hint"], said(t, "replace-busy", "--volume", f"{v}=replace")["hint"]]
+    if t.engine == "podman":  # the ID, too
+        hints.append(said(t, "id-taken")["hint"])
+    for hint in hints:
+        check("--keep-source" in hint, hint)
+        same("what is to be removed", kept, told(hint, t.engine, "rm"))
+    t.dst.cli("rm", kept)
+    moves(t, "--volume", told(hints[0], "--volume"))
+    same("the file", "later", t.dst.exec(t.marker, "cat /data/file").strip())
+
+
 def directory(t, host, name="bind"):
     path = f"/srv/{t.marker}-{t.engine}-{name}"
     host.sh('mkdir -p "$1"', path)
@@ -254,7 +297,9 @@ def bind_undecided(t):
     d = directory(t, t.hosts[0])
     start(t, "--volume", f"{d}:/data", script="echo x >/data/file; " + COUNT)
     check(d in said(t, "bind-undecided")["message"], "which directory")
-    moves(t, "--bind", f"{d}=copy")
+    r = moves(t, "--bind", f"{d}=copy")
+    check(any(f"'{d}' was copied and stays on the source" in w for w in r.report["warnings"]), "what stays:", r.report["warnings"])
+    same("and does", "x", t.hosts[0].sh('cat "$1/file"', d).strip())
     same("the file", "x", t.dst.exec(t.marker, "cat /data/file").strip())
 
 
@@ -457,6 +502,19 @@ def engines_differ(t):
     docker = t.hosts[1].engine("docker")
     f = said(t, "engines-differ", dst=docker)
     check("same kind" in f["hint"], f["hint"])
+    moves(t)
+
+
+@case(SCP, ARCHIVE)
+def staging_small(t):
+    """The directory that --staging names has no room for the archive: told before the freeze."""
+    start(t)
+    path = f"/srv/{t.marker}-staging"
+    for h in t.hosts[:2]:
+        h.sh('mkdir -p "$1" && mount -t tmpfs -o size=256k,mode=0755 none "$1"', path)
+        t.at_end(h.sh, 'umount -l "$1" && rmdir "$1"', path)
+    f = said(t, "free-space", "--staging", path, commands=("check",))  # what is needed changes a little with its memory
+    check(path in f["message"] and "--staging" in f["hint"], f)
     moves(t)
 
 

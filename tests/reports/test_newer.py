@@ -86,6 +86,8 @@ def stopped_late(f, *args):
     program = f.dst.kind
     for command in (f"{program} start ", f"{program} rm -f ", f"tranship recover {f.migration()}"):
         lab.check(command in words(r), f"'{command}' is not printed:", r.tail())
+    seen = f"what was seen of '{f.name}' last: on the source it is stopped, as the move left it; on the target it ran, and does not any more"
+    lab.check(seen in r.report["warnings"] and seen in words(r), "what is known of each side:", r.report["warnings"], r.tail())
     lab.check("restore --keep" not in words(r) and "start --checkpoint" not in words(r), "it says how to lose what the target wrote:", r.tail())
     return numbers
 

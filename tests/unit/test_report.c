@@ -642,7 +642,42 @@ static void exit_statuses(void)
         UNIT_STR(ts_outcome_str((enum ts_outcome)77), "unknown");
 }
 
-static CU_TestInfo tests[] = { UNIT(json_is_as_designed), UNIT(json_comes_back), UNIT(hostile_files), UNIT(more_hostile_files),
-                               UNIT(too_many_samples),    UNIT(largest_figures), UNIT(text_fits),     UNIT(text_says_it),
-                               UNIT(csv),                 UNIT(exit_statuses),   UNIT(prometheus),    CU_TEST_INFO_NULL };
+/* The request comes within the first frozen phase, and it runs within the last. */
+static void shares_are_the_whole_at_most(void)
+{
+        static const struct ts_report_phase phases[] = {
+                { .name = "arm", .duration_us = 900000 },
+                { .name = "checkpoint", .start_us = 900000, .duration_us = 800000, .frozen = true },
+                { .name = "restore", .start_us = 1700000, .duration_us = 300000, .frozen = true },
+                { .name = "verify", .start_us = 2000000, .duration_us = 100000, .frozen = true },
+        };
+        ts_auto_str text = TS_STR_INIT;
+        ts_auto_err err = TS_ERR_INIT;
+        struct ts_report r;
+
+        ts_report_init(&r);
+        memcpy(r.phases, phases, sizeof(phases));
+        r.n_phases = TS_ARRAY_LEN(phases);
+        r.frozen_from_us = 1000000;
+        r.running_at_us = 2000000; /* one second of downtime, 1.2 s of phases */
+        UNIT_OK(ts_report_text(&r, false, 80, &text, &err));
+        has(ts_str_cstr(&text), " 60 %");
+        has(ts_str_cstr(&text), " 30 %");
+        has(ts_str_cstr(&text), " 10 %");
+        ts_report_clear(&r);
+}
+
+static CU_TestInfo tests[] = { UNIT(shares_are_the_whole_at_most),
+                               UNIT(json_is_as_designed),
+                               UNIT(json_comes_back),
+                               UNIT(hostile_files),
+                               UNIT(more_hostile_files),
+                               UNIT(too_many_samples),
+                               UNIT(largest_figures),
+                               UNIT(text_fits),
+                               UNIT(text_says_it),
+                               UNIT(csv),
+                               UNIT(exit_statuses),
+                               UNIT(prometheus),
+                               CU_TEST_INFO_NULL };
 UNIT_MAIN("report", tests)
