@@ -109,6 +109,7 @@ const struct ts_check ts_checks[] = {
         { "replace-busy", INVARIANT, ALWAYS, NULL },
         { "bind-undecided", INVARIANT, ALWAYS, ts_check_binds },
         { "bind-missing", SKIP, ALWAYS, NULL },
+        { "not-shared", SKIP, ALWAYS, ts_check_shared },
         { "bind-exists", INVARIANT, ALWAYS, NULL },
         { "bind-busy", SKIP, ALWAYS, NULL },
         { "bind-link", INVARIANT, LIVE, ts_check_bind_links },

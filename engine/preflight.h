@@ -19,11 +19,14 @@ const char *ts_fact(const struct ts_facts *f, const char *key, size_t n);
 uint64_t ts_fact_u64(const struct ts_facts *f, const char *key, uint64_t fallback);
 bool ts_fact_is(const struct ts_facts *f, const char *key, const char *value);
 /* Adds a question about a value to the next ts_facts_fetch; asking twice is asking once. Kinds: fs,
- * path, du, ino, neigh, link, lock, unit, secret, pid, hostpid, plain, leaf, own and
- * sticky (own_dir.h). */
+ * path, du, ino, neigh, link, lock, unit, secret, pid, hostpid, plain, leaf, shared,
+ * own and sticky (own_dir.h). */
 int ts_facts_ask(struct ts_facts *f, const char *kind, const char *value, struct ts_err *err);
 /* What was answered to ts_facts_ask(kind, value), or NULL. */
 const char *ts_facts_answer(const struct ts_facts *f, const char *kind, const char *value);
+/* The n-th line of it. */
+const char *ts_facts_answer_n(const struct ts_facts *f, const char *kind, const char *value,
+                              size_t n);
 struct ts_facts_opts {
         const char *podman /* program, or NULL */, *criu_conf;
         bool criu;
@@ -185,6 +188,15 @@ void ts_check_mounts(struct ts_preflight *p);
 void ts_check_volumes(struct ts_preflight *p);
 void ts_check_binds(struct ts_preflight *p);
 void ts_check_bind_links(struct ts_preflight *p);
+/* preflight_shared.c: whether what is said to be shared can be the same on both hosts */
+extern const char ts_shared_script[];
+int ts_shared_ask(struct ts_preflight *p, struct ts_view *v, struct ts_err *err);
+void ts_check_shared(struct ts_preflight *p);
+/* Why they cannot be the same; NULL: they may be, as far as can be seen. Caller frees. */
+char *ts_shared_differ(const struct ts_facts *here, const char *path_here,
+                       const struct ts_facts *there, const char *path_there);
+/* "" or what is other in it; NULL: they may have the same content. Caller frees. */
+char *ts_read_differ(const struct ts_facts *here, const struct ts_facts *there, const char *path);
 /* preflight_space.c */
 uint64_t ts_memory_bytes(const struct ts_preflight *p); /* of the container's processes, and of its /dev/shm */
 void ts_check_space(struct ts_preflight *p);
@@ -210,6 +222,8 @@ int ts_data_choice_parse(const char *spec, const char *option, struct ts_data_ch
 int ts_data_plan(struct ts_mig *m, struct ts_err *err);
 /* Whether --bind said something about this mount; a writable bind mount without a word is in m->data as shared, and a finding. */
 bool ts_data_decided(const struct ts_mig *m, const struct ts_data *d);
+/* Any of the container's mounts of it is. */
+bool ts_data_writable(const struct ts_mig *m, const struct ts_data *d);
 /* The name of a container (not of the ID `but`) that uses a volume, or mounts a path or what is below it. volume, path, but may be NULL. NULL: nobody does. */
 const char *ts_data_user(const struct ts_briefs *all, const char *but, const char *volume, const char *path);
 /* After the look: only_user, dst_path of what is on the target, shared_writable. */

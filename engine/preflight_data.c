@@ -196,7 +196,7 @@ bool ts_data_decided(const struct ts_mig *m, const struct ts_data *d)
 }
 
 /* Any of the container's mounts of it, for it may be mounted twice. */
-static bool writable(const struct ts_mig *m, const struct ts_data *d)
+bool ts_data_writable(const struct ts_mig *m, const struct ts_data *d)
 {
         for (size_t i = 0; i < m->c->n_mounts; i++) {
                 const struct ts_mount *mount = &m->c->mounts[i];
@@ -264,7 +264,9 @@ void ts_data_settle(struct ts_preflight *p)
                 if (d->is_volume && p->dst.volumes[i] && !d->dst_path)
                         d->dst_path = ts_strdup0(p->dst.volumes[i]->mountpoint);
                 d->only_user = d->is_volume && d->mode != TS_DATA_SHARED && !other_user(p, d); /* what is shared stays, whoever uses it */
-                m->shared_writable = m->shared_writable || (d->mode == TS_DATA_SHARED && writable(m, d) && !socket); /* each host has a socket of its own */
+                /* Each host has a socket of its own. */
+                m->shared_writable = m->shared_writable || (d->mode == TS_DATA_SHARED &&
+                                                            ts_data_writable(m, d) && !socket);
         }
 }
 
@@ -449,7 +451,7 @@ static void check_bind(struct ts_preflight *p, const struct ts_data *d)
                 check_copy(p, d);
                 return;
         }
-        if (writable(p->m, d) && !ts_data_decided(p->m, d)) {
+        if (ts_data_writable(p->m, d) && !ts_data_decided(p->m, d)) {
                 ts_find(p->m, "bind-undecided", hint, "'%s' writes to '%s' of its host", p->m->c->name, d->src_path);
                 return;
         }

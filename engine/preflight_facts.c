@@ -268,6 +268,7 @@ static const char script_answers[] =
         "  while [ $# -gt 1 ]; do\n"
         "    case $1 in\n"
         "    du) ;;\n"
+        "    shared) (shared \"$n\" \"$2\") ;;\n"
         "    pid|hostpid) (processes \"$1\" \"$2\") ;;\n" /* its variables are its own: n is ours */
         "    *) say \"a.$n\" \"$(answer \"$1\" \"$2\")\" ;;\n"
         "    esac\n"
@@ -343,13 +344,19 @@ int ts_facts_ask(struct ts_facts *f, const char *kind, const char *value, struct
 
 const char *ts_facts_answer(const struct ts_facts *f, const char *kind, const char *value)
 {
+        return ts_facts_answer_n(f, kind, value, 0);
+}
+
+const char *ts_facts_answer_n(const struct ts_facts *f, const char *kind, const char *value,
+                              size_t i)
+{
         char key[32];
         size_t n;
 
         if (!value || (n = question(f, kind, value)) >= f->asked.n / 2)
                 return NULL;
         (void)snprintf(key, sizeof(key), "a.%zu", n);
-        return ts_fact(f, key, 0);
+        return ts_fact(f, key, i);
 }
 
 int ts_facts_parse(struct ts_facts *f, const char *text, struct ts_err *err)
@@ -390,6 +397,7 @@ int ts_facts_fetch(struct ts_facts *f, struct ts_host *h, const struct ts_facts_
             ts_str_adds(&script, script_passed, err) < 0 ||
             ts_str_adds(&script, ts_sysctl_script, err) < 0 ||
             ts_str_adds(&script, ts_inside_script, err) < 0 ||
+            ts_str_adds(&script, ts_shared_script, err) < 0 ||
             ts_str_adds(&script, script_processes, err) < 0 ||
             ts_str_adds(&script, script_answers, err) < 0)
                 return -1;

@@ -224,7 +224,7 @@ static int ask_shared(struct ts_preflight *p, struct ts_view *v, struct ts_err *
                 if (path && ts_facts_ask(&v->facts, "ino", path, err) < 0)
                         return -1;
         }
-        return 0;
+        return ts_shared_ask(p, v, err);
 }
 
 /* Where root's files of ours will be, on both hosts. */

@@ -388,6 +388,77 @@ static void codes_are_told_apart(void)
 }
 
 /* ---- what a host told ---- */
+/* What both hosts say of "/d", and what is made of it: NULL, or a part of the reason. */
+static void shared_is(const char *here, const char *there, bool one_machine, const char *why)
+{
+        struct ts_facts f[2] = { { .lines = TS_LIST_INIT }, { .lines = TS_LIST_INIT } };
+        ts_auto_err err = TS_ERR_INIT;
+
+        for (int i = 0; i < 2; i++) {
+                ts_auto_free char *text = ts_fmt("boot=%s\n%send=yes\n",
+                                                 one_machine || i ? "x" : "y", i ? there : here);
+
+                UNIT_OK(ts_facts_ask(&f[i], "shared", "/d", &err));
+                UNIT_OK(ts_facts_parse(&f[i], ts_or(text, ""), &err));
+        }
+
+        ts_auto_free char *said = ts_shared_differ(&f[0], "/d", &f[1], "/d");
+
+        if (why)
+                UNIT_STR(strstr(ts_or(said, ""), why) ? "" : ts_or(said, "none"), "");
+        else
+                UNIT_STR(said, NULL);
+        ts_facts_clear(&f[0]);
+        ts_facts_clear(&f[1]);
+}
+
+static void shared_or_not(void)
+{
+#define ALL "a.0=2 find /0\n"
+        /* ext4 and xfs are one host's own */
+        shared_is("a.0=ef53 5 7\n" ALL, "a.0=ef53 5 7\n" ALL, true, NULL);
+        shared_is("a.0=ef53 5 7\n" ALL, "a.0=ef53 5 7\n" ALL, false, "of its own");
+        shared_is("a.0=ef53 5 7\n" ALL, "a.0=58465342 5 7\n" ALL, false, "of its own");
+        shared_is("a.0=ef53 5 7\n" ALL, "a.0=ef53 5 8\n" ALL, true, "inode number");
+        shared_is("a.0=ef53 5 7\n" ALL, "a.0=ef53 6 7\n" ALL, true, "inode number");
+        /* NFS has the server's numbers, and the server may be one of the two */
+        shared_is("a.0=6969 50 7\n" ALL, "a.0=6969 51 7\n" ALL, false, NULL);
+        shared_is("a.0=ef53 5 7\n" ALL, "a.0=6969 51 7\n" ALL, false, NULL);
+        shared_is("a.0=6969 50 7\n" ALL, "a.0=6969 51 8\n" ALL, false, "is 7 on the source and 8");
+        shared_is("a.0=6969 50 2\n" ALL "a.0=2 8 9 1 f\n",
+                  "a.0=6969 51 2\n" ALL "a.0=2 8 9 3 f\na.0=2 8 1 1 g\n", false, NULL);
+        shared_is("a.0=6969 50 2\n" ALL "a.0=2 8 9 1 f\n", "a.0=6969 51 2\n" ALL "a.0=2 8 8 1 f\n",
+                  false, "'f'");
+        /* others by names and sizes: FUSE here, SMB there */
+        shared_is("a.0=65735546 1 7\n" ALL "a.0=2 8 9 1 f\n",
+                  "a.0=65735546 2 8\n" ALL "a.0=2 8 4 1 f\n", false, NULL);
+        shared_is("a.0=65735546 1 7\n" ALL "a.0=2 8 9 1 f\n",
+                  "a.0=65735546 2 7\n" ALL "a.0=2 8 9 2 f\n", false, "'f'");
+        shared_is("a.0=65735546 1 7\n" ALL "a.0=2 8 9 1 f\n", "a.0=fe534d42 2 7\n" ALL, false,
+                  "'f'");
+        shared_is("a.0=fe534d42 1 7\n" ALL, "a.0=ef53 2 7\n" ALL "a.0=2 4 9 0 sub dir\n", false,
+                  "'sub dir'");
+        shared_is("a.0=65735546 1 7\n" ALL, "a.0=65735546 2 8\n" ALL, false, NULL);
+        /* it changes while it is looked at */
+        shared_is("a.0=65735546 1 7\n" ALL "a.0=1 8 9 1 f\na.0=1 8 9 2 f\n",
+                  "a.0=65735546 2 7\n" ALL "a.0=2 8 9 5 f\n", false, NULL);
+        shared_is("a.0=65735546 1 7\n" ALL "a.0=1 8 9 1 x\na.0=1 8 9 1 y\n",
+                  "a.0=65735546 2 7\n" ALL, false, NULL);
+        /* too many to list */
+        shared_is("a.0=65735546 1 7\na.0=1 find /124\na.0=1 find /0\na.0=2 8 9 1 f\n",
+                  "a.0=65735546 2 7\n" ALL "a.0=2 8 9 1 g\n", false, NULL);
+        /* a single file; what was not, or wrongly, answered */
+        shared_is("a.0=65735546 1 7\na.0=2 8 7 5 \n", "a.0=65735546 1 8\na.0=2 8 8 6 \n", false,
+                  "size");
+        shared_is("a.0=65735546 1 7\na.0=2 8 7 5 \n", "a.0=65735546 1 8\na.0=2 8 8 5 \n", false,
+                  NULL);
+        shared_is("a.0=ef53 5 7\n", "", true, NULL);
+        shared_is("a.0=ef53 5 7\n", "a.0=\n", true, NULL);
+        shared_is("a.0=6969 5 7\n" ALL "a.0=nonsense\na.0=2 8 x 1 f\n", "a.0=6969 5 7\n" ALL, false,
+                  NULL);
+#undef ALL
+}
+
 static void facts_of_a_host(void)
 {
         ts_auto_err err = TS_ERR_INIT;
@@ -560,6 +631,7 @@ static CU_TestInfo tests[] = {
         UNIT(plan_refuses_what_it_does_not_know),
         UNIT(findings_and_skips),
         UNIT(codes_are_told_apart),
+        UNIT(shared_or_not),
         UNIT(facts_of_a_host),
         UNIT(addresses_of_proc),
         UNIT(hosts_that_differ),
