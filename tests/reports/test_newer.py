@@ -397,7 +397,8 @@ def old_archive_journal(f):
 
 
 def clean(f, first):
-    """What is in the way of the second move on the target, gone by hand; the journal of the first one does not know."""
+    """What is in the way of the second move on the target, gone by hand; the journal of the first one does not know. Who waited for the first one's words goes before: they may be under way since the cable was out."""
+    f.dst.host.sh("pkill -x sshd-session; while pgrep -x sshd-session >/dev/null; do sleep 0.1; done")
     f.dst.host.sh("podman rm -f --time 0 $1 2>/dev/null || :", f.name)
     lab.check(f.migration() == first, "another migration")
 

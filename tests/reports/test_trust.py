@@ -1,6 +1,7 @@
 """What a host says is a claim: copies of the journal that somebody made up or changed, and `recover` from another machine that reads them."""
 
 import json
+import os
 import pathlib
 import sys
 
@@ -10,7 +11,7 @@ import lab  # noqa: E402
 from fault import Fault  # noqa: E402
 
 BOTH = ("podman", "docker")
-FORGED = "99991231-235959-ffffff"
+FORGED = f"99991231-235959-{os.getpid():06x}"  # a case is a process, and the other engine's may be on the same hosts
 SIDES = ("source", "target")
 
 
