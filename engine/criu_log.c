@@ -11,7 +11,7 @@
 #define OPTION(podman, criu) \
         "podman: the option '" podman "'; docker, and podman with runc: '" criu "' in /etc/criu/runc.conf, on both hosts"
 
-/* What betrays a cause: part of a line, whatever the case of its letters, and what must be in the same line too. The first row that fits
+/* What betrays a cause: part of a line, whatever the case of its letters, and what must be in the same line too ("\n…": in the line before). The first row that fits
  * counts, so the special ones stand before the general ones. A row without words of its own means the same as the row above it. */
 struct row {
         const char *text, *also;
@@ -89,9 +89,19 @@ static const struct row causes[] = {
           "criu cannot write into the memory of a process: its first executable memory is shared and may not be written (code made by a "
           "compiler at run time)",
           "php: opcache.jit_buffer_size=0 (opcache.jit=off keeps the memory); or move with --cold" },
-        { "link-remap", NULL, "hard-link",
+        /* CRIU says the same of a file that lost its name and of one whose name is covered. */
+        { "link-remap", "\n(deleted)", "hard-link",
           "a process has a file open that was deleted and is still there under another name (a hard link)",
           "set 'link-remap' in /etc/criu/runc.conf on both hosts, or let the program close the file" },
+        { "link-remap", "\nDumping path for", "hidden-file",
+          "a process has a file, a directory or a program open that is hidden by another mount",
+          "unmount what was mounted over it, let the program close it, or move with --cold" },
+        { "Can't link remap to", NULL, NULL, NULL, NULL },
+        { "Unaccessible path opened", NULL, NULL, NULL, NULL },
+        { "overmounted mounts", NULL, NULL, NULL, NULL },
+        { "link-remap", NULL, "hard-link",
+          "a process has a file open that was deleted and is still there under another name (a hard link), or that another mount hides",
+          "if it was deleted: set 'link-remap' in /etc/criu/runc.conf on both hosts; or let the program close it, unmount what was mounted over it, or move with --cold" },
         { "Unseizable non-zombie", "state D", "busy",
           "a process cannot be stopped: it waits for its child (vfork) or for a device",
           "wait until that is done and try again, or move with --cold" },
@@ -212,9 +222,7 @@ static const struct row causes[] = {
           "a memory file (memfd) of huge pages of a process could not be carried", "start the program without huge pages, or move with --cold" },
         { "Can't lookup mount=", NULL, "external-mount",
           "a process has a file open that lies outside of the container's mounts",
-          "look at its open files (the line names one): something of the host was passed in" },
-        { "overmounted", NULL, "overmounted",
-          "a process has a file open below another mount", NULL },
+          "look at its open files (the line names one): something of the host was passed in, or its mount was taken away (umount -l)" },
         { "Can't mount at", NULL, "bind-mount",
           "a mount of the container could not be made on the target", "the source directory of each bind mount must exist there" },
         { "Can't parse", "mountinfo", "long-mountinfo",
@@ -433,10 +441,15 @@ static bool counts(struct line l, enum level level)
         return level == LEVEL_ALL || line_has(l, "Warn  (");
 }
 
-static const struct row *row_of(struct line l, const struct row *rows, size_t n)
+static bool has_also(struct line l, struct line before, const char *also)
+{
+        return !also || (*also == '\n' ? line_has(before, also + 1) : line_has(l, also));
+}
+
+static const struct row *row_of(struct line l, struct line before, const struct row *rows, size_t n)
 {
         for (size_t i = 0; i < n; i++)
-                if (line_has(l, rows[i].text) && (!rows[i].also || line_has(l, rows[i].also))) {
+                if (line_has(l, rows[i].text) && has_also(l, before, rows[i].also)) {
                         while (!rows[i].code)
                                 i--;
                         return &rows[i];
@@ -447,10 +460,10 @@ static const struct row *row_of(struct line l, const struct row *rows, size_t n)
 static const struct row *find_row(const char *text, enum level level, const struct row *rows, size_t n, struct line *ret)
 {
         const char *p = text;
-        struct line l;
+        struct line l, before = { text, 0 };
 
-        while (next_line(&p, &l) && (level != LEVEL_ALL || l.p - text < MESSAGE_MAX)) {
-                const struct row *found = counts(l, level) ? row_of(l, rows, n) : NULL;
+        for (; next_line(&p, &l) && (level != LEVEL_ALL || l.p - text < MESSAGE_MAX); before = l) {
+                const struct row *found = counts(l, level) ? row_of(l, before, rows, n) : NULL;
 
                 if (found) {
                         *ret = l;

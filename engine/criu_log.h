@@ -35,7 +35,7 @@ const char *ts_criu_explain_err(const char *text, struct ts_err *err);
 /* The table, for the manual and the tests: false past the last row. */
 struct ts_criu_cause {
         const char *text; /* part of a line, whatever the case of its letters */
-        const char *also; /* must be in the same line too, or NULL */
+        const char *also; /* must be in the same line too ("\n…": in the line before), or NULL */
         const char *code, *explanation, *hint;
 };
 bool ts_criu_cause_at(size_t i, struct ts_criu_cause *ret);

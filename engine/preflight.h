@@ -167,6 +167,9 @@ void ts_check_addresses(struct ts_preflight *p);
 void ts_check_ports(struct ts_preflight *p);
 /* preflight_traffic.c: connections, sockets and files that processes have open */
 extern const char ts_traffic_script[];
+/* preflight_hidden.c: open files whose path leads elsewhere */
+extern const char ts_hidden_script[];
+void ts_check_hidden(struct ts_preflight *p);
 /* preflight_kernel.c: what CRIU drops, or cannot dump */
 extern const char ts_scheduling_script[], ts_kernel_script[];
 void ts_check_kernel_state(struct ts_preflight *p);

@@ -178,7 +178,8 @@ static const char script_processes[] =
         "  kernel \"$2\" $all\n"
         "  inside \"$2\"\n"
         "  users $all\n"
-        "  outside \"$2\" $all\n"
+        "  dumped=$(born \"$2\" $all)\n"
+        "  outside $dumped; hidden \"$2\" $dumped\n"
         "  say shm_kb \"$(du -sk \"/proc/$2/root/dev/shm\" | cut -f 1)\"\n"
         "  [ -n \"$(find \"/proc/$2/root/dev/shm\" -mindepth 1 -print -quit)\" ] && say shm yes\n"
         "  say looked yes\n"
@@ -193,10 +194,12 @@ static const char script_passed[] =
         "} 2>/dev/null\n"
         /* Not what has no path, though it looks like one. Looked at twice: a number may have become
          * another file's in between. */
-        "outside() { # files of the host that were passed in: on none of the container's mounts. Who came by exec is not dumped\n"
+        "born() { # of all processes those that the first one brought forth: who came by exec is not dumped\n"
         "  init=$1 l=''; for p; do l=\"$l /proc/$p/status\"; done\n"
-        "  set -- $(grep -H -s '^PPid:' $l | awk -v init=\"$init\" '{ split($1, a, \"/\"); up[a[3]] = $2 }\n"
-        "    END { for (p in up) { q = p; n = 0; while (q != init && (q in up) && n++ < 999) q = up[q]; if (q == init) print p } }')\n"
+        "  grep -H -s '^PPid:' $l | awk -v init=\"$init\" '{ split($1, a, \"/\"); up[a[3]] = $2 }\n"
+        "    END { for (p in up) { q = p; n = 0; while (q != init && (q in up) && n++ < 999) q = up[q]; if (q == init) print p } }'\n"
+        "} 2>/dev/null\n"
+        "outside() { # files of the host that were passed in: on none of the container's mounts\n"
         "  [ $# -gt 0 ] || return 0\n"
         "  l='' i='' m=''; for p; do l=\"$l /proc/$p/fd\" i=\"$i /proc/$p/fdinfo\" "
         "m=\"$m /proc/$p/mountinfo\"; done\n"
@@ -395,6 +398,7 @@ int ts_facts_fetch(struct ts_facts *f, struct ts_host *h, const struct ts_facts_
             ts_str_adds(&script, ts_scheduling_script, err) < 0 ||
             ts_str_adds(&script, ts_kernel_script, err) < 0 ||
             ts_str_adds(&script, script_passed, err) < 0 ||
+            ts_str_adds(&script, ts_hidden_script, err) < 0 ||
             ts_str_adds(&script, ts_sysctl_script, err) < 0 ||
             ts_str_adds(&script, ts_inside_script, err) < 0 ||
             ts_str_adds(&script, ts_shared_script, err) < 0 ||

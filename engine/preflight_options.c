@@ -146,7 +146,8 @@ void ts_check_outside(struct ts_preflight *p)
 
         if (what)
                 ts_find(p->m, "outside-file",
-                        "if it came by --preserve-fds or --preserve-fd, create it without and mount what it needs; or move with --cold",
+                        "if it came by --preserve-fds or --preserve-fd, create it without and mount what it needs; if its mount was taken away (umount -l), let the program close it; "
+                        "or move with --cold",
                         "%s, which is on none of the mounts of '%s': CRIU cannot dump it", what, p->m->c->name);
 }
 

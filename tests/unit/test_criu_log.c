@@ -45,6 +45,13 @@ static const struct {
         { "(00.06) Error (compel/src/lib/ptrace.c:80): POKEDATA failed: Input/output error\n"
           "(00.06) Error (compel/src/lib/infect.c:921): parasite memfd_create() failed", "jit-memory" },
         { "(00.1) Error (criu/files-reg.c:1216): Can't create link remap for /data/x. Use link-remap option.", "hard-link" },
+        { "(00.1) Dumping path for 3 fd via self 21 [/d/f (deleted)]\n(00.1) Strip ' (deleted)' tag from './d/f (deleted)'\n"
+          "(00.1) Error (criu/files-reg.c:1122): Can't create link remap for /d/f. Use link-remap option.", "hard-link" },
+        { "(00.1) Dumping path for 3 fd via self 21 [/d/f]\n"
+          "(00.1) Error (criu/files-reg.c:1122): Can't create link remap for /d/f. Use link-remap option.", "hidden-file" },
+        { "(00.1) Error (criu/files-reg.c:1160): Can't link remap to /d/f: Invalid cross-device link", "hidden-file" },
+        { "(00.1) Error (criu/files-reg.c:1444): Unaccessible path opened 1048594:2, need 155:3146653", "hidden-file" },
+        { "(00.1) Error (criu/files-reg.c:1796): Open files on overmounted mounts are not supported yet; mount=628 fd=3 path=/m/f", "hidden-file" },
         { "could not load `libcriu.so.2`: cannot checkpoint, the container does not run", "runtime" },
         { "(00.1) Error (compel/src/lib/infect.c:418): Unseizable non-zombie 31 found, state S, err -1/1", "traced" },
         { "(00.1) Error (criu/pipes.c:320): The packetized mode for pipes is not supported yet", "pipe-packets" },
@@ -235,7 +242,9 @@ static void has_a_table_in_order(void)
         size_t n = 0;
 
         for (; ts_criu_cause_at(n, &c); n++) {
-                ts_auto_free char *text = ts_fmt("%s %s", c.text, ts_or(c.also, ""));
+                const char *also = ts_or(c.also, "");
+                ts_auto_free char *text = *also == '\n' ? ts_fmt("%s\n%s", also + 1, c.text)
+                                                        : ts_fmt("%s %s", c.text, also);
                 struct ts_err err = TS_ERR_INIT;
                 ts_auto_criu_explanation e = { 0 };
 

@@ -1,0 +1,109 @@
+"""Files that a process has open where another mount lies over them, or whose mount was taken away: CRIU finds a file by its path. Known before the freeze, and every hint helps."""
+
+import lab
+import test_network as net
+from lab import case, check, same
+
+SCP, ARCHIVE, PODMAN, DOCKER = lab.PATHS
+OVER = "mount -t tmpfs none "
+# What a process of the container does, in a directory D of its own, and what the finding says of it.
+HIDDEN = {
+    "file": (f"echo data >D/f; exec 3<D/f; {OVER}D", "has 'D/f' open"),
+    "another": (f"echo data >D/f; exec 3<D/f; {OVER}D; echo else >D/f", "has 'D/f' open"),
+    "linked": (f"echo data >D/f; ln D/f D/g; exec 3<D/f; rm D/f; {OVER}D", "has 'D/f (deleted)' open"),
+    "covered": (f"{OVER}D; echo data >D/f; exec 3<D/f; {OVER}D", "has 'D/f' open"),
+    "covered-deleted": (f"{OVER}D; echo data >D/f; exec 3<D/f; rm D/f; {OVER}D", "has 'D/f (deleted)' open"),
+    "covered-by-itself": (f"{OVER}D; echo data >D/f; exec 3<D/f; mount --bind D D", "has 'D/f' open"),
+    "over-the-file": ("echo data >D/f; echo else >D/g; exec 3<D/f; mount --bind D/g D/f", "has 'D/f' open"),
+    "volume": (f"echo data >/vol/f; exec 3</vol/f; {OVER}/vol", "has '/vol/f' open"),
+    "directory": (f"exec 3<D; {OVER}D", "has 'D' open"),
+    "fifo": (f"mkfifo D/p; exec 3<>D/p; {OVER}D", "has 'D/p' open"),
+    "device": (f"mknod D/null c 1 3; exec 3<D/null; {OVER}D", "has 'D/null' open"),
+    "deleted": (f"echo data >D/f; exec 3<D/f; rm D/f; {OVER}D", "has 'D/f (deleted)' open"),
+    "deleted-program": (f"cp /bin/busybox D; D/busybox sleep 9999 & sleep 1; rm D/busybox; {OVER}D", "runs 'D/busybox (deleted)'"),
+    "deleted-works-in": (f"mkdir D/x; cd D/x; rmdir D/x; {OVER}D", "works in 'D/x (deleted)'"),
+    "works-in": (f"cd D; {OVER}D", "works in 'D'"),
+    "works-in-unmounted": (f"{OVER}D; cd D; umount -l .", "works in '/'"),
+    "root": (f"cp /bin/busybox D; chroot D /busybox sleep 9999 & sleep 1; {OVER}D", "has its root at 'D'"),
+    "program": (f"cp /bin/busybox D; D/busybox sleep 9999 & sleep 1; {OVER}D", "runs 'D/busybox'"),
+}
+OPEN = 'for p in /proc/[0-9]*; do case $(tr "\\0" " " <$p/cmdline) in "sleep 9999 ") cat $p/fd/3 ;; esac; done'
+# These look much the same and move.
+SEEN = {
+    "bound-to-itself": "echo data >D/f; exec 3<D/f; mount --bind D D",
+    "moved-mount": f"{OVER}D; echo data >D/f; exec 3<D/f; mkdir /n; mount --move D /n",
+    "deleted": "echo data >D/f; exec 3<D/f; rm D/f",
+    "deleted-program": "cp /bin/busybox D; D/busybox sleep 7777 & sleep 1; rm D/busybox; echo data >D/f; exec 3<D/f",
+    "renamed": "echo data >D/f; exec 3<D/f; mv D /e; mkdir D; echo else >D/f",
+    "space": f"mkdir 'D/a b'; {OVER}'D/a b'; echo data >'D/a b/f'; exec 3<'D/a b/f'",
+    "proc": "cd /proc/1; exec 3</proc/1/stat 4</proc/1/ns 5</sys/kernel",
+}
+
+
+def start(t, name, table, *kinds):
+    """A container with a process for each of these."""
+    command = "".join(f"mkdir -p /d/{k}; ({(table[k] if table is SEEN else table[k][0]).replace('D', '/d/' + k)}; exec sleep 9999) & " for k in kinds)
+    return net.start(t, "it-" + name, "--privileged", "--volume", "it-hidden:/vol", command=command + "sleep 2; " + net.COUNTER)
+
+
+@case(PODMAN, DOCKER, timeout=900)
+def found(t):
+    """Each kind is refused by name, and what only looks like one is no finding."""
+    t.src.cli("volume", "create", "it-hidden")
+    kinds = list(HIDDEN)
+    for i in range(0, len(kinds), 3):
+        name = start(t, f"hidden{i}", HIDDEN, *kinds[i:i + 3])
+        r = t.begin("check", name).wait().expect(3)
+        message = net.finding(r, "hidden-file")["message"]
+        for k in kinds[i:i + 3]:
+            words = HIDDEN[k][1].replace("D", "/d/" + k)
+            check(words in message and name in message, k, words, "is not in:", message)
+    name = start(t, "seen", SEEN, *SEEN)
+    check("hidden-file" not in t.begin("check", name).wait().codes, "a finding of nothing")
+
+
+@case(PODMAN, ARCHIVE, DOCKER, timeout=600)
+def refused(t):
+    """check and move say the same and nothing is frozen; unmounted, as the hint says, it moves with the file open."""
+    t.src.cli("volume", "create", "it-hidden")
+    name = start(t, "file", HIDDEN, "file")
+    hint = net.refused(t, name, "hidden-file")["hint"]
+    check("unmount" in hint and "--cold" in hint, hint)
+    t.src.exec(name, "umount /d/file")
+    t.move(name)
+    net.moved(t, name)
+    net.goes_on(t.dst, name)
+    same("its open file", "data\n", t.dst.exec(name, OPEN))
+
+
+@case(PODMAN, DOCKER, timeout=600)
+def cold(t):
+    """The other way of the hint."""
+    t.src.cli("volume", "create", "it-hidden")
+    name = start(t, "works-in", HIDDEN, "works-in")
+    net.refused(t, name, "hidden-file")
+    t.move("--cold", name)
+    net.moved(t, name)
+    net.goes_on(t.dst, name)
+
+
+@case(PODMAN, DOCKER, timeout=900)
+def seen(t):
+    """What only looks like one moves: in a directory bound to itself or renamed, in a mount that was moved, with a space in its path, deleted."""
+    t.src.cli("volume", "create", "it-hidden")
+    name = start(t, "seen", SEEN, *(k for k in SEEN if k not in ("proc", "deleted-program")))  # beyond CRIU's limit, the last one
+    t.move(name)
+    net.moved(t, name)
+    net.goes_on(t.dst, name)
+    same("what they hold", ["data"] * 5, t.dst.exec(name, OPEN).split())
+
+
+@case(PODMAN, DOCKER, timeout=600)
+def log(t):
+    """Skipped, CRIU refuses with the words of a hard link: the true cause is named."""
+    t.src.cli("volume", "create", "it-hidden")
+    name = start(t, "file", HIDDEN, "file")
+    r = t.move("--skip", "hidden-file", name, expect=4)
+    net.goes_on(t.src, name)
+    error = r.report["error"]
+    check("hidden by another mount" in f"{error['message']} {error.get('hint')}", error, r.tail())
