@@ -83,6 +83,15 @@ static void keep_for_good(struct ts_mig *m, const char *fmt, ...)
         m->n_kept++;
 }
 
+static int remove_volume(struct ts_mig *m, const char *name, struct ts_err *err)
+{
+        ts_auto(ts_volume) struct ts_volume *v = NULL;
+
+        if (ts_api_volume(m->src.api, name, &v, NULL) == 0)
+                ts_unflag_volume(&m->src, v);
+        return ts_api_volume_remove(m->src.api, name, err);
+}
+
 static void remove_volumes(struct ts_mig *m)
 {
         const struct ts_json *names = ts_json_get(ts_journal_head(m->j)->options, "source_volumes");
@@ -96,7 +105,7 @@ static void remove_volumes(struct ts_mig *m)
                         ts_mig_leftover(m, "volume '%s' on the source is left alone: a copy of the journal names it, but it was not the container's, as far as its engine says", name);
                 else if (ts_source_volume_in_use(m, name, &use, &err) == 0 && use)
                         keep_for_good(m, "volume '%s' on the source is kept: %s", name, use);
-                else if (ts_err_is_set(&err) || ts_api_volume_remove(m->src.api, name, &err) < 0)
+                else if (ts_err_is_set(&err) || remove_volume(m, name, &err) < 0)
                         ts_mig_leftover(m, "volume '%s' on the source: %s", name, ts_err_message(&err));
         }
 }
@@ -130,6 +139,7 @@ static void source_away(struct ts_mig *m)
                 ts_forget_connections(m);
                 return;
         }
+        ts_unflag_container(&m->src, head->container_id);
         if (ts_api_remove(m->src.api, head->container_id, false, false, &err) < 0)
                 ts_mig_leftover(m, "container '%s' on the source: %s", head->container_name, ts_err_message(&err));
         else {
@@ -163,12 +173,19 @@ static void drop_target_images(struct ts_mig *m)
                 ts_mig_leftover(m, "checkpoint '%s' on the target: %s", m->checkpoint, ts_err_message(&err));
 }
 
+static int remove_backup(struct ts_mig *m, const char *path, struct ts_err *err)
+{
+        const char *const argv[] = { "rm", "-rf", "--one-file-system", "--", path, NULL };
+
+        ts_unflag(&m->dst, path);
+        return ts_host_check(m->dst.host, argv, &ts_slow_run, NULL, err);
+}
+
 /* What a replaced volume held before goes only now. */
 static void drop_backups(struct ts_mig *m)
 {
         for (size_t i = 0; i < ts_journal_res_count(m->j); i++) {
                 const struct ts_res *r = ts_journal_res(m->j, i);
-                const char *const argv[] = { "rm", "-rf", "--one-file-system", "--", ts_or(r->before, ""), NULL };
                 ts_auto_free char *use = NULL;
                 ts_auto_err err = TS_ERR_INIT;
 
@@ -176,7 +193,7 @@ static void drop_backups(struct ts_mig *m)
                         continue;
                 if (ts_aside_in_use(m, r->before, &use, &err) == 0 && use)
                         keep_for_good(m, "former content of volume '%s' is kept in '%s': %s", r->name, r->before, use);
-                else if (ts_err_is_set(&err) || ts_host_check(m->dst.host, argv, &ts_slow_run, NULL, &err) < 0)
+                else if (ts_err_is_set(&err) || remove_backup(m, r->before, &err) < 0)
                         ts_mig_leftover(m, "former content of volume '%s' in '%s': %s", r->name, r->before, ts_err_message(&err));
         }
 }

@@ -213,6 +213,7 @@ void ts_end_close(struct ts_end *e)
         free(TS_TAKE(e->service_id));
         free(TS_TAKE(e->staging));
         free(TS_TAKE(e->address));
+        free(TS_TAKE(e->unflagger));
         free(TS_TAKE(e->machine));
         free(TS_TAKE(e->identity));
 }

@@ -34,6 +34,7 @@ struct ts_end {
         atomic_int spare;   /* 1 + a connection to the engine dialled ahead of time; 0: none */
         struct ts_packed *packed;    /* the archive's connection (export.c); or NULL */
         int packed_fd;               /* 1 + that one, until it is used; 0: none */
+        char *unflagger; /* the agent's program on the host (unflag.c), once it was needed */
         char *agent;                 /* the program on the host, which packs and unpacks an archive; NULL: it is not packed */
         struct ts_proc *agent_held;  /* keeps it there until then */
         struct ts_dial archive_dial;
@@ -261,6 +262,12 @@ bool ts_other_address(const struct ts_mig *m);
 struct ts_restore ts_restore_options(const struct ts_mig *m); /* from the engine's own storage */
 int ts_write_out(struct ts_mig *m, struct ts_end *e, unsigned timeout_ms, struct ts_err *err);
 void ts_unburden(struct ts_mig *m); /* the source, so that the freeze waits for less */
+
+/* ---- immutable files (unflag.c): before something of ours is removed; where it cannot be done,
+ * the removal says so ---- */
+void ts_unflag(struct ts_end *e, const char *path);
+void ts_unflag_volume(struct ts_end *e, const struct ts_volume *v);
+void ts_unflag_container(struct ts_end *e, const char *id);
 
 /* ---- other people's things (users.c) ---- */
 int ts_users_look_again(struct ts_mig *m, struct ts_err *err); /* TS_ECONFLICT: somebody has begun to use what travels, or what it replaces */

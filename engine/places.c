@@ -329,6 +329,12 @@ static int wait_for(struct ts_mig *m, struct ts_place *p, struct ts_ship_stats *
         if (rc == 0) {
                 if (p->kind == DUMP)
                         m->r->pages = (struct ts_report_pages){ ret->pages, ret->sent, ret->same + ret->copied, ret->zero };
+                if (ret->unset)
+                        ts_mig_warn(m,
+                                    "%llu files of %s '%s' are on the target without the "
+                                    "attributes that chattr had given them: the file system there "
+                                    "does not take them",
+                                    (unsigned long long)ret->unset, p->what, p->from);
                 *p->bytes += ret->bytes;
                 m->phase_bytes += ret->bytes;
         }

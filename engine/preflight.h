@@ -225,6 +225,8 @@ int ts_data_choice_parse(const char *spec, const char *option, struct ts_data_ch
 int ts_data_plan(struct ts_mig *m, struct ts_err *err);
 /* Whether --bind said something about this mount; a writable bind mount without a word is in m->data as shared, and a finding. */
 bool ts_data_decided(const struct ts_mig *m, const struct ts_data *d);
+/* "--bind '/srv/my data=copy'": what the user is to say of it. Caller frees. */
+char *ts_data_say(const struct ts_data *d, const char *choice);
 /* Any of the container's mounts of it is. */
 bool ts_data_writable(const struct ts_mig *m, const struct ts_data *d);
 /* The name of a container (not of the ID `but`) that uses a volume, or mounts a path or what is below it. volume, path, but may be NULL. NULL: nobody does. */

@@ -274,7 +274,7 @@ void ts_data_settle(struct ts_preflight *p)
 
 /* "--bind '/srv/my data=copy'": what the user is to say of it. An option takes several, with commas
  * between them (conf/settings.c). Caller frees. */
-static char *say(const struct ts_data *d, const char *choice)
+char *ts_data_say(const struct ts_data *d, const char *choice)
 {
         ts_auto_free char *word = NULL;
         ts_auto_str name = TS_STR_INIT;
@@ -349,7 +349,7 @@ static void check_driver(struct ts_preflight *p, const struct ts_data *d, const 
 {
         const char *driver = here && here->driver ? here->driver : ts_or(d->mount->driver, "local"), *from = mounted_from(here);
 
-        ts_auto_free char *shared = say(d, "shared");
+        ts_auto_free char *shared = ts_data_say(d, "shared");
         ts_auto_free char *hint =
                 ts_fmt("create the volume on the target and say %s (the same data)",
                        ts_or(shared, ""));
@@ -367,7 +367,7 @@ static void check_driver(struct ts_preflight *p, const struct ts_data *d, const 
 static void check_volume(struct ts_preflight *p, const struct ts_data *d, const struct ts_volume *here, const struct ts_volume *there)
 {
         const char *user = other_user(p, d);
-        ts_auto_free char *replace = say(d, "replace"), *shared = say(d, "shared");
+        ts_auto_free char *replace = ts_data_say(d, "replace"), *shared = ts_data_say(d, "shared");
         const char *has = there ? ts_data_user(&p->dst.containers, NULL, d->mount->name,
                                                there->mountpoint)
                                 : NULL;
@@ -409,7 +409,7 @@ static void check_copy(struct ts_preflight *p, const struct ts_data *d)
         const char *there = ts_or(ts_facts_answer(&p->dst.facts, "path", d->src_path), ""),
                    *here = ts_or(ts_facts_answer(&p->src.facts, "path", d->src_path), "");
         const char *user = other_user(p, d);
-        ts_auto_free char *shared = say(d, "shared");
+        ts_auto_free char *shared = ts_data_say(d, "shared");
         ts_auto_free char *too = ts_fmt("say %s if the target has it too", ts_or(shared, ""));
         ts_auto_free char *link =
                 ts_fmt("remove the link there, or say %s if both hosts see the same "
@@ -437,7 +437,7 @@ static void check_copy(struct ts_preflight *p, const struct ts_data *d)
 static void check_bind(struct ts_preflight *p, const struct ts_data *d)
 {
         const char *there = ts_or(ts_facts_answer(&p->dst.facts, "path", d->src_path), "missing");
-        ts_auto_free char *shared = say(d, "shared"), *copy = say(d, "copy");
+        ts_auto_free char *shared = ts_data_say(d, "shared"), *copy = ts_data_say(d, "copy");
         ts_auto_free char *hint =
                 d->special ? ts_fmt("a socket or device cannot be copied: say %s if the target has "
                                     "its like there",

@@ -256,11 +256,12 @@ static void check_written(struct ts_preflight *p, size_t i)
         const char *name = d->is_volume ? d->mount->name : d->src_path;
         ts_auto_free char *why = ts_shared_differ(&p->src.facts, path_of(p, &p->src, i),
                                                   &p->dst.facts, path_of(p, &p->dst, i));
+        ts_auto_free char *say = ts_data_say(d, d->is_volume ? "replace" : "copy");
         ts_auto_free char *hint =
-                ts_fmt("%s %s=%s, or mount the same storage on both hosts; skip it only if '%s' is "
+                ts_fmt("%ssay %s, or mount the same storage on both hosts; skip it only if '%s' is "
                        "to go on with what the target has",
-                       d->is_volume ? "say --volume" : "move away what is there and say --bind",
-                       name, d->is_volume ? "replace" : "copy", p->m->c->name);
+                       d->is_volume ? "" : "move away what is there and ", ts_or(say, ""),
+                       p->m->c->name);
 
         if (why)
                 ts_find(p->m, "not-shared", hint,

@@ -229,7 +229,23 @@ static int remove_volume(struct ts_mig *m, struct ts_end *e, const struct ts_res
         user = ts_volume_user(e, r->name, own_there(m), err);
         if (user)
                 return left_alone(m, e, r, user);
-        return err && ts_err_is_set(err) ? -1 : ts_api_volume_remove(e->api, r->name, err);
+        if (err && ts_err_is_set(err))
+                return -1;
+        ts_unflag_volume(e, v);
+        return ts_api_volume_remove(e->api, r->name, err);
+}
+
+/* What is put back is there: what came in its place goes. */
+static int release_replaced(struct ts_end *e, const struct ts_res *r, struct ts_err *err)
+{
+        const char *const argv[] = { "test", "-e", r->before, NULL };
+        ts_auto_run run = { 0 };
+
+        if (ts_host_run(e->host, argv, NULL, &run, err) < 0)
+                return -1;
+        if (run.status == 0)
+                ts_unflag(e, r->id);
+        return 0;
 }
 
 /* $1 data directory, $2 what it held before. */
@@ -248,7 +264,7 @@ static int undo_volume(struct ts_mig *m, struct ts_end *e, const struct ts_res *
         user = ts_volume_user(e, r->name, own_there(m), err);
         if (user)
                 return ts_err_set(err, TS_ECONFLICT, "container '%s' uses it now; what it held is in '%s'", user, r->before);
-        if (err && ts_err_is_set(err))
+        if ((err && ts_err_is_set(err)) || release_replaced(e, r, err) < 0)
                 return -1;
         return ts_host_check(e->host, argv, &ts_slow_run, NULL, err);
 }
@@ -277,6 +293,7 @@ static int undo_container(struct ts_mig *m, struct ts_end *e, const struct ts_re
                 ts_err_set(err, TS_EREFUSED, "it ran there, and what it wrote may be nowhere else");
                 return ts_err_hint(err, "if it is to be lost: remove the container there, then `tranship recover %s`", m->id);
         }
+        ts_unflag_container(e, c->id);
         return ts_api_remove(e->api, c->id, true, false, err);
 }
 
@@ -353,6 +370,7 @@ static int undo_path(struct ts_mig *m, struct ts_end *e, const struct ts_res *r,
                 (void)ts_host_check(e->host, empty_argv, NULL, NULL, NULL);
                 return 0;
         }
+        ts_unflag(e, r->name);
         return ts_host_check(e->host, argv, &ts_slow_run, NULL, err);
 }
 

@@ -25,6 +25,7 @@ struct ts_ship {
         int rc;
         struct ts_err err;
         uint64_t figures[6]; /* of the source's READY */
+        uint64_t theirs[6];  /* of the target's */
 };
 
 /* Until the source says something. While the dump is being written that may take as long as it takes; the limit begins when it is complete, also for a wait that is under way by then. */
@@ -170,7 +171,6 @@ static int pass_on(struct ts_ship *s, struct ts_err *err)
 static int wait_for_target(struct ts_ship *s, struct ts_err *err)
 {
         ts_auto_frame f = { 0 };
-        uint64_t none[6];
         int n;
 
         do
@@ -179,7 +179,7 @@ static int wait_for_target(struct ts_ship *s, struct ts_err *err)
         if (n <= 0)
                 return n < 0 ? ts_err_prefix(err, "agent on '%s'", s->target->who)
                              : ts_err_set(err, TS_ECONNECT, "the agent on '%s' ended", s->target->who);
-        return read_ready(&f, s->target->who, none, err);
+        return read_ready(&f, s->target->who, s->theirs, err);
 }
 
 static void *run(void *arg)
@@ -278,6 +278,7 @@ int ts_ship_wait(struct ts_ship *s, void (*tick)(void *ctx), void *ctx, struct t
         *ret = (struct ts_ship_stats){ .bytes = atomic_load(&s->bytes) };
         for (size_t i = 0; i < TS_ARRAY_LEN(dump); i++)
                 *(s->tree ? tree : dump)[i] = s->figures[i];
+        ret->unset = s->tree ? s->theirs[0] : 0;
         return 0;
 }
 

@@ -41,6 +41,8 @@ struct ts_ship_stats {
         uint64_t pages, zero, same, copied, sent;
         /* Of a tree: objects, and bytes of contents. */
         uint64_t objects, changed, removed, bytes_read, bytes_sent;
+        uint64_t unset; /* objects whose attributes of chattr the target's file system did not take
+                         */
 };
 
 struct ts_ship; /* a round under way: a thread */

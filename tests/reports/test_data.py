@@ -143,3 +143,94 @@ def hostile_names(t):
     start(t, "--volume", f"{here}:/data")
     f = refused(t, "not-shared", "--bind", f"{here}=shared")
     check("\n" not in f["message"] and len(f["message"]) < 600, f)
+
+
+# ---- attributes of chattr
+
+
+def attributes(host, path):
+    """What lsattr says of what is below, by this machine's program: a, d, i, A, S."""
+    top = host.path(path)
+    said = subprocess.run(["lsattr", "-R", "-a", top], capture_output=True, text=True, check=True).stdout
+    found_ = {}
+    for line in said.splitlines():
+        flags, _, name = line.partition(" ")
+        if name.startswith(top) and not name.endswith(("/.", "/..")) and set(flags) & set("iadAS"):
+            found_[name[len(top):]] = "".join(sorted(set(flags) & set("iadAS")))
+    return found_
+
+
+def set_attributes(host, path):
+    """Files and directories of every kind, some with them."""
+    host.sh('cd "$1"; echo fixed >fixed; mkdir dir; echo in >dir/in; echo line >appended; echo x >plain; ln fixed again; ln -s fixed link; mkfifo fifo; touch -d 2001-02-03 fixed dir', path)
+    top = host.path(path)
+    for flags, name in (("+i", "fixed"), ("+a", "appended"), ("+dA", "plain"), ("+S", "dir/in"), ("+i", "dir")):
+        subprocess.run(["chattr", flags, f"{top}/{name}"], check=True)
+    return {"/fixed": "i", "/again": "i", "/appended": "a", "/plain": "Ad", "/dir/in": "S", "/dir": "i"}
+
+
+def of_volume(engine, name):
+    return engine.get(f"/v1.41/volumes/{name}")["Mountpoint"]
+
+
+APPEND = "i=0; while :; do echo $i >>/data/log; echo $i >>/data/appended; echo $i; i=$((i+1)); sleep 0.2; done"
+
+
+@case(ARCHIVE, PODMAN, DOCKER, timeout=400)
+def attributes_volume(t):
+    """They come along, change while the container runs, and keep nothing from being removed: on the source after the move, there and back."""
+    v = t.marker + "-data"
+    start(t, "--volume", f"{v}:/data")
+    want = set_attributes(t.hosts[0], of_volume(t.src, v))
+    for e in (t.src, t.dst):
+        t.at_end(lambda e=e: unflag(e.host, of_volume(e, v)) if e.api("GET", f"/v1.41/volumes/{v}")[0] == 200 else None)
+    for src, dst in ((t.src, t.dst), (t.dst, t.src)):
+        t.move(t.marker, src=src, dst=dst)
+        same("attributes", want, attributes(dst.host, of_volume(dst, v)))
+        same("a time", "2001-02-03", dst.host.sh('date -d "@$(stat -c %Y "$1"/fixed)" +%F', of_volume(dst, v)).strip())
+        same("the volume on the source", 404, src.api("GET", f"/v1.41/volumes/{v}")[0])
+    t.move("--cold", t.marker)
+    same("attributes", want, attributes(t.hosts[1], of_volume(t.dst, v)))
+    same("the volume on the source", 404, t.src.api("GET", f"/v1.41/volumes/{v}")[0])
+
+
+@case(ARCHIVE, PODMAN, DOCKER, timeout=400)
+def attributes_undone(t):
+    """They keep nothing from being taken back: a volume, one that was replaced and is put back, and a copied directory."""
+    v, w, here = t.marker + "-data", t.marker + "-old", directory(t, t.hosts[0])
+    start(t, "--volume", f"{v}:/data", "--volume", f"{w}:/w", "--volume", f"{here}:/here")
+    t.dst.cli("volume", "create", w)
+    t.hosts[1].sh('echo before >"$1"/before', of_volume(t.dst, w))
+    for path in (of_volume(t.src, v), of_volume(t.src, w), here):
+        set_attributes(t.hosts[0], path)
+        t.at_end(unflag, t.hosts[0], path)
+    options = ("--volume", f"{w}=replace", "--bind", f"{here}=copy")
+    t.move(*options, "--verify", "exec:false", "--verify-timeout", "2s", "--on-verify-failure", "rollback", t.marker, expect=4)
+    same("the volume on the target", 404, t.dst.api("GET", f"/v1.41/volumes/{v}")[0])
+    same("what was replaced", "before", t.hosts[1].sh('ls "$1"', of_volume(t.dst, w)).strip())
+    same("the copied directory", "", t.hosts[1].sh('ls -d "$1" 2>/dev/null || :', here).strip())
+    subprocess.run(["chattr", "+i", t.hosts[1].path(of_volume(t.dst, w) + "/before")], check=True)
+    t.move(*options, t.marker)  # what was replaced goes, too
+    t.at_end(unflag, t.hosts[1], of_volume(t.dst, v))
+    t.at_end(unflag, t.hosts[1], of_volume(t.dst, w))
+    t.at_end(t.hosts[1].sh, 'rm -rf "$1"', here)
+    t.at_end(unflag, t.hosts[1], here)
+    check("/fixed" in attributes(t.hosts[1], of_volume(t.dst, w)) and "/fixed" in attributes(t.hosts[1], here), "attributes")
+
+
+@case(PODMAN, DOCKER, timeout=300)
+def attributes_inside(t):
+    """Those that the container itself gave to files of its own layer, which the overlay keeps, and those of a single file that is mounted."""
+    here = directory(t, t.hosts[0])
+    t.hosts[0].sh('echo x >"$1"/file; echo y >"$1"/beside', here)
+    subprocess.run(["chattr", "+i", t.hosts[0].path(here + "/file")], check=True)
+    start(t, "--volume", f"{here}/file:/file:ro", script="echo x >/fixed; while :; do echo x; sleep 0.2; done")
+    inside = "/proc/{}/root/fixed"
+    subprocess.run(["chattr", "+i", inside.format(lab.process_of(t.marker))], check=True)
+    t.hosts[1].sh('mkdir "$1"; echo beside >"$1"/beside', here)
+    t.at_end(t.hosts[1].sh, 'rm -rf "$1"', here)
+    t.at_end(unflag, t.hosts[1], here)
+    t.move("--bind", f"{here}/file=copy", t.marker)
+    said = subprocess.run(["lsattr", inside.format(lab.process_of(t.marker))], capture_output=True, text=True, check=True).stdout
+    check("i" in said.split()[0], "its own layer:", said)
+    same("the file", {"/file": "i"}, attributes(t.hosts[1], here))

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "transfer/agent/delta.h"
 #include "transfer/agent/entry.h"
+#include "transfer/agent/flags.h"
 #include "transfer/agent/tree_receive.h"
 #include "transfer/agent/tree_send.h"
 
@@ -345,6 +346,61 @@ static void random_histories(void)
         }
 }
 
+static unsigned flags_at(const char *dir, const char *name)
+{
+        ts_auto_free char *path = ts_fmt("%s/%s", dir, name);
+        ts_auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+        CU_ASSERT_FATAL(fd >= 0);
+        return ts_flags_of(fd);
+}
+
+static bool flag(const char *dir, const char *name, unsigned flags)
+{
+        ts_auto_free char *path = ts_fmt("%s/%s", dir, name);
+        ts_auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+        CU_ASSERT_FATAL(fd >= 0);
+        return ts_flags_set(fd, flags) == 0;
+}
+
+#define FIXED 0x10U /* immutable */
+
+/* Only in the last round, and in it after everything else: what is immutable can still change. */
+static void attributes_of_chattr(void)
+{
+        struct pair *p = pair_new();
+
+        shell("cd \"$A\"; echo a >f; mkdir d; echo b >d/g; echo c >h; ln f f2; ln -s f l; touch -d "
+              "2001-02-03 f d",
+              p->from, "");
+        if (!flag(p->from, "f", FIXED)) {
+                (void)printf(" (not here: this file system, or root, cannot) ");
+                pair_free(p);
+                return;
+        }
+        CU_ASSERT(flag(p->from, "h", 0x20U) && flag(p->from, "d/g", 0x40U) &&
+                  flag(p->from, "d", FIXED));
+        bring(p, false);
+        CU_ASSERT_EQUAL(flags_at(p->to, "f") | flags_at(p->to, "h") | flags_at(p->to, "d"), 0);
+        CU_ASSERT(flag(p->from, "f", 0) && flag(p->from, "d", 0));
+        shell("cd \"$A\"; echo more >>f; echo new >d/new", p->from, "");
+        CU_ASSERT(flag(p->from, "f", FIXED) && flag(p->from, "d", FIXED) && flag(p->from, "h", 0));
+        bring(p, false);
+        bring(p, true);
+        CU_ASSERT_EQUAL(ts_tree_receive_unset(p->receive), 0);
+        CU_ASSERT_EQUAL(flags_at(p->to, "f"), FIXED);
+        CU_ASSERT_EQUAL(flags_at(p->to, "f2"), FIXED);
+        CU_ASSERT_EQUAL(flags_at(p->to, "d"), FIXED);
+        CU_ASSERT_EQUAL(flags_at(p->to, "d/g"), 0x40U);
+        CU_ASSERT_EQUAL(flags_at(p->to, "h"), 0);
+        same_trees(p);
+        CU_ASSERT_EQUAL(ts_unflag_main(p->top), 0);
+        CU_ASSERT_EQUAL(flags_at(p->to, "f") | flags_at(p->from, "d"), 0);
+        CU_ASSERT_EQUAL(flags_at(p->to, "d/g"), 0x40U); /* nobody is kept from removing that */
+        pair_free(p);
+}
+
 /* ---- hostile sources ---- */
 
 static void entry(struct ts_frame *f, const char *path, mode_t mode, const char *link, enum ts_entry_content content)
@@ -354,6 +410,69 @@ static void entry(struct ts_frame *f, const char *path, mode_t mode, const char 
 
         ts_frame_begin(f, TS_FRAME_ENTRY);
         UNIT_OK(ts_entry_put(f, &e, &err));
+}
+
+static void flags_frame(struct ts_frame *f, const char *path, uint32_t flags)
+{
+        ts_frame_begin(f, TS_FRAME_FLAGS);
+        UNIT_OK(ts_entry_put_path(f, path, &err));
+        UNIT_OK(ts_put_u32(f, flags, &err));
+}
+
+static void end_of_round(struct ts_frame *f, uint32_t final)
+{
+        ts_frame_begin(f, TS_FRAME_ROUND);
+        UNIT_OK(ts_put_u32(f, final, &err));
+        UNIT_OK(ts_put_u32(f, 0, &err));
+}
+
+/* On nothing but what came, not through links, none that do not travel, not before the end. */
+static void flags_are_ours(void)
+{
+        static const struct {
+                const char *path;
+                uint32_t flags;
+        } bad[] = { { "../x", FIXED },
+                    { "/etc/passwd", FIXED },
+                    { "x", 0 },
+                    { "x", 0x80000U },
+                    { "x", UINT32_MAX } };
+        bool round = false;
+
+        for (size_t i = 0; i < TS_ARRAY_LEN(bad); i++) {
+                struct pair *p = pair_new();
+                ts_auto_frame f = { 0 };
+
+                flags_frame(&f, bad[i].path, bad[i].flags);
+                UNIT_FAILS(ts_tree_receive_frame(p->receive, &f, &round, &err), TS_EPROTO);
+                pair_free(p);
+        }
+
+        struct pair *p = pair_new();
+        ts_auto_frame f = { 0 };
+
+        shell("echo precious >\"$A/precious\"; echo theirs >\"$A/to/theirs\"", p->top, "");
+        entry(&f, ".", S_IFDIR | 0700, NULL, TS_ENTRY_KEEP);
+        UNIT_OK(ts_tree_receive_frame(p->receive, &f, &round, &err));
+        flags_frame(&f, "theirs", FIXED);
+        UNIT_FAILS(ts_tree_receive_frame(p->receive, &f, &round, &err), TS_EPROTO);
+        flags_frame(&f, ".", FIXED);
+        UNIT_FAILS(ts_tree_receive_frame(p->receive, &f, &round, &err), TS_EPROTO);
+        entry(&f, "link", S_IFLNK | 0777, "../precious", TS_ENTRY_NEW);
+        UNIT_OK(ts_tree_receive_frame(p->receive, &f, &round, &err));
+        entry(&f, "fifo", S_IFIFO | 0600, NULL, TS_ENTRY_NEW);
+        UNIT_OK(ts_tree_receive_frame(p->receive, &f, &round, &err));
+        flags_frame(&f, "link", FIXED);
+        UNIT_OK(ts_tree_receive_frame(p->receive, &f, &round, &err));
+        flags_frame(&f, "fifo", FIXED);
+        UNIT_OK(ts_tree_receive_frame(p->receive, &f, &round, &err));
+        end_of_round(&f, 0);
+        UNIT_FAILS(ts_tree_receive_frame(p->receive, &f, &round, &err), TS_EPROTO);
+        end_of_round(&f, 1);
+        UNIT_OK(ts_tree_receive_frame(p->receive, &f, &round, &err));
+        CU_ASSERT_EQUAL(ts_tree_receive_unset(p->receive), 2);
+        CU_ASSERT_EQUAL(flags_at(p->top, "precious") | flags_at(p->to, "theirs"), 0);
+        pair_free(p);
 }
 
 static void paths_lead_nowhere_else(void)
@@ -485,6 +604,8 @@ static CU_TestInfo tests[] = {
         UNIT(another_directory),
         UNIT(random_histories),
         UNIT(paths_lead_nowhere_else),
+        UNIT(attributes_of_chattr),
+        UNIT(flags_are_ours),
         UNIT(links_are_not_followed),
         UNIT(messages_out_of_order),
         CU_TEST_INFO_NULL,

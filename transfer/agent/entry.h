@@ -1,7 +1,11 @@
-/* What a directory tree consists of, as messages: read from one host's file system, made on another's.
+/* What a directory tree consists of, as messages: read from one host's file system, made on
+ * another's.
  *
- * All of it travels: type, permissions, owner, times to the nanosecond, devices, extended attributes (capabilities and ACLs are such, an overlay's whiteouts are devices and its opaque
- * directories have one). Not: access times, inode flags, SELinux labels (they belong to the host), and the attributes in which an overlay keeps handles of its own file system. */
+ * All of it travels: type, permissions, owner, times to the nanosecond, devices, extended
+ * attributes (capabilities and ACLs are such, an overlay's whiteouts are devices and its opaque
+ * directories have one). Not: access times, attributes of chattr (flags.h), SELinux labels (they
+ * belong to the host), and the attributes in which an overlay keeps handles of its own file system.
+ */
 #ifndef TRANSHIP_TRANSFER_AGENT_ENTRY_H
 #define TRANSHIP_TRANSFER_AGENT_ENTRY_H
 

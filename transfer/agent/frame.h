@@ -42,7 +42,7 @@
 #include "transfer/agent/duplex.h"
 #include <stdint.h>
 
-#define TS_AGENT_VERSION 4U
+#define TS_AGENT_VERSION 5U
 #define TS_FRAME_MAX ((size_t)1 << 20) /* bytes of a body */
 #define TS_FRAME_TEXT_MAX 4096U
 
@@ -70,6 +70,7 @@ enum ts_frame_type {
         TS_FRAME_PACKED,
         TS_FRAME_HELD,
         TS_FRAME_PARENT,
+        TS_FRAME_FLAGS, /* of trees */
         TS_FRAME_READY = 32, /* from here on: answers */
         TS_FRAME_ALIVE,
         TS_FRAME_ERROR
@@ -82,7 +83,7 @@ enum ts_round_kind {
 };
 static inline int ts_frame_is_data(uint32_t type)
 {
-        return type >= TS_FRAME_PAGES && type <= TS_FRAME_PARENT;
+        return type >= TS_FRAME_PAGES && type <= TS_FRAME_FLAGS;
 }
 
 struct ts_frame {

@@ -2,6 +2,7 @@
 #include "base/mem.h"
 #include "transfer/agent/announce.h"
 #include "transfer/agent/dial.h"
+#include "transfer/agent/flags.h"
 #include "transfer/agent/forget.h"
 #include "transfer/agent/join.h"
 #include "transfer/agent/keep.h"
@@ -137,6 +138,8 @@ int main(int argc, char **argv)
                 return ts_forget_main(argv + 2);
         if (argc == 3 && !strcmp(argv[1], "keep"))
                 return ts_keep_main(argv[2]);
+        if (argc == 3 && !strcmp(argv[1], "unflag"))
+                return ts_unflag_main(argv[2]);
         if (argc == 2 && !strcmp(argv[1], "unpack"))
                 return ts_unpack_main();
         if (argc == 4 && !strcmp(argv[1], "dial"))

@@ -234,7 +234,12 @@ static int take_data(struct agent *a, const struct ts_frame *f, struct ts_err *e
                 rc = be_target(a, err) < 0 ? -1 : ts_receive_frame(a->receive, f, &round, err);
         if (rc < 0 || (round && a->tree_receive && still_there(a, err) < 0))
                 return -1;
-        return round ? ready(a, &(struct ts_delta_stats){ 0 }, 0, err) : 0;
+        return round ? say_ready(a,
+                                 (const uint64_t[6]){
+                                         a->tree_receive ? ts_tree_receive_unset(a->tree_receive)
+                                                         : 0 },
+                                 err)
+                     : 0;
 }
 
 /* Beside the root, and nowhere else. */

@@ -2,6 +2,7 @@
 #include "transfer/agent/tree_receive.h"
 
 #include "transfer/agent/entry.h"
+#include "transfer/agent/flags.h"
 #include "transfer/agent/patch.h"
 
 #include <dirent.h>
@@ -11,12 +12,15 @@
 
 #define DEPTH_MAX 512
 #define LATE_MAX (32U << 20)
+#define NAMES_MAX 1024
 #define FILE_MAX_BYTES ((uint64_t)1 << 44)
 
-/* The time of a directory is set when nothing in it changes any more. */
+/* The time of a directory, or its flags and a file's, are set when nothing in it changes any more.
+ */
 struct late {
         char *path;
         struct timespec mtime;
+        unsigned flags; /* instead of the time, if not 0 */
 };
 
 struct ts_tree_receive {
@@ -26,6 +30,9 @@ struct ts_tree_receive {
         int parent_fd;
         struct late *late;
         size_t n_late, cap_late;
+        bool keeps; /* only some of the root's entries come: of the others nothing changes */
+        struct ts_list names;  /* which, then */
+        uint64_t unset;        /* objects whose flags could not be set */
         struct ts_entry file; /* whose content is under way, if path is set */
         struct ts_patch *patch;
         int file_fd; /* the patch's */
@@ -72,6 +79,7 @@ void ts_tree_receive_free(struct ts_tree_receive *t)
         forget_file(t);
         forget_late(t);
         free(t->late);
+        ts_list_clear(&t->names);
         if (t->root >= 0)
                 (void)close(t->root);
         free(t);
@@ -189,10 +197,12 @@ static int make_room(struct ts_tree_receive *t, int dir, const char *leaf, struc
 
 /* ---- objects ---- */
 
-static int set_late(struct ts_tree_receive *t, const char *path, struct timespec mtime, struct ts_err *err)
+static int set_late(struct ts_tree_receive *t, const char *path, struct timespec mtime,
+                    unsigned flags, struct ts_err *err)
 {
         if (t->n_late == LATE_MAX)
-                return ts_err_set(err, TS_ELIMIT, "more than %u directories in a round", LATE_MAX);
+                return ts_err_set(err, TS_ELIMIT, "more than %u directories and flags in a round",
+                                  LATE_MAX);
         if (t->n_late == t->cap_late) {
                 size_t cap = t->cap_late ? 2 * t->cap_late : 64;
                 struct late *more = realloc(t->late, cap * sizeof(*more));
@@ -202,7 +212,8 @@ static int set_late(struct ts_tree_receive *t, const char *path, struct timespec
                 t->late = more;
                 t->cap_late = cap;
         }
-        t->late[t->n_late] = (struct late){ .path = ts_strdup0(path), .mtime = mtime };
+        t->late[t->n_late] =
+                (struct late){ .path = ts_strdup0(path), .mtime = mtime, .flags = flags };
         return t->late[t->n_late].path ? (t->n_late++, 0) : ts_err_set(err, TS_ENOMEM, "out of memory");
 }
 
@@ -216,7 +227,7 @@ static int keep_time(struct ts_tree_receive *t, struct ts_err *err)
         if (fstat(t->parent_fd, &st) < 0)
                 return ts_err_errno(err, errno, "cannot look at a directory");
         t->saved = true;
-        return set_late(t, *t->parent_path ? t->parent_path : ".", st.st_mtim, err);
+        return set_late(t, *t->parent_path ? t->parent_path : ".", st.st_mtim, 0, err);
 }
 
 static int take_directory(struct ts_tree_receive *t, int dir, const char *leaf, const struct ts_entry *e, struct ts_err *err)
@@ -230,7 +241,9 @@ static int take_directory(struct ts_tree_receive *t, int dir, const char *leaf, 
         fd = openat(dir, leaf, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (fd < 0)
                 return ts_err_errno(err, errno, "cannot open '%s'", e->path);
-        return ts_entry_apply(dir, leaf, fd, e, err) < 0 ? -1 : set_late(t, e->path, e->st.st_mtim, err);
+        return ts_entry_apply(dir, leaf, fd, e, err) < 0
+                       ? -1
+                       : set_late(t, e->path, e->st.st_mtim, 0, err);
 }
 
 static int begin_file(struct ts_tree_receive *t, int dir, const char *leaf, struct ts_entry *e, struct ts_err *err)
@@ -257,6 +270,40 @@ static int begin_file(struct ts_tree_receive *t, int dir, const char *leaf, stru
         return ts_patch_add(t->patch, fd, &number, err) < 0 ? -1 : ts_patch_begin(t->patch, number, err);
 }
 
+/* Which entry of the root it is, or is in. */
+static int note_name(struct ts_tree_receive *t, const char *path, struct ts_err *err)
+{
+        ts_auto_free char *name = strndup(path, strcspn(path, "/"));
+
+        if (!name)
+                return ts_err_set(err, TS_ENOMEM, "out of memory");
+        if (ts_list_has(&t->names, name))
+                return 0;
+        return t->names.n == NAMES_MAX ? ts_err_set(err, TS_ELIMIT, "more than %d names", NAMES_MAX)
+                                       : ts_list_add(&t->names, name, err);
+}
+
+static bool came(const struct ts_tree_receive *t, const char *path)
+{
+        ts_auto_free char *name = strndup(path, strcspn(path, "/"));
+
+        return !t->keeps || (name && ts_list_has(&t->names, name));
+}
+
+/* Set at the end of the round, which has to be the last. */
+static int take_flags(struct ts_tree_receive *t, const struct ts_frame *f, struct ts_err *err)
+{
+        struct ts_unpack u = ts_unpack(f);
+        ts_auto_free char *path = ts_entry_get_path(&u, true);
+        uint32_t flags = ts_get_u32(&u);
+
+        if (ts_unpack_end(&u, f, err) < 0)
+                return -1;
+        if (!flags || flags & ~TS_FLAGS_ALL || !came(t, path))
+                return bad("flags that make no sense", err);
+        return set_late(t, path, (struct timespec){ 0 }, flags, err);
+}
+
 static int take_entry(struct ts_tree_receive *t, const struct ts_frame *f, struct ts_err *err)
 {
         ts_auto_entry e = { 0 };
@@ -269,8 +316,12 @@ static int take_entry(struct ts_tree_receive *t, const struct ts_frame *f, struc
                 dir = walk(t, e.path, &leaf, err);
         if (dir < 0 || (e.content == TS_ENTRY_NEW && strcmp(e.path, ".") != 0 && keep_time(t, err) < 0))
                 return -1;
-        if (e.content == TS_ENTRY_KEEP)
+        if (e.content == TS_ENTRY_KEEP) {
+                t->keeps = true;
                 return 0;
+        }
+        if (t->keeps && note_name(t, e.path, err) < 0)
+                return -1;
         if (S_ISDIR(e.st.st_mode))
                 return take_directory(t, dir, leaf, &e, err);
         if (e.content == TS_ENTRY_META)
@@ -352,6 +403,21 @@ static int take_removal(struct ts_tree_receive *t, const struct ts_frame *f, str
         return -1;
 }
 
+/* A file system that does not have them is no reason not to move: it is told. */
+static void set_flags(struct ts_tree_receive *t, const char *path, unsigned flags)
+{
+        const char *leaf = ".";
+        int dir = !strcmp(path, ".") ? t->root : walk(t, path, &leaf, NULL);
+        ts_auto_fd int fd = dir < 0 ? -1 : ts_flags_open(dir, leaf, t->dev);
+
+        t->unset += fd < 0 || ts_flags_set(fd, flags) < 0;
+}
+
+uint64_t ts_tree_receive_unset(const struct ts_tree_receive *t)
+{
+        return t->unset;
+}
+
 static int end_round(struct ts_tree_receive *t, const struct ts_frame *f, struct ts_err *err)
 {
         struct ts_unpack u = ts_unpack(f);
@@ -360,16 +426,24 @@ static int end_round(struct ts_tree_receive *t, const struct ts_frame *f, struct
         (void)ts_get_u32(&u);
         if (ts_unpack_end(&u, f, err) < 0)
                 return -1;
+        for (size_t i = 0; i < t->n_late; i++)
+                if (t->late[i].flags && !t->over)
+                        return bad("flags before the last round", err);
         for (size_t i = t->n_late; i-- > 0;) {
                 const struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, t->late[i].mtime };
                 bool top = !strcmp(t->late[i].path, ".");
                 ts_auto_err gone = TS_ERR_INIT;
                 const char *leaf = ".";
-                int dir = top ? t->root : walk(t, t->late[i].path, &leaf, &gone);
+                int dir = t->late[i].flags ? -1
+                          : top            ? t->root
+                                           : walk(t, t->late[i].path, &leaf, &gone);
 
                 if (dir >= 0 && utimensat(dir, leaf, times, AT_SYMLINK_NOFOLLOW) < 0 && errno != ENOENT)
                         return ts_err_errno(err, errno, "cannot set the time of '%s'", t->late[i].path);
         }
+        for (size_t i = 0; i < t->n_late; i++)
+                if (t->late[i].flags)
+                        set_flags(t, t->late[i].path, t->late[i].flags);
         forget_late(t);
         forget_parent(t);
         return 0;
@@ -395,6 +469,8 @@ int ts_tree_receive_frame(struct ts_tree_receive *t, const struct ts_frame *f, b
                 return take_link(t, f, err);
         case TS_FRAME_REMOVE:
                 return take_removal(t, f, err);
+        case TS_FRAME_FLAGS:
+                return take_flags(t, f, err);
         case TS_FRAME_ROUND:
                 *ret_round = true;
                 return end_round(t, f, err);

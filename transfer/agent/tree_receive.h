@@ -16,5 +16,7 @@ TS_DEFINE_AUTO(ts_tree_receive, ts_tree_receive_free);
 int ts_tree_receive_root(struct ts_tree_receive *t, int fd, struct ts_err *err);
 /* One frame. *ret_round: a round is complete. TS_EPROTO: what no honest source sends, and a wrong sum. TS_EIO, TS_ENOSPC. */
 int ts_tree_receive_frame(struct ts_tree_receive *t, const struct ts_frame *f, bool *ret_round, struct ts_err *err);
+/* Objects whose attributes of chattr (flags.h) the file system here did not take. */
+uint64_t ts_tree_receive_unset(const struct ts_tree_receive *t);
 
 #endif

@@ -4,6 +4,7 @@
 #include "base/io.h"
 #include "transfer/agent/delta.h"
 #include "transfer/agent/entry.h"
+#include "transfer/agent/flags.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -39,6 +40,7 @@ struct inode {
         uint64_t round; /* in which it was seen last */
         bool doubtful;  /* to be read again whatever its times say */
         bool remade;    /* in that round the other side made a new object for it: its other names there are of the old one */
+        unsigned flags; /* flags.h */
         char *path;     /* the first of its names in that round */
 };
 
@@ -66,6 +68,7 @@ struct ts_tree_send {
         dev_t dev;   /* of the root, whose file system … */
         ino_t ino;
         bool untold; /* … does not tell of writes through mappings */
+        unsigned flags; /* its own */
         struct timespec began;
         unsigned char *buf;
         struct ts_digest *digest;
@@ -614,6 +617,7 @@ static int send_regular(struct ts_tree_send *t, int dir, const char *leaf, const
         if (fstat(fd, &st) < 0 || st.st_ino != i->st.st_ino || st.st_dev != i->st.st_dev)
                 return ts_err_set(err, TS_ENOTFOUND, "'%s' is gone", path);
         i->st = st;
+        i->flags = ts_flags_of(fd);
         i->doubtful = fresh(t, &st) || (st.st_dev == t->dev ? t->untold : !tells_of_mappings(fd));
         if (send_entry(t, dir, leaf, fd, path, &st, there ? TS_ENTRY_UPDATE : TS_ENTRY_NEW, err) < 0)
                 return -1;
@@ -660,6 +664,7 @@ static int send_object(struct ts_tree_send *t, int dir, const char *leaf, int fd
                 rc = send_regular(t, dir, leaf, path, i, there, err);
         else {
                 i->st = *st;
+                i->flags = fd >= 0 ? ts_flags_of(fd) : 0;
                 i->doubtful = fresh(t, st);
                 /* A number may have been given to another object of the same type since: only of a directory everything that counts is in what is sent anyway. */
                 rc = send_entry(t, dir, leaf, fd, path, st, there && S_ISDIR(st->st_mode) ? TS_ENTRY_META : TS_ENTRY_NEW, err);
@@ -783,6 +788,30 @@ static int send_removed(struct ts_tree_send *t, struct ts_err *err)
         return rc;
 }
 
+static int send_flags_of(struct ts_tree_send *t, const char *path, unsigned flags,
+                         struct ts_err *err)
+{
+        ts_frame_begin(&t->frame, TS_FRAME_FLAGS);
+        return ts_entry_put_path(&t->frame, path, err) < 0 || ts_put_u32(&t->frame, flags, err) < 0
+                       ? -1
+                       : write_frame(t, &t->frame, err);
+}
+
+/* Last of all, for what is immutable there cannot be changed any more. */
+static int send_flags(struct ts_tree_send *t, struct ts_err *err)
+{
+        if (t->flags && !t->only.n && send_flags_of(t, ".", t->flags, err) < 0)
+                return -1;
+        for (size_t n = 0; n < t->inodes.size; n++) {
+                const struct inode *i = t->inodes.slots[n];
+
+                if (i && i->flags && i->round == t->round &&
+                    send_flags_of(t, i->path, i->flags, err) < 0)
+                        return -1;
+        }
+        return 0;
+}
+
 int ts_tree_send_round(struct ts_tree_send *t, const char *root, bool final, struct ts_tree_stats *ret, struct ts_err *err)
 {
         int fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -805,6 +834,7 @@ int ts_tree_send_round(struct ts_tree_send *t, const char *root, bool final, str
         t->dev = st.st_dev;
         t->ino = st.st_ino;
         t->untold = !tells_of_mappings(fd);
+        t->flags = ts_flags_of(fd);
         t->stats = (struct ts_tree_stats){ 0 };
         (void)clock_gettime(CLOCK_REALTIME, &t->began);
         if (send_entry(t, fd, ".", fd, ".", &st, t->only.n ? TS_ENTRY_KEEP : TS_ENTRY_META, err) < 0) {
@@ -813,7 +843,8 @@ int ts_tree_send_round(struct ts_tree_send *t, const char *root, bool final, str
         }
         if (scan(t, fd, ".", 0, err) < 0 || send_removed(t, err) < 0 ||
             table_keep(&t->names, name_stays, t->round, hash_name, name_free, err) < 0 ||
-            table_keep(&t->inodes, inode_stays, t->round, hash_inode, inode_free, err) < 0)
+            table_keep(&t->inodes, inode_stays, t->round, hash_inode, inode_free, err) < 0 ||
+            (final && send_flags(t, err) < 0))
                 return -1;
         ts_frame_begin(&t->frame, TS_FRAME_ROUND);
         if (ts_put_u32(&t->frame, final, err) < 0 || ts_put_u32(&t->frame, 0, err) < 0 || write_frame(t, &t->frame, err) < 0)
