@@ -176,9 +176,13 @@ void ts_check_dependency(struct ts_preflight *p)
 
 void ts_check_pod(struct ts_preflight *p)
 {
-        if (p->m->c->pod && *p->m->c->pod)
-                ts_find(p->m, "pod", "create it outside a pod", "'%s' is in the pod '%.64s', which does not come along", p->m->c->name,
-                        p->m->c->pod);
+        const char *id = p->m->c->pod,
+                   *name = id ? ts_facts_answer(&p->src.facts, "pod", id) : NULL;
+
+        if (id && *id)
+                ts_find(p->m, "pod", "create it outside a pod",
+                        "'%s' is in the pod '%.64s', which does not come along", p->m->c->name,
+                        name && *name ? name : id);
 }
 
 /* ---- what a dump cannot take ---- */

@@ -378,10 +378,15 @@ static void check_volume(struct ts_preflight *p, const struct ts_data *d, const 
                        "see the same data)%s",
                        ts_or(first, ""), first ? "   ·   then " : "", ts_or(replace, ""),
                        ts_or(shared, ""), first ? "" : ", or remove it there");
+        bool unnamed = d->mount->anonymous; /* nobody could say what to do with it */
+        ts_auto_free char *called =
+                unnamed ? ts_fmt("the unnamed volume at '%s'", ts_or(d->mount->destination, "?"))
+                        : ts_fmt("volume '%s'", d->mount->name);
         ts_auto_free char *busy =
-                ts_fmt("move or remove the other container first, or put the volume "
-                       "on storage that both hosts mount and say %s",
-                       ts_or(shared, ""));
+                ts_fmt("move or remove the other container first%s%s",
+                       unnamed ? ""
+                               : ", or put the volume on storage that both hosts mount and say ",
+                       unnamed ? "" : ts_or(shared, ""));
 
         if (there && d->mode == TS_DATA_COPY)
                 ts_find(p->m, "volume-exists", ts_or(exists, ""),
@@ -393,7 +398,7 @@ static void check_volume(struct ts_preflight *p, const struct ts_data *d, const 
                         "volume '%s' is said to be shared, but the target has none", d->mount->name);
         if (user && d->mode != TS_DATA_SHARED)
                 ts_find(p->m, "volume-busy", ts_or(busy, ""),
-                        "volume '%s' is also used by container '%s' on the source", d->mount->name, user);
+                        "%s is also used by container '%s' on the source", ts_or(called, ""), user);
         check_driver(p, d, here, there);
 }
 

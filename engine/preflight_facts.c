@@ -263,6 +263,7 @@ static const char script_answers[] =
         ";;\n"
         "  plain) tr '\\000' '\\n' <\"${2%:*}\" | grep -aF \"\\\"id\\\":\\\"${2##*:}\\\"\" | grep "
         "-m 1 -acF 'ipamV4Config\":\"[{\\\"PreferredPool\\\":\\\"\\\"' | sed 's/1/yes/' ;;\n"
+        "  pod) \"$podman\" pod inspect --format '{{.Name}}' -- \"$2\" ;;\n"
         "  secret) \"$podman\" secret inspect \"$2\" >/dev/null && echo yes ;;\n"
         "  esac\n"
         "} 2>/dev/null\n"

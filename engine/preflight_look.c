@@ -133,6 +133,8 @@ static int ask_source(struct ts_preflight *p, struct ts_err *err)
                 if (ts_streq0(c->mounts[i].type, "bind") && c->mounts[i].source &&
                     ts_facts_ask(f, "leaf", c->mounts[i].source, err) < 0)
                         return -1;
+        if (c->pod && *c->pod && ts_facts_ask(f, "pod", c->pod, err) < 0)
+                return -1;
         return ts_facts_ask(f, "lock", lock, err) < 0 || (unit && ts_facts_ask(f, "unit", unit, err) < 0) ? -1 : 0;
 }
 
