@@ -335,6 +335,18 @@ static int set_cgroups(struct maker *m, const char *mode, struct ts_err *err)
         return 0;
 }
 
+/* --rdt-class, which `podman generate spec` forgets. */
+static int make_rdt(struct maker *m, struct ts_err *err)
+{
+        const char *class = ts_json_str(m->inspect, "HostConfig.IntelRdtClosID", "");
+        struct ts_json *rdt;
+
+        if (!*class || !ts_json_is_null(ts_json_member(m->spec, "intelRdt")))
+                return 0;
+        rdt = ts_json_child(m->spec, "intelRdt");
+        return rdt && ts_json_set_str(rdt, "closID", class) == 0 ? 0 : out_of_memory(err);
+}
+
 static int make_from_command(struct maker *m, struct ts_err *err)
 {
         static const char *const lost[] = { "--secret", "--userns", "--pidfile", "--conmon-pidfile", "--preserve-fds", "--preserve-fd" };
@@ -396,7 +408,7 @@ static int complete(struct maker *m, struct ts_err *err)
 {
         static int (*const makers[])(struct maker *m, struct ts_err *err) = {
                 copy_all,    make_namespaces, make_tmpfs, make_hostname,      make_stop_signal,  make_annotations,
-                make_limits, make_security,   make_log,   make_health_action, make_from_command,
+                make_limits, make_security,   make_log,   make_health_action, make_from_command, make_rdt,
         };
         for (size_t i = 0; i < TS_ARRAY_LEN(makers); i++)
                 if (makers[i](m, err) < 0)
