@@ -63,6 +63,7 @@ const struct ts_check ts_checks[] = {
         { "aio", SKIP, LIVE, NULL },
         { "mptcp", SKIP, LIVE, ts_check_mptcp },
         { "hard-link", SKIP, LIVE, ts_check_linked },
+        { "ghost-limit", SKIP, LIVE, ts_check_ghosts },
         { "hidden-file", SKIP, LIVE, ts_check_hidden },
         { "traced", FIRM, LIVE, ts_check_traced },
         { "limits-hidden", SKIP, LIVE, ts_check_limits },

@@ -175,6 +175,8 @@ extern const char ts_scheduling_script[], ts_kernel_script[];
 void ts_check_kernel_state(struct ts_preflight *p);
 void ts_check_mptcp(struct ts_preflight *p);
 void ts_check_linked(struct ts_preflight *p);
+uint64_t ts_ghost_limit(const char *line); /* bytes; line: of CRIU's configuration, or NULL */
+void ts_check_ghosts(struct ts_preflight *p);
 void ts_check_none(struct ts_preflight *p);
 void ts_check_connections(struct ts_preflight *p);
 bool ts_bound_to(const struct ts_preflight *p,

@@ -7,18 +7,25 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define GHOST_LIMIT ((uint64_t)1 << 20) /* CRIU's own */
+
 /* A part of the script in preflight_facts.c: `traffic PID FD-DIRECTORIES`. Nothing of the network
  * of a container that has the host's own, but for its MPTCP sockets: those are found by what the
  * processes hold. */
 const char ts_traffic_script[] =
-        "deleted_files() { # open, deleted, and there under another name: CRIU needs link-remap "
-        "for those; mapped as well\n"
+        "deleted_files() { # open or mapped: there under another name, or with a content that has "
+        "to come along\n"
         "  find \"$@\" -maxdepth 1 -lname '/* (deleted)' ! -lname '/secretmem *' "
-        "-printf '%p %l\\n' | head -n 500 | while "
+        "-printf '%p %l\n' | head -n 500 | while "
         "read -r p l; do\n"
-        "    case $(stat -L -c '%h %F' -- \"$p\") in 0\\ * | '') ;; *regular*) printf "
-        "'linked=%s\\n' \"${l% (deleted)}\" ;; esac\n"
-        "  done | sort -u | head -n 20\n"
+        "    l=${l% (deleted)}; set -- $(stat -L -c '%h %b %B %F' -- \"$p\")\n"
+        "    case $1:$4:$l in\n"
+        "    0:regular:/memfd:* | 0:regular:/SYSV* | 0:regular:/dev/zero | "
+        "0:regular:/anon_hugepage | '0:regular:/[aio]') ;;\n"
+        "    0:regular:*) [ \"$2\" -lt 256 ] || printf 'ghost=%s %s\n' $(($2 * $3)) \"$l\" ;;\n"
+        "    [1-9]*:regular:*) printf 'linked=%s\n' \"$l\" ;;\n"
+        "    esac\n"
+        "  done | sort -u | head -n 40\n"
         "}\n"
         "traffic() {\n"
         "  t=$1; shift\n"
@@ -103,14 +110,20 @@ bool ts_bound_to(const struct ts_preflight *p, const char *ip)
 }
 
 /* ---- what CRIU cannot dump ---- */
-static bool conf_says(const struct ts_view *v, const char *option)
+/* The last line that says it, or NULL. */
+static const char *conf_line(const struct ts_view *v, const char *option)
 {
-        const char *line;
+        const char *line, *found = NULL;
 
         for (size_t n = 0; (line = ts_fact(&v->facts, "criu_conf", n)); n++)
                 if (ts_criu_conf_says(line, option))
-                        return true;
-        return false;
+                        found = line;
+        return found;
+}
+
+static bool conf_says(const struct ts_view *v, const char *option)
+{
+        return conf_line(v, option);
 }
 
 void ts_check_mptcp(struct ts_preflight *p)
@@ -143,6 +156,49 @@ void ts_check_linked(struct ts_preflight *p)
                         "a process of '%s' has %s open, which was deleted and is still there "
                         "under another name (a hard link): CRIU "
                         "refuses without link-remap",
+                        p->m->c->name, ts_str_cstr(&names));
+}
+
+uint64_t ts_ghost_limit(const char *line)
+{
+        char *end;
+        const char *digits = line ? line + strcspn(line, "0123456789#") : "";
+        unsigned long long n = strtoull(digits, &end, 10);
+
+        if (end == digits)
+                return GHOST_LIMIT;
+        return n << (*end == 'G' ? 30 : *end == 'M' ? 20 : *end == 'K' ? 10 : 0);
+}
+
+/* What only open descriptors keep CRIU puts into the dump, up to a limit. */
+void ts_check_ghosts(struct ts_preflight *p)
+{
+        const char *one, *file, *conf = ts_or(p->criu_conf, "/etc/criu/runc.conf");
+        uint64_t limit = ts_ghost_limit(conf_line(&p->src, "ghost-limit")), most = 0;
+        ts_auto_str names = TS_STR_INIT_MAX(1500);
+        ts_auto_free char *hint = NULL;
+        size_t n = 0;
+
+        for (size_t i = 0; (one = ts_fact(&p->src.facts, "ghost", i)); i++) {
+                uint64_t size = strtoull(one, NULL, 10);
+                char human[16];
+
+                file = strchr(one, ' ');
+                if (!file || size <= limit)
+                        continue;
+                ts_human_bytes(size, human);
+                if (n++ < 5)
+                        (void)ts_str_addf(&names, NULL, "%s'%.200s' (%s)", n > 1 ? ", " : "",
+                                          file + 1, human);
+                most = size > most ? size : most;
+        }
+        hint = ts_fmt("add the line 'ghost-limit %lluM' to %s on both hosts, let the program close "
+                      "it, or move with --cold",
+                      (unsigned long long)(most >> 20) + 1, conf);
+        if (n)
+                ts_find(p->m, "ghost-limit", ts_or(hint, ""),
+                        "a process of '%s' has %s open or mapped, deleted, and larger than CRIU "
+                        "takes along",
                         p->m->c->name, ts_str_cstr(&names));
 }
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import pathlib
+import re
 
 import lab
 import test_network as net
@@ -66,6 +67,22 @@ def hard_link(t):
     net.goes_on(t.dst, name)
     same("the other name", "kept\n", t.dst.exec(name, "cat /links/two"))
     same("names in the volume", "two", t.dst.exec(name, "ls /links").strip())
+
+
+@case(PODMAN, DOCKER, timeout=400, hosts=True)
+def ghost_limit(t):
+    """An open file of 3 MiB that was deleted: a finding, and with the limit as the hint says it moves, content and all. A small one, and a large hole, need nothing."""
+    name = net.start(t, "it-ghost", command="exec 3<>/srv/ghost 4<>/srv/hole; rm /srv/ghost /srv/hole; " + net.COUNTER)
+    t.src.exec(name, "head -c 1000000 /dev/urandom >/proc/1/fd/3; dd if=/dev/zero of=/proc/1/fd/4 bs=1 count=1 seek=100000000")
+    same("findings on what is small", set(), t.begin("check", name).wait().expect(0).codes & {"ghost-limit"})
+    total = t.src.exec(name, "head -c 3000000 /dev/urandom >/proc/1/fd/3; sha256sum </proc/1/fd/3")
+    f = net.refused(t, name, "ghost-limit")
+    check("'/srv/ghost' (3." in f["message"] and "hole" not in f["message"], f)
+    criu_options(t, re.search("'(ghost-limit [^']*)'", f["hint"])[1])
+    t.move(name)
+    net.moved(t, name)
+    net.goes_on(t.dst, name)
+    same("the content", total, t.dst.exec(name, "sha256sum </proc/1/fd/3"))
 
 
 @case(PODMAN, DOCKER, timeout=400)

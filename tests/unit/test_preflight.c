@@ -198,6 +198,10 @@ static void criu_configuration(void)
         CU_ASSERT_TRUE(ts_criu_conf_says("tcp-established", "tcp-established"));
         CU_ASSERT_TRUE(ts_criu_conf_says("  --tcp-established # why", "tcp-established"));
         CU_ASSERT_TRUE(ts_criu_conf_says("file-locks\r", "file-locks"));
+        CU_ASSERT_EQUAL(ts_ghost_limit(NULL), 1 << 20);
+        CU_ASSERT_EQUAL(ts_ghost_limit("ghost-limit # 5M"), 1 << 20);
+        CU_ASSERT_EQUAL(ts_ghost_limit("--ghost-limit 100M # why"), 100 << 20);
+        CU_ASSERT_EQUAL(ts_ghost_limit("ghost-limit 12345"), 12345);
         CU_ASSERT_FALSE(ts_criu_conf_says("# tcp-established", "tcp-established"));
         CU_ASSERT_FALSE(ts_criu_conf_says("tcp-established-not", "tcp-established"));
         CU_ASSERT_FALSE(ts_criu_conf_says("", "file-locks"));
