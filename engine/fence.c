@@ -107,9 +107,9 @@ static int remove_and_observe(struct ts_mig *m, const char *id, struct ts_err *e
         ts_auto(ts_container) struct ts_container *still = NULL;
         ts_auto_err look = TS_ERR_INIT;
 
+        ts_unflag_container(&m->dst, id);
         if (ts_mig_decides(m, err) < 0) /* after the last wait */
                 return -1;
-        ts_unflag_container(&m->dst, id);
         if (ts_api_remove(m->dst.api, id, true, false, err) < 0)
                 return ts_err_prefix(err, "removing the container on the target");
         if (ts_api_inspect(m->dst.api, id, &still, &look) == 0)

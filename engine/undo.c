@@ -226,13 +226,11 @@ static int remove_volume(struct ts_mig *m, struct ts_end *e, const struct ts_res
         }
         if (!labelled_ours(m, v->json))
                 return 0;
+        ts_unflag_volume(e, v); /* what is in it came with us, whoever uses it */
         user = ts_volume_user(e, r->name, own_there(m), err);
         if (user)
                 return left_alone(m, e, r, user);
-        if (err && ts_err_is_set(err))
-                return -1;
-        ts_unflag_volume(e, v);
-        return ts_api_volume_remove(e->api, r->name, err);
+        return err && ts_err_is_set(err) ? -1 : ts_api_volume_remove(e->api, r->name, err);
 }
 
 /* What is put back is there: what came in its place goes. */
@@ -261,25 +259,26 @@ static int undo_volume(struct ts_mig *m, struct ts_end *e, const struct ts_res *
         const char *const argv[] = { "/bin/sh", "-c", put_back_script, "sh", ts_or(r->id, ""), r->before, NULL };
         if (!r->id || !strstr(r->before, m->id))
                 return ts_err_set(err, TS_EPROTO, "volume '%s': the journal does not say where its content was", r->name);
+        if (release_replaced(e, r, err) < 0)
+                return -1;
         user = ts_volume_user(e, r->name, own_there(m), err);
         if (user)
                 return ts_err_set(err, TS_ECONFLICT, "container '%s' uses it now; what it held is in '%s'", user, r->before);
-        if ((err && ts_err_is_set(err)) || release_replaced(e, r, err) < 0)
+        if (err && ts_err_is_set(err))
                 return -1;
         return ts_host_check(e->host, argv, &ts_slow_run, NULL, err);
 }
 
-static int undo_container(struct ts_mig *m, struct ts_end *e, const struct ts_res *r, struct ts_err *err)
+/* What is asked for by its name is removed by its ID, *ret; NULL: nothing of ours is there (any
+ * more). */
+static int look_at_container(struct ts_mig *m, struct ts_end *e, const char *id, char **ret,
+                             struct ts_err *err)
 {
-        const char *id = r->id ? r->id : m->dst_id;
-        bool ours = false;
         ts_auto(ts_container) struct ts_container *c = NULL;
         ts_auto_err look = TS_ERR_INIT;
+        bool ours = false;
 
-        /* An import that was not answered makes its record when it comes to it (SAFETY rule 2). */
-        if (r->state == TS_RES_INTENT && ts_keeps_id(m) && ts_end_requests(m, e->side, err) < 0)
-                return -1;
-        if (ts_api_inspect(e->api, id ? id : r->name, &c, &look) < 0 || ts_stub_is_ours(m, c, &ours, &look) < 0) {
+        if (ts_api_inspect(e->api, id, &c, &look) < 0 || ts_stub_is_ours(m, c, &ours, &look) < 0) {
                 if (look.code == TS_ENOTFOUND)
                         return 0;
                 ts_err_move(err, &look);
@@ -288,13 +287,31 @@ static int undo_container(struct ts_mig *m, struct ts_end *e, const struct ts_re
         if (!ours || (!ts_keeps_id(m) && !ts_streq0(ts_container_label(c, "tranship.migration"), m->id)))
                 return 0;
         /* Whoever decided that it goes has fenced it, and that removed it: what works here, or did, somebody wants (SAFETY rule 24). */
-        if (ts_target_worked(m, c)) {
-                m->target_left = true;
-                ts_err_set(err, TS_EREFUSED, "it ran there, and what it wrote may be nowhere else");
-                return ts_err_hint(err, "if it is to be lost: remove the container there, then `tranship recover %s`", m->id);
+        if (!ts_target_worked(m, c)) {
+                *ret = ts_strdup0(c->id);
+                return *ret ? 0 : ts_err_set(err, TS_ENOMEM, "out of memory");
         }
-        ts_unflag_container(e, c->id);
-        return ts_api_remove(e->api, c->id, true, false, err);
+        m->target_left = true;
+        ts_err_set(err, TS_EREFUSED, "it ran there, and what it wrote may be nowhere else");
+        return ts_err_hint(err, "if it is to be lost: remove the container there, then `tranship recover %s`", m->id);
+}
+
+static int undo_container(struct ts_mig *m, struct ts_end *e, const struct ts_res *r, struct ts_err *err)
+{
+        const char *id = ts_or(r->id ? r->id : m->dst_id, r->name);
+        ts_auto_free char *seen = NULL, *still = NULL;
+
+        /* An import that was not answered makes its record when it comes to it (SAFETY rule 2). */
+        if (r->state == TS_RES_INTENT && ts_keeps_id(m) && ts_end_requests(m, e->side, err) < 0)
+                return -1;
+        if (look_at_container(m, e, id, &seen, err) < 0)
+                return -1;
+        if (!seen)
+                return 0;
+        ts_unflag_container(e, seen);
+        if (look_at_container(m, e, seen, &still, err) < 0) /* that took its time */
+                return -1;
+        return still ? ts_api_remove(e->api, still, true, false, err) : 0;
 }
 
 static int undo_policy(struct ts_mig *m, struct ts_end *e, const struct ts_res *r, struct ts_err *err)
