@@ -19,14 +19,14 @@ const char *ts_fact(const struct ts_facts *f, const char *key, size_t n);
 uint64_t ts_fact_u64(const struct ts_facts *f, const char *key, uint64_t fallback);
 bool ts_fact_is(const struct ts_facts *f, const char *key, const char *value);
 /* Adds a question about a value to the next ts_facts_fetch; asking twice is asking once. Kinds: fs,
- * path, du, ino, neigh, link, lock, unit, secret, pid, hostpid, plain, leaf, shared,
+ * path, du, ino, neigh, link, lock, unit, secret, pod, pid, hostpid, plain, leaf, shared,
  * own and sticky (own_dir.h). */
 int ts_facts_ask(struct ts_facts *f, const char *kind, const char *value, struct ts_err *err);
 /* What was answered to ts_facts_ask(kind, value), or NULL. */
 const char *ts_facts_answer(const struct ts_facts *f, const char *kind, const char *value);
-/* The n-th line of it. */
+/* The i-th line of it. */
 const char *ts_facts_answer_n(const struct ts_facts *f, const char *kind, const char *value,
-                              size_t n);
+                              size_t i);
 struct ts_facts_opts {
         const char *podman /* program, or NULL */, *criu_conf;
         bool criu;

@@ -8,7 +8,9 @@
  * server (NFS, Ceph …), else (FUSE, SMB) by names and sizes; one entry that agrees is enough, for a
  * directory changes while it is looked at. */
 #include "engine/preflight.h"
-#include <stdio.h>
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -75,21 +77,44 @@ struct seen {
         size_t n;
 };
 
+/* The next number of a line, after one blank if it is not the first; false: there is none. */
+static bool number(const char **at, int base, unsigned long long *ret)
+{
+        char *end;
+
+        if (!isxdigit((unsigned char)**at))
+                return false;
+        errno = 0;
+        *ret = strtoull(*at, &end, base);
+        if (end == *at || errno != 0)
+                return false;
+        *at = end + (*end == ' ');
+        return true;
+}
+
+/* LOOKS TYPE INODE SIZE NAME */
+static bool entry_parse(const char *line, struct entry *ret)
+{
+        unsigned long long looks;
+
+        if (!number(&line, 10, &looks) || looks > 9 || !*line || line[1] != ' ')
+                return false;
+        ret->looks = (unsigned)looks;
+        ret->type = *line;
+        line += 2;
+        if (!number(&line, 10, &ret->ino) || !number(&line, 10, &ret->size))
+                return false;
+        ret->name = line;
+        return true;
+}
+
 static void take_entry(struct seen *s, const char *line)
 {
-        struct entry *e = &s->entries[s->n];
-        int at = 0;
-
         if (ts_starts(line, "2 find /0") || ts_starts(line, "1 find /") ||
             ts_starts(line, "2 find /"))
                 s->whole = s->whole && !strcmp(line, "2 find /0");
-        else if (s->n < TS_ARRAY_LEN(s->entries) &&
-                 sscanf(line, "%1u %c %20llu %20llu%n", &e->looks, &e->type, &e->ino, &e->size,
-                        &at) == 4 &&
-                 at > 0) {
-                e->name = line + at + (line[at] == ' ');
+        else if (s->n < TS_ARRAY_LEN(s->entries) && entry_parse(line, &s->entries[s->n]))
                 s->n++;
-        }
 }
 
 static bool seen_parse(const struct ts_facts *f, const char *path, struct seen *ret)
@@ -97,7 +122,8 @@ static bool seen_parse(const struct ts_facts *f, const char *path, struct seen *
         const char *line = path ? ts_facts_answer(f, "shared", path) : NULL;
 
         *ret = (struct seen){ .whole = true };
-        if (!line || sscanf(line, "%16llx %20llu %20llu", &ret->magic, &ret->dev, &ret->ino) != 3)
+        if (!line || !number(&line, 16, &ret->magic) || !number(&line, 10, &ret->dev) ||
+            !number(&line, 10, &ret->ino))
                 return false;
         for (size_t n = 1; (line = ts_facts_answer_n(f, "shared", path, n)); n++)
                 take_entry(ret, line);
