@@ -167,8 +167,12 @@ void ts_check_addresses(struct ts_preflight *p);
 void ts_check_ports(struct ts_preflight *p);
 /* preflight_traffic.c: connections, sockets and files that processes have open */
 extern const char ts_traffic_script[];
+/* What /proc shows with a path it does not have: memory that is shared, and the like. A regular
+ * expression of awk's and grep's, of the link's text. */
+#define TS_PATHLESS                                                                                \
+        "^[/](memfd:|secretmem |dmabuf:|anon_hugepage|SYSV|.aio.|dev[/]zero [(]deleted[)])"
 /* preflight_hidden.c: open files whose path leads elsewhere */
-extern const char ts_hidden_script[];
+extern const char ts_paths_script[], ts_hidden_script[];
 void ts_check_hidden(struct ts_preflight *p);
 /* preflight_kernel.c: what CRIU drops, or cannot dump */
 extern const char ts_scheduling_script[], ts_kernel_script[];

@@ -211,7 +211,7 @@ static const char script_passed[] =
         "}\n"
         "    { f = $1; p = substr($0, length(f) + 2) }\n"
         "    (f in id) && !(id[f] in ok) && p ~ /^[/]/ && p !~ "
-        "/^[/](memfd:|secretmem |dmabuf:|anon_hugepage|SYSV|.aio.|dev[/]zero [(]deleted[)])/ && "
+        "/" TS_PATHLESS "/ && "
         "n++ < 20 { print id[f], f, p }' |\n"
         "  while read -r id f path; do\n"
         "    p=${f#/proc/}; p=${p%%/*}\n"
@@ -399,6 +399,7 @@ int ts_facts_fetch(struct ts_facts *f, struct ts_host *h, const struct ts_facts_
             ts_str_adds(&script, ts_scheduling_script, err) < 0 ||
             ts_str_adds(&script, ts_kernel_script, err) < 0 ||
             ts_str_adds(&script, script_passed, err) < 0 ||
+            ts_str_adds(&script, ts_paths_script, err) < 0 ||
             ts_str_adds(&script, ts_hidden_script, err) < 0 ||
             ts_str_adds(&script, ts_sysctl_script, err) < 0 ||
             ts_str_adds(&script, ts_inside_script, err) < 0 ||

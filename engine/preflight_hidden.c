@@ -10,7 +10,7 @@
  * worse: CRIU dumps it, and no restore can put it back, on neither side. By CRIU's rules a mount is
  * covered when another one lies at its place, or over it and beside it, or so beside one that it is
  * in. What is in /proc, terminals and message queues have ways of their own. */
-const char ts_hidden_script[] =
+const char ts_paths_script[] =
         "paths() { # of what is to be compared with what is there now\n"
         "  awk '\n"
         "    $1 == \"m\" { up[$2] = $3; at[$2] = $4; split($5, v, \":\"); seq[$2] = NR\n"
@@ -40,13 +40,15 @@ const char ts_hidden_script[] =
         "      return m && fs[m] ~ /^(tmpfs|ramfs|ext[234]|xfs)$/ && dev[m] != d[1]\n"
         "    }\n"
         "    { f = $1; path = substr($0, length(f) + 2); m = (f in on) ? on[f] : \"\" }\n"
+        "    path ~ /" TS_PATHLESS "/ { next }\n"
         "    kind[f] !~ /^(regular|directory|fifo|character1$)/ { next }\n"
         "    m != \"\" && !(m in at) { next } # outside()\n"
         "    m != \"\" && !(m in known) { known[m] = covered(m) }\n"
         "    m != \"\" && known[m] { print \"covered\", f, path; next }\n"
         "    !sub(/ [(]deleted[)]$/, \"\", path) { print here[f], f, path; next }\n"
         "    m == \"\" ? elsewhere(path, f) : within(path, m) { print \"covered\", f, path }'\n"
-        "}\n"
+        "}\n";
+const char ts_hidden_script[] =
         "hidden() {\n"
         "  init=$1 l='' i=''; shift\n"
         "  own=$(readlink \"/proc/$init/ns/mnt\" | sed 's/[][]/?/g')\n"
