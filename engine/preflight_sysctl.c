@@ -50,7 +50,7 @@ const char ts_sysctl_script[] =
         "      if (came(v, root \"default/\" p[5])) return 1\n"
         "      return !(k in new) && (p[5] ~ /^(mtu|hop_limit|retrans_time|base_reach)/ ||\n"
         "        p[5] \"=\" v ~ /^((arp|ndisc)_notify|disable_ipv6|keep_addr_on_down)=1$/ ||\n"
-        "        p[5] \"=\" v ~ /^(rp_filter=2|autoconf=0|accept_dad=0)$/)\n"
+        "        p[5] \"=\" v ~ /^(rp_filter=2|autoconf=0|accept_dad=(0|-1)|use_tempaddr=-1)$/)\n"
         "    }\n"
         "    END {\n"
         "      forward = \"net/ipv4/ip_forward\"\n"
