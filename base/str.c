@@ -51,20 +51,24 @@ int ts_str_adds(struct ts_str *s, const char *text, struct ts_err *err)
         return ts_str_add(s, text, strlen(text), err);
 }
 
+/* NULL: out of memory. */
+static char *format(const char *fmt, va_list ap) __attribute__((format(printf, 1, 0)));
+static char *format(const char *fmt, va_list ap)
+{
+        char *text = NULL;
+
+        return vasprintf(&text, fmt, ap) < 0 ? NULL : text;
+}
+
 int ts_str_addf(struct ts_str *s, struct ts_err *err, const char *fmt, ...)
 {
         ts_auto_free char *text = NULL;
         va_list ap;
-        int n;
 
         va_start(ap, fmt);
-        n = vasprintf(&text, fmt, ap);
+        text = format(fmt, ap);
         va_end(ap);
-        if (n < 0) {
-                text = NULL;
-                return ts_err_set(err, TS_ENOMEM, "out of memory");
-        }
-        return ts_str_add(s, text, (size_t)n, err);
+        return text ? ts_str_adds(s, text, err) : ts_err_set(err, TS_ENOMEM, "out of memory");
 }
 
 int ts_str_add_csv(struct ts_str *s, const char *text, struct ts_err *err)
@@ -104,14 +108,13 @@ void ts_str_clear(struct ts_str *s)
 
 char *ts_fmt(const char *fmt, ...)
 {
-        char *text = NULL;
         va_list ap;
-        int n;
+        char *text;
 
         va_start(ap, fmt);
-        n = vasprintf(&text, fmt, ap);
+        text = format(fmt, ap);
         va_end(ap);
-        return n < 0 ? NULL : text;
+        return text;
 }
 
 char *ts_strdup0(const char *s)
@@ -143,14 +146,13 @@ int ts_list_add(struct ts_list *l, const char *s, struct ts_err *err)
 
 int ts_list_addf(struct ts_list *l, struct ts_err *err, const char *fmt, ...)
 {
-        char *text = NULL;
         va_list ap;
-        int n;
+        char *text;
 
         va_start(ap, fmt);
-        n = vasprintf(&text, fmt, ap);
+        text = format(fmt, ap);
         va_end(ap);
-        return list_add_owned(l, n < 0 ? NULL : text, err);
+        return list_add_owned(l, text, err);
 }
 
 bool ts_list_has(const struct ts_list *l, const char *s)
@@ -255,16 +257,13 @@ char *ts_shell_word(const char *fmt, ...)
         ts_auto_free char *raw = NULL, *word = NULL;
         ts_auto_str s = TS_STR_INIT;
         va_list ap;
-        int n;
 
         va_start(ap, fmt);
-        n = vasprintf(&raw, fmt, ap);
+        raw = format(fmt, ap);
         va_end(ap);
-        if (n < 0) {
-                raw = NULL; /* its value is undefined after a failure */
+        if (!raw)
                 return NULL;
-        }
-        word = ts_printable(raw, (size_t)n, (size_t)n);
+        word = ts_printable(raw, strlen(raw), strlen(raw));
         if (!word)
                 return NULL;
         if (word_is_bare(word, /* first= */ false))

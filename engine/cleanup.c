@@ -139,7 +139,7 @@ static void source_away(struct ts_mig *m)
                 ts_forget_connections(m);
                 return;
         }
-        ts_unflag_container(&m->src, head->container_id);
+        ts_unflag_container(&m->src, head->container_id, ts_slow_run.timeout_ms);
         if (ts_api_remove(m->src.api, head->container_id, false, false, &err) < 0)
                 ts_mig_leftover(m, "container '%s' on the source: %s", head->container_name, ts_err_message(&err));
         else {

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define UNFLAG_MS 5000
 #define FENCE_SCRIPT_TIMEOUT_MS 60000
 
 /* $1 container ID, $2 runtime, $3 the runtime's state directory ("": its default). Ends whatever works for the container or is it, until nothing of it is left:
@@ -107,11 +108,21 @@ static int remove_and_observe(struct ts_mig *m, const char *id, struct ts_err *e
         ts_auto(ts_container) struct ts_container *still = NULL;
         ts_auto_err look = TS_ERR_INIT;
 
-        ts_unflag_container(&m->dst, id);
         if (ts_mig_decides(m, err) < 0) /* after the last wait */
                 return -1;
-        if (ts_api_remove(m->dst.api, id, true, false, err) < 0)
-                return ts_err_prefix(err, "removing the container on the target");
+        if (ts_api_remove(m->dst.api, id, true, false, &look) < 0) {
+                if (!ts_refused(&look)) {
+                        ts_err_move(err, &look);
+                        return ts_err_prefix(err, "removing the container on the target");
+                }
+                /* Perhaps an immutable file is in the way. The source waits for this. */
+                ts_unflag_container(&m->dst, id, UNFLAG_MS);
+                if (ts_mig_decides(m, err) < 0)
+                        return -1;
+                if (ts_api_remove(m->dst.api, id, true, false, err) < 0)
+                        return ts_err_prefix(err, "removing the container on the target");
+                ts_err_clear(&look);
+        }
         if (ts_api_inspect(m->dst.api, id, &still, &look) == 0)
                 return ts_err_set(err, TS_ECONFLICT, "the container on the target is still there after its removal");
         if (look.code == TS_ENOTFOUND)

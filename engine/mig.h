@@ -267,7 +267,7 @@ void ts_unburden(struct ts_mig *m); /* the source, so that the freeze waits for 
  * the removal says so ---- */
 void ts_unflag(struct ts_end *e, const char *path);
 void ts_unflag_volume(struct ts_end *e, const struct ts_volume *v);
-void ts_unflag_container(struct ts_end *e, const char *id);
+void ts_unflag_container(struct ts_end *e, const char *id, unsigned ms); /* at most, for each of two */
 
 /* ---- other people's things (users.c) ---- */
 int ts_users_look_again(struct ts_mig *m, struct ts_err *err); /* TS_ECONFLICT: somebody has begun to use what travels, or what it replaces */

@@ -264,14 +264,17 @@ int ts_shared_ask(struct ts_preflight *p, struct ts_view *v, struct ts_err *err)
 }
 
 /* What is only read may be another one, if it says the same. */
-static void check_read(struct ts_preflight *p, const char *path)
+static void check_read(struct ts_preflight *p, const struct ts_data *d, const char *path)
 {
+        ts_auto_free char *say = ts_data_say(d, "copy");
+        ts_auto_free char *hint =
+                ts_fmt("make it the same there, or move away what is there and say %s, if it should "
+                       "not be the target's own",
+                       ts_or(say, ""));
         ts_auto_free char *why = path ? ts_read_differ(&p->src.facts, &p->dst.facts, path) : NULL;
 
         if (why)
-                ts_find_warning(p->m, "not-shared",
-                                "make it the same there, or say --bind PATH=copy, if it should not "
-                                "be the target's own",
+                ts_find_warning(p->m, "not-shared", ts_or(hint, ""),
                                 "'%s' has other content on the target%s, and '%s' will read that",
                                 path, why, p->m->c->name);
 }
@@ -302,6 +305,6 @@ void ts_check_shared(struct ts_preflight *p)
                 if (ts_data_writable(p->m, d) && ts_data_decided(p->m, d))
                         check_written(p, i);
                 else if (!ts_data_writable(p->m, d) && !d->is_volume)
-                        check_read(p, path_of(p, &p->src, i));
+                        check_read(p, d, path_of(p, &p->src, i));
         }
 }

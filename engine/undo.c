@@ -296,7 +296,8 @@ static int look_at_container(struct ts_mig *m, struct ts_end *e, const char *id,
         return ts_err_hint(err, "if it is to be lost: remove the container there, then `tranship recover %s`", m->id);
 }
 
-static int undo_container(struct ts_mig *m, struct ts_end *e, const struct ts_res *r, struct ts_err *err)
+static int undo_container(struct ts_mig *m, struct ts_end *e, const struct ts_res *r,
+                          struct ts_err *err)
 {
         const char *id = ts_or(r->id ? r->id : m->dst_id, r->name);
         ts_auto_free char *seen = NULL, *still = NULL;
@@ -308,7 +309,7 @@ static int undo_container(struct ts_mig *m, struct ts_end *e, const struct ts_re
                 return -1;
         if (!seen)
                 return 0;
-        ts_unflag_container(e, seen);
+        ts_unflag_container(e, seen, ts_slow_run.timeout_ms);
         if (look_at_container(m, e, seen, &still, err) < 0) /* that took its time */
                 return -1;
         return still ? ts_api_remove(e->api, still, true, false, err) : 0;

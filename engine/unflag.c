@@ -5,8 +5,9 @@
 #include "transfer/ship.h"
 #include <stdlib.h>
 
-void ts_unflag(struct ts_end *e, const char *path)
+static void unflag(struct ts_end *e, const char *path, unsigned ms)
 {
+        const struct ts_run_opts opts = { .timeout_ms = ms };
         const char *argv[] = { NULL, "unflag", path, NULL };
 
         if (!e->host || !path || path[0] != '/' || path[1] == '\0')
@@ -14,7 +15,12 @@ void ts_unflag(struct ts_end *e, const char *path)
         if (!e->unflagger && ts_agent_install(e->host, &e->unflagger, NULL) < 0)
                 return;
         argv[0] = e->unflagger;
-        (void)ts_host_check(e->host, argv, &ts_slow_run, NULL, NULL);
+        (void)ts_host_check(e->host, argv, &opts, NULL, NULL);
+}
+
+void ts_unflag(struct ts_end *e, const char *path)
+{
+        unflag(e, path, ts_slow_run.timeout_ms);
 }
 
 void ts_unflag_volume(struct ts_end *e, const struct ts_volume *v)
@@ -23,12 +29,12 @@ void ts_unflag_volume(struct ts_end *e, const struct ts_volume *v)
                 ts_unflag(e, v->mountpoint);
 }
 
-void ts_unflag_container(struct ts_end *e, const char *id)
+void ts_unflag_container(struct ts_end *e, const char *id, unsigned ms)
 {
         ts_auto(ts_container) struct ts_container *c = NULL;
 
         if (ts_api_inspect(e->api, id, &c, NULL) < 0)
                 return;
-        ts_unflag(e, c->upper_dir);
-        ts_unflag(e, c->bundle_dir);
+        unflag(e, c->upper_dir, ms);
+        unflag(e, c->bundle_dir, ms);
 }

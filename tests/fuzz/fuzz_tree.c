@@ -7,6 +7,7 @@
 
 #include "base/io.h"
 #include "base/mem.h"
+#include "transfer/agent/flags.h"
 #include "transfer/agent/tree_receive.h"
 
 #include <fcntl.h>
@@ -25,12 +26,20 @@ static void feed(struct ts_tree_receive *t, const uint8_t *data, size_t size)
                 continue;
 }
 
+static unsigned flags_at(const char *path)
+{
+        ts_auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+        return fd < 0 ? ~0U : ts_flags_of(fd);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
         char top[] = "/tmp/tranship-fuzz-XXXXXX";
         ts_auto_free char *dir = NULL, *out = NULL, *file = NULL;
         struct ts_tree_receive *t = ts_tree_receive_new();
         ts_auto_str still = TS_STR_INIT;
+        unsigned flags, flags_out;
         struct stat st;
         int fd = -1;
 
@@ -42,13 +51,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (!dir || !out || !file || mkdir(dir, 0700) < 0 || mkdir(out, 0700) < 0 || ts_file_write_atomic(file, "precious", 8, 0640, NULL) < 0 ||
             (fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0 || ts_tree_receive_root(t, fd, NULL) < 0)
                 abort();
+        flags = flags_at(file);
+        flags_out = flags_at(out);
         feed(t, data, size);
         ts_tree_receive_free(t);
         (void)close(fd);
         if (ts_file_read(file, 100, &still, NULL) < 0 || strcmp(ts_str_cstr(&still), "precious") != 0 || stat(file, &st) < 0 || (st.st_mode & 07777) != 0640 || stat(out, &st) < 0 ||
             (st.st_mode & 07777) != 0700 || st.st_nlink != 2)
                 abort();
-        if (remove_tree(top) != 0)
+        if (flags_at(file) != flags || flags_at(out) != flags_out)
+                abort();
+        if (ts_unflag_main(top) != 0 || remove_tree(top) != 0)
                 abort();
         return 0;
 }

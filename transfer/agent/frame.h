@@ -26,10 +26,11 @@
  *            CLOSE   [u64 size, 16 bytes]          its size and XXH3-128
  *            LINK    [s path, s path]              the first is a further name of the second
  *            REMOVE  [s path]                      one that was sent in an earlier round
+ *            FLAGS   [s path, u32 flags]           its attributes of chattr (flags.h); at the end of the last round
  *            PACKED  [u32 type, u32 size, d]       STEPS or BYTES of that size, as a zstd frame
  *            HELD    [ {u32 file, u64 size, 16 bytes} … ]   the next dump goes on from the one that is there: its pages files, and their sums. They stay as they are, and keep their numbers
  *            PARENT  []                            the dump is complete only together with that one
- *   answers  READY   [u64 × 6: pages, zero, same, copied, sent, bytes of frames; trees: objects, changed, removed, bytes read, bytes sent, 0]   of source: the round was sent; of target: it is there and every sum is right
+ *   answers  READY   [u64 × 6: pages, zero, same, copied, sent, bytes of frames; trees: objects, changed, removed, bytes read, bytes sent, 0]   of source: the round was sent; of target: it is there and every sum is right; trees: first the number of objects that did not take their flags
  *            ALIVE   []                            long work is under way: once a second
  *            ERROR   [u32 code, s message]         and the agent ends */
 #ifndef TRANSHIP_TRANSFER_AGENT_FRAME_H
