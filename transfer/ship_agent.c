@@ -29,10 +29,16 @@ static int is_right(struct ts_host *h, const char *path, const char *sha256, boo
         return 0;
 }
 
+/* $1 the whole copy, $2 its place. One that has not grown for ten minutes was cut off. */
+static const char move_script[] =
+        "mv -f -- \"$1\" \"$2\" && find \"${2%/*}\" -maxdepth 1 -type f -name \"${2##*/}.*\" "
+        "-mmin +10 -delete";
+
 static int install(struct ts_host *h, const char *path, const struct ts_agent_blob *blob, struct ts_err *err)
 {
         ts_auto_free char *tmp = ts_fmt("%s.%llx", path, (unsigned long long)ts_now_us());
-        const char *const move[] = { "mv", "-f", "--", tmp, path, NULL }, *const drop[] = { "rm", "-f", "--", tmp, NULL };
+        const char *const move[] = { "sh", "-c", move_script, "sh", tmp, path, NULL };
+        const char *const drop[] = { "rm", "-f", "--", tmp, NULL };
         bool right = false;
 
         if (!tmp)

@@ -142,10 +142,13 @@ static void ship_checks_its_program(void)
 
         OK(ts_agent_start(h, dir, &opts, &a, &err));
         ts_agent_free(TS_TAKE(a));
-        lab_shell("for f in /var/lib/tranship/agent/[0-9a-f]*; do cp /bin/true $f.new && mv $f.new $f; done");
+        /* It holds a lock of the file that is about to be another one: whoever removes that would not see it. */
+        lab_shell("i=0; while pgrep --ns $$ --nslist pid -f ^/var/lib/tranship/agent/ >/dev/null && [ $((i+=1)) -le 1200 ]; do sleep 0.1; done");
+        lab_shell("for f in /var/lib/tranship/agent/[0-9a-f]*; do cp /bin/true $f.new && mv $f.new $f && : >$f.cut && touch -d '2 hours ago' $f.cut; done");
         OK(ts_agent_start(h, dir, &opts, &a, &err));
         lab_shell("[ $(ls /var/lib/tranship/agent | grep -vc ^join-) = 1 ] && [ $(stat -c %a /var/lib/tranship/agent) = 700 ]");
         ts_agent_free(TS_TAKE(a));
+        lab_shell("for f in /var/lib/tranship/agent/[0-9a-f]*; do : >$f.cut && touch -d '2 hours ago' $f.cut; done");
         FAILS(ts_agent_start(h, "/nowhere/at/all/\n", &opts, &a, &err), TS_EPROTO);
         FAILS(ts_agent_start(h, "/nowhere/at/all", &opts, &a, &err), TS_EIO);
         OK(ts_agent_uninstall(h, &err));

@@ -101,7 +101,9 @@ void lab_shell(const char *command)
         ts_auto_err err = TS_ERR_INIT;
 
         OK(ts_host_local(&h, &err));
-        OK(ts_host_check(h, ARGV("sh", "-c", command), NULL, NULL, &err));
+        if (ts_host_check(h, ARGV("sh", "-c", command), NULL, NULL, &err) < 0)
+                (void)printf("\n    %s: %s\n", command, ts_err_message(&err));
+        CU_ASSERT_FALSE_FATAL(ts_err_is_set(&err));
         ts_host_free(h);
 }
 

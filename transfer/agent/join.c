@@ -50,8 +50,7 @@ static int reach(const struct sockaddr_un *a)
         return -1;
 }
 
-/* Those at which nobody listens. */
-static void sweep(void)
+void ts_join_sweep(void)
 {
         struct sockaddr_un a;
         const struct dirent *e;
@@ -97,7 +96,7 @@ int ts_join_listen(const char *owner, char ret_name[TS_JOIN_NAME_MAX], struct ts
         uint64_t r[2];
         int fd;
 
-        sweep();
+        ts_join_sweep();
         if (getrandom(r, sizeof(r), 0) != (ssize_t)sizeof(r))
                 return ts_err_errno(err, errno, "no random numbers");
         (void)snprintf(ret_name, TS_JOIN_NAME_MAX, PREFIX "%.32s%s%016llx%016llx", owner ? owner : "",

@@ -11,6 +11,7 @@
 /* Caller closes it, and says good-bye with ts_join_forget(). What agents that were killed left there goes. owner: a migration, which the name has in it, or NULL. TS_EIO. */
 int ts_join_listen(const char *owner, char ret_name[TS_JOIN_NAME_MAX], struct ts_err *err);
 void ts_join_forget(const char *name);
+void ts_join_sweep(void); /* removes those at which nobody listens */
 /* What came: its standard input and output, and the connection, which the other program waits at. -1: nobody, or somebody who may not. Waits a second at most. */
 int ts_join_accept(int listen_fd, int ret_fds[2], int *ret_conn);
 /* The second copy: its exit status. */

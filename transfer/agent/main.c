@@ -10,6 +10,7 @@
 #include "transfer/agent/sample.h"
 #include "transfer/agent/serve.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -19,8 +20,10 @@
 #include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
+#define UNFINISHED_S 600 /* ship_agent.c has it, too */
 #define PATIENCE_MS 90000U /* without a connection; longer than tranship tries to make one anew */
 #define LAST_WORDS_MS 5000U
 
@@ -94,6 +97,24 @@ static int hold_self(void)
         return 0;
 }
 
+/* Copies of this program that were cut off (ship_agent.c has "PATH.…" for what is not whole yet): one
+ * that grows is another machine's. */
+static void remove_unfinished(const char *dir, const char *name)
+{
+        size_t len = strlen(name);
+        DIR *d = opendir(dir);
+        const struct dirent *e;
+        struct stat st;
+
+        while (d && (e = readdir(d))) /* NOLINT(concurrency-mt-unsafe): a stream of our own */
+                if (strncmp(e->d_name, name, len) == 0 && e->d_name[len] == '.' &&
+                    fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+                    st.st_mtime < time(NULL) - UNFINISHED_S)
+                        (void)unlinkat(dirfd(d), e->d_name, 0);
+        if (d)
+                (void)closedir(d);
+}
+
 static int remove_self(void)
 {
         char path[4096];
@@ -108,6 +129,8 @@ static int remove_self(void)
         slash = strrchr(path, '/');
         if (slash && slash != path) {
                 *slash = '\0';
+                remove_unfinished(path, slash + 1);
+                ts_join_sweep();
                 (void)rmdir(path); /* not while there are those of other versions */
         }
         return 0;
