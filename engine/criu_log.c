@@ -198,6 +198,10 @@ static const struct row causes[] = {
         { "has bad mode", NULL, "file-changed",
           "a file the container has open has another mode or type on the target",
           "its files on the target must be those of the checkpoint" },
+        { "Can't open file", "Operation not permitted", "immutable-file",
+          "a file that the container has open may not be opened again: it was made immutable "
+          "meanwhile (chattr), or is a device that this container may not use",
+          "take the attribute off (chattr -i, chattr -a) and try again, or move with --cold" },
         { "Can't open file", "No such file", "file-missing",
           "a file the container has open is not on the target", "is it in a bind mount, or in a volume that did not travel" },
         { "Unable to detach", "No such process", "ended-at-once",

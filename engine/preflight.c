@@ -65,6 +65,7 @@ const struct ts_check ts_checks[] = {
         { "hard-link", SKIP, LIVE, ts_check_linked },
         { "ghost-limit", SKIP, LIVE, ts_check_ghosts },
         { "hidden-file", SKIP, LIVE, ts_check_hidden },
+        { "immutable-file", SKIP, LIVE, NULL },
         { "traced", FIRM, LIVE, ts_check_traced },
         { "limits-hidden", SKIP, LIVE, ts_check_limits },
         { "outside-file", SKIP, LIVE, ts_check_outside },

@@ -171,8 +171,8 @@ extern const char ts_traffic_script[];
  * expression of awk's and grep's, of the link's text. */
 #define TS_PATHLESS                                                                                \
         "^[/](memfd:|secretmem |dmabuf:|anon_hugepage|SYSV|.aio.|dev[/]zero [(]deleted[)])"
-/* preflight_hidden.c: open files whose path leads elsewhere */
-extern const char ts_paths_script[], ts_hidden_script[];
+/* preflight_hidden.c: open files that no restore can open again */
+extern const char ts_paths_script[], ts_hidden_script[], ts_unwritable_script[];
 void ts_check_hidden(struct ts_preflight *p);
 /* preflight_kernel.c: what CRIU drops, or cannot dump */
 extern const char ts_scheduling_script[], ts_kernel_script[];

@@ -179,7 +179,7 @@ static const char script_processes[] =
         "  inside \"$2\"\n"
         "  users $all\n"
         "  dumped=$(born \"$2\" $all)\n"
-        "  outside $dumped; hidden \"$2\" $dumped\n"
+        "  outside $dumped; hidden \"$2\" $dumped; unwritable $dumped\n"
         "  say shm_kb \"$(du -sk \"/proc/$2/root/dev/shm\" | cut -f 1)\"\n"
         "  [ -n \"$(find \"/proc/$2/root/dev/shm\" -mindepth 1 -print -quit)\" ] && say shm yes\n"
         "  say looked yes\n"
@@ -401,6 +401,7 @@ int ts_facts_fetch(struct ts_facts *f, struct ts_host *h, const struct ts_facts_
             ts_str_adds(&script, script_passed, err) < 0 ||
             ts_str_adds(&script, ts_paths_script, err) < 0 ||
             ts_str_adds(&script, ts_hidden_script, err) < 0 ||
+            ts_str_adds(&script, ts_unwritable_script, err) < 0 ||
             ts_str_adds(&script, ts_sysctl_script, err) < 0 ||
             ts_str_adds(&script, ts_inside_script, err) < 0 ||
             ts_str_adds(&script, ts_shared_script, err) < 0 ||

@@ -1,5 +1,7 @@
-/* Preflight, files that processes have open, run, map or work in, and whose path leads to something
- * else by now, or to nothing: another mount lies over it, or its own was taken away. CRIU finds a
+/* Preflight, files that no restore could open again as they are open now.
+ *
+ * Those that processes have open, run, map or work in, and whose path leads to something else by
+ * now, or to nothing: another mount lies over it, or its own was taken away. CRIU finds a
  * file by its path, and refuses. A file that is only deleted is another matter (preflight_traffic.c)
  * and so is an open one on no mount of the container (outside() in preflight_facts.c). */
 #include "engine/preflight.h"
@@ -97,20 +99,49 @@ const char ts_hidden_script[] =
         "  done\n"
         "} 2>/dev/null\n";
 
-void ts_check_hidden(struct ts_preflight *p)
+/* Open for writing, and immutable since (chattr +i): the source could not open it again, either. A
+ * link below fd or map_files has the mode that the file was opened with; access(2) tells without an
+ * open, which others in the container would see (inotify, leases). */
+const char ts_unwritable_script[] =
+        "unwritable() {\n"
+        "  l=''; for p; do l=\"$l /proc/$p/fd /proc/$p/map_files\"; done\n"
+        "  timeout 10 find $l -maxdepth 1 -type l -perm -200 -lname '/*' ! -lname '* (deleted)' \\\n"
+        "    -xtype f ! -writable -printf '%p\\n' | head -n 20 | while read -r f; do\n"
+        "    p=${f#/proc/}; p=${p%%/*}\n"
+        "    path=\"'$(printf %s \"$(readlink \"$f\")\" | tr -c '[:print:]' '?')'\"\n"
+        "    say unwritable \"process $(named \"$p\") writes to $path\"\n"
+        "  done | sort -u\n"
+        "} 2>/dev/null\n";
+
+/* All of them, some by name. The caller frees. NULL: none. */
+static char *named(const struct ts_preflight *p, const char *fact)
 {
         ts_auto_str names = TS_STR_INIT_MAX(1500);
         const char *one;
         size_t n = 0;
 
-        for (; (one = ts_fact(&p->src.facts, "hidden", n)); n++)
+        for (; (one = ts_fact(&p->src.facts, fact, n)); n++)
                 if (n < NAMED_MAX)
                         (void)ts_str_addf(&names, NULL, "%s%.250s", n ? ", " : "", one);
-        if (n)
+        return n ? ts_fmt("%s%s", ts_str_cstr(&names), n > NAMED_MAX ? ", …" : "") : NULL;
+}
+
+void ts_check_hidden(struct ts_preflight *p)
+{
+        ts_auto_free char *hidden = named(p, "hidden"), *unwritable = named(p, "unwritable");
+
+        if (hidden)
                 ts_find(p->m, "hidden-file",
                         "unmount what was mounted over it, let the program close or leave it, "
                         "or move with --cold",
-                        "in '%s' %s%s: another mount hides that, or its own was taken away "
+                        "in '%s' %s: another mount hides that, or its own was taken away "
                         "(umount -l), and CRIU does not find it",
-                        p->m->c->name, ts_str_cstr(&names), n > NAMED_MAX ? ", …" : "");
+                        p->m->c->name, hidden);
+        if (unwritable)
+                ts_find(p->m, "immutable-file",
+                        "take the attribute off (chattr -i), let the program close the file, or "
+                        "move with --cold",
+                        "in '%s' %s, which nobody may open for writing by now (chattr +i): once "
+                        "it is frozen, neither side could restore it",
+                        p->m->c->name, unwritable);
 }

@@ -1,5 +1,8 @@
 """Files that a process has open where another mount lies over them, or whose mount was taken away: CRIU finds a file by its path. Known before the freeze, and every hint helps."""
 
+import fcntl
+import subprocess
+
 import lab
 import test_causes as causes
 import test_network as net
@@ -109,3 +112,73 @@ def log(t):
     net.goes_on(t.src, name)
     error = r.report["error"]
     check("hidden by another mount" in f"{error['message']} {error.get('hint')}", error, r.tail())
+
+
+# ---- immutable since
+
+
+WRITES = "echo a >/vol/w; echo a >/vol/add; echo a >/own; echo a >/vol/r; exec 3<>/vol/w 4>>/vol/add 5>>/own 6</vol/r; "
+
+
+def chattr(t, flag, *paths):
+    """Of files in the container, by this machine's program: the hosts have none."""
+    subprocess.run(["chattr", flag, *(f"/proc/{lab.process_of(t.marker)}/root{p}" for p in paths)], check=True)
+
+
+def lift(t):
+    for e in (t.src, t.dst):
+        if e.api("GET", "/v1.41/volumes/it-hidden")[0] == 200:
+            where = e.get("/v1.41/volumes/it-hidden")["Mountpoint"]
+            subprocess.run(["chattr", "-R", "-i", e.host.path(where)], stderr=subprocess.DEVNULL, check=False)
+
+
+def written(t):
+    t.src.cli("volume", "create", "it-hidden")
+    t.at_end(lift, t)
+    return net.start(t, "it-immutable", "--volume", "it-hidden:/vol", command=WRITES + net.COUNTER)
+
+
+@case(PODMAN, ARCHIVE, DOCKER, timeout=600)
+def immutable(t):
+    """Three of four files, in a volume and in its own layer: check names those that are written to; with the attribute off, as the hint says, and with --cold, it moves."""
+    name = written(t)
+    chattr(t, "+i", "/vol/w", "/vol/add", "/own", "/vol/r")
+    found_ = net.refused(t, name, "immutable-file")
+    check("chattr -i" in found_["hint"], found_)
+    same("named", [True, True, True, False], [f"writes to '{f}'" in found_["message"] for f in ("/vol/w", "/vol/add", "/own", "/vol/r")])
+    chattr(t, "-i", "/vol/w", "/vol/add", "/own")
+    t.move(name)
+    net.moved(t, name)
+    net.goes_on(t.dst, name)
+    chattr(t, "-i", "/vol/r")
+    same("what was read", "a\n", t.dst.exec(name, "cat /vol/r"))
+
+
+@case(PODMAN, DOCKER, timeout=600)
+def immutable_cold(t):
+    """The other way of the hint; a process that only reads it is no finding."""
+    name = written(t)
+    chattr(t, "+i", "/vol/r")
+    check("immutable-file" not in t.begin("check", name).wait().codes, "a finding of nothing")
+    chattr(t, "+i", "/vol/add")
+    net.refused(t, name, "immutable-file")
+    chattr(t, "-i", "/vol/add")
+    t.move(name)
+    chattr(t, "-i", "/vol/r")
+
+
+@case(PODMAN, DOCKER, timeout=600)
+def immutable_log(t):
+    """Skipped, the restore fails on both sides, and the report names why; with the attribute off recover brings it back."""
+    name = written(t)
+    chattr(t, "+i", "/own")
+    own = f"/proc/{lab.process_of(t.marker)}/root/own"
+    with open(own) as held:
+        r = t.move("--skip", "immutable-file", name, expect=6, state=t.state_dir())
+        error = r.report["error"]
+        check("immutable" in f"{error['message']} {error.get('hint')} {r.stderr}", error, r.tail())
+        lab.tranship("recover", "--json", state=r.state).expect(6)
+        fcntl.ioctl(held, 0x40086602, bytes(8))  # FS_IOC_SETFLAGS: none
+    lab.tranship("recover", "--json", state=r.state).expect(0)
+    same("on the source", "running", t.src.state(name))
+    net.goes_on(t.src, name)

@@ -93,6 +93,7 @@ static const struct {
         { "(00.1) Error (criu/proc_parse.c:614): PID 7 has uprobes vma. Consider using --allow-uprobes.", "uprobes" },
         { "(00.1)   1: Error (criu/files-reg.c:2175): File etc/x.conf has bad size 3 (expect 7)", "file-changed" },
         { "(23.9) 58: Error (criu/files-reg.c:1565): Can't open file var/x.log on restore: No such file or directory", "file-missing" },
+        { "(23.9) 58: Error (criu/files-reg.c:1565): Can't open file var/x.log on restore: Operation not permitted", "immutable-file" },
         { "(00.1) Error (criu/mount.c:3876): mnt: The root task has another root than mntns: /x", "chroot" },
         { "(00.1) Error (criu/mount.c:945): mnt: Mount 1133 ./sys/fs/cgroup/freezer (master_id: 26 shared_id: 0) has unreachable sharing. Try --enable-external-masters.", "external-mount" },
         { "(00.1) Error (criu/mount.c:700): mnt: 120:./data doesn't have a proper root mount", "external-mount" },
