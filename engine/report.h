@@ -61,7 +61,7 @@ uint64_t ts_report_downtime_us(const struct ts_report *r);  /* 0: none measured 
 uint64_t ts_report_migration_us(const struct ts_report *r);
 uint64_t ts_report_total_us(const struct ts_report *r); /* of the command */
 struct ts_json *ts_report_json(const struct ts_report *r);  /* caller frees */
-/* The phase table for people: name, start, duration, bytes, share of the downtime as a bar where wide enough; then downtime, migration time, CRIU's own figures, bytes by kind, warnings, leftovers. */
+/* The phase table for people: name, start, duration, bytes, share of the downtime as a bar where wide enough; then downtime, migration time, CRIU's own figures, bytes by kind, warnings, leftovers. columns: 0 where there is no terminal: as for 80, and messages are not broken; hints never are. */
 int ts_report_text(const struct ts_report *r, bool colour, unsigned columns, struct ts_str *out, struct ts_err *err);
 /* The same from a saved report (for `tranship report FILE`), and as CSV (one line a phase). */
 int ts_report_from_json(const struct ts_json *j, struct ts_report *ret, struct ts_err *err); /* hostile input: TS_EPROTO */

@@ -5,6 +5,7 @@
 
 #include <inttypes.h>
 #include <langinfo.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -31,7 +32,7 @@
 
 struct page {
         struct ts_str *out;
-        bool colour, utf8;
+        bool colour, utf8, terminal;
         unsigned columns, name_wide, bytes_wide, bar_wide;
         uint64_t downtime_us;
 };
@@ -328,6 +329,16 @@ static int add_host(const struct page *p, const struct ts_report *r, bool target
         return text ? add_line(p, target ? "target host" : "source host", text, err) : ts_err_set(err, TS_ENOMEM, "out of memory");
 }
 
+/* Not broken where there is no terminal: it is searched for, and commands are copied from it. */
+static int add_message(const struct page *p, const char *text, size_t at, struct ts_err *err)
+{
+        struct page endless = *p;
+
+        if (!p->terminal)
+                endless.columns = UINT_MAX;
+        return add_wrapped(&endless, text, at, at, err);
+}
+
 static int add_list(const struct page *p, const char *title, const struct ts_list *l, struct ts_err *err)
 {
         if (l->n > 0 && ts_str_addf(p->out, err, "\n  %s%s%s\n", on(p, YELLOW), title, on(p, OFF)) < 0)
@@ -335,7 +346,7 @@ static int add_list(const struct page *p, const char *title, const struct ts_lis
         for (size_t i = 0; i < l->n; i++) {
                 ts_auto_free char *line = ts_printable(l->v[i], strlen(l->v[i]), 4096);
 
-                if (ts_str_addf(p->out, err, "  %s ", p->utf8 ? "•" : "-") < 0 || add_wrapped(p, ts_or(line, ""), 4, 4, err) < 0)
+                if (ts_str_addf(p->out, err, "  %s ", p->utf8 ? "•" : "-") < 0 || add_message(p, ts_or(line, ""), 4, err) < 0)
                         return -1;
         }
         return 0;
@@ -392,6 +403,26 @@ static int add_heading(const struct page *p, const struct ts_report *r, struct t
         return ts_str_adds(p->out, "  ", err) < 0 ? -1 : add_wrapped(p, ts_str_cstr(&sides), at + 1, 2, err);
 }
 
+/* Commands are pasted: a line each, which is not broken. */
+static int add_hint(const struct page *p, const char *hint, struct ts_err *err)
+{
+        static const char divider[] = " · ";
+        const char *key = "hint";
+
+        for (const char *next; hint; hint = next, key = "") {
+                const char *end = strstr(hint, divider);
+                int len = (int)(end ? (size_t)(end - hint) : strlen(hint));
+
+                next = end ? end + strlen(divider) : NULL;
+                while (len > 0 && hint[len - 1] == ' ')
+                        len--;
+                hint += strspn(hint, " ");
+                if (ts_str_addf(p->out, err, "  %-*s%.*s\n", KEY_WIDE, key, len, hint) < 0)
+                        return -1;
+        }
+        return 0;
+}
+
 /* How it came to an end that was not wanted. */
 static int add_error(const struct page *p, const struct ts_report *r, struct ts_err *err)
 {
@@ -406,9 +437,10 @@ static int add_error(const struct page *p, const struct ts_report *r, struct ts_
         text = ts_fmt("%s%s%s", ts_or(r->error_phase, ""), r->error_phase ? ": " : "", ts_err_message(&r->error));
         if (!text)
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
-        if (ts_str_adds(p->out, "\n", err) < 0 || add_line(p, "error", text, err) < 0)
+        if (ts_str_adds(p->out, "\n", err) < 0 || ts_str_addf(p->out, err, "  %-*s", KEY_WIDE, "error") < 0 ||
+            add_message(p, text, 2 + KEY_WIDE, err) < 0)
                 return -1;
-        return r->error.hint ? add_line(p, "hint", r->error.hint, err) : 0;
+        return r->error.hint ? add_hint(p, r->error.hint, err) : 0;
 }
 
 static unsigned name_columns(const struct ts_report *r)
@@ -426,7 +458,7 @@ static unsigned name_columns(const struct ts_report *r)
 
 int ts_report_text(const struct ts_report *r, bool colour, unsigned columns, struct ts_str *out, struct ts_err *err)
 {
-        struct page p = { .out = out, .colour = colour, .columns = columns ? columns : COLUMNS_DEFAULT };
+        struct page p = { .out = out, .colour = colour, .columns = columns ? columns : COLUMNS_DEFAULT, .terminal = columns != 0 };
         unsigned used;
 
         if (p.columns < COLUMNS_MIN)

@@ -10,6 +10,7 @@
 #include "engine/move.h"
 
 #include <stdbool.h>
+#include <stdio.h>
 
 /* What the options of all commands fill; each command's table says which it has. */
 struct ts_args {
@@ -73,8 +74,16 @@ int ts_cmd_bench(struct ts_cli *cli);
 
 /* Prints the error and its hint on stderr. Gives 2 for TS_EUSAGE, else 1: for failures before anything was begun. */
 int ts_cli_fail(const struct ts_cli *cli, const struct ts_err *err);
-/* Flushes what was printed on stdout; status if that worked, else an error on stderr and 1 in place of 0. */
+/* Prints, and remembers the first failure where out is stdout: all that goes there goes this way. */
+void ts_cli_print(FILE *out, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Flushes stdout in between, before lines on stderr. */
+void ts_cli_sync(void);
+/* The end of a command that only looks: flushes stdout, and gives the status; where stdout failed, an error on stderr and 1 in place of 0.
+ * A reader that went away (`| head`) is no failure. */
 int ts_cli_flush(int status);
+/* The end of a command that may have changed hosts: a failure of stdout is told on stderr, and the status stays. Whoever acts on it
+ * would otherwise take a container for unmoved because nobody read the table. */
+int ts_cli_flush_changed(int status);
 
 /* What the configuration in force says of SSH; borrowed from it. */
 void ts_run_ssh_opts(const struct ts_conf *c, struct ts_ssh_opts *ret);

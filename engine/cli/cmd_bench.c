@@ -99,7 +99,7 @@ static int print_scenarios(const struct ts_cli *cli)
 
         if (ts_scenarios_text(&text, &err) < 0)
                 return ts_cli_fail(cli, &err);
-        (void)fputs(ts_str_cstr(&text), stdout);
+        ts_cli_print(stdout, "%s", ts_str_cstr(&text));
         return ts_cli_flush(0);
 }
 

@@ -51,7 +51,9 @@ static int print_json(const struct ts_conf *conf)
                 return -1;
         ts_conf_each(conf, add_member, all);
         text = ts_json_text(all, /* pretty= */ true);
-        return text && puts(text) >= 0 ? 0 : -1;
+        if (text)
+                ts_cli_print(stdout, "%s\n", text);
+        return text ? 0 : -1;
 }
 
 int ts_cmd_config(struct ts_cli *cli)
@@ -61,6 +63,6 @@ int ts_cmd_config(struct ts_cli *cli)
         if (cli->args.json)
                 return ts_cli_flush(print_json(cli->conf) < 0 ? 1 : 0);
         ts_conf_each(cli->conf, add_line, &text);
-        (void)fputs(ts_str_cstr(&text), stdout);
+        ts_cli_print(stdout, "%s", ts_str_cstr(&text));
         return ts_cli_flush(0);
 }

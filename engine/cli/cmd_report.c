@@ -132,15 +132,17 @@ static int emit(struct printing *p, const struct ts_str *text, struct ts_err *er
 {
         if (p->cli->args.output)
                 return ts_str_add(&p->held, ts_str_cstr(text), text->len, err);
-        (void)fputs(ts_str_cstr(text), stdout);
+        ts_cli_print(stdout, "%s", ts_str_cstr(text));
         return 0;
 }
 
 static int add_text(const struct printing *p, const struct document *d, struct ts_str *out, struct ts_err *err)
 {
         bool file = p->cli->args.output != NULL, colour = !file && p->cli->term.out_colour;
-        unsigned columns = file ? 0 : ts_term_columns(STDOUT_FILENO);
+        unsigned columns = file ? 0 : ts_term_message_columns(STDOUT_FILENO);
 
+        if (columns == TS_COLUMNS_ENDLESS)
+                columns = 0; /* no terminal either */
         if (p->paths->n > 1 && ts_str_addf(out, err, "%s%s:\n", p->reports + p->results ? "\n" : "", d->path) < 0)
                 return -1;
         return d->is_result ? ts_result_text(&d->result, colour, columns, out, err) : ts_report_text(&d->report, colour, columns, out, err);
@@ -273,7 +275,7 @@ static int print_all(struct printing *p)
                 ts_auto_err err = TS_ERR_INIT;
 
                 if (read_document(p->paths->v[i], &d, &err) < 0 || draw_document(p, &d, &err) < 0 || print_document(p, &d, &err) < 0) {
-                        (void)fflush(stdout); /* before the lines on stderr */
+                        ts_cli_sync(); /* before the lines on stderr */
                         (void)ts_cli_fail(p->cli, &err);
                         status = EXIT_BAD_FILE;
                 }

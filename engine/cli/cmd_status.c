@@ -146,7 +146,7 @@ static int choose(const struct ts_statuses *all, const char *id, struct ts_statu
 
 static int print(const struct ts_cli *cli, const struct ts_statuses *all, struct ts_err *err)
 {
-        struct ts_paper p = { .colour = cli->term.out_colour, .utf8 = cli->term.utf8, .columns = ts_term_columns(STDOUT_FILENO) };
+        struct ts_paper p = { .colour = cli->term.out_colour, .utf8 = cli->term.utf8, .columns = ts_term_message_columns(STDOUT_FILENO) };
         ts_auto_str text = TS_STR_INIT;
 
         if (cli->args.json) {
@@ -155,16 +155,16 @@ static int print(const struct ts_cli *cli, const struct ts_statuses *all, struct
 
                 if (!json)
                         return ts_err_set(err, TS_ENOMEM, "out of memory");
-                (void)puts(json);
+                ts_cli_print(stdout, "%s\n", json);
                 return 0;
         }
         if (all->n == 0) {
-                (void)puts("no migration is in the journal");
+                ts_cli_print(stdout, "no migration is in the journal\n");
                 return 0;
         }
         if ((cli->operands.n && all->n == 1 ? details(&all->v[0], &p, &text, err) : table(all, p.utf8, &text, err)) < 0)
                 return -1;
-        (void)fputs(ts_str_cstr(&text), stdout);
+        ts_cli_print(stdout, "%s", ts_str_cstr(&text));
         return 0;
 }
 

@@ -18,15 +18,16 @@
 static void print_choices(const char *const *choices)
 {
         for (size_t i = 0; choices && choices[i]; i++)
-                (void)printf("%s%s", i ? "|" : "", choices[i]);
+                ts_cli_print(stdout, "%s%s", i ? "|" : "", choices[i]);
 }
 
 static void dump_option(const struct ts_command *c, const struct ts_opt *o)
 {
-        (void)printf("option\t%s\t--%s\t%s%.1s\t%s\t%s\t", c->name, o->name, o->letter ? "-" : "", &o->letter, ts_opt_type_str(o->type),
-                     ts_opt_arg(o));
+        ts_cli_print(stdout, "option\t%s\t--%s\t%s%.1s\t%s\t%s\t", c->name, o->name, o->letter ? "-" : "",
+                     &o->letter, ts_opt_type_str(o->type), ts_opt_arg(o));
         print_choices(ts_opt_choices(o));
-        (void)printf("\t%s%s\t%s\n", ts_opt_can_negate(o) ? "--no-" : "", ts_opt_can_negate(o) ? o->name : "", ts_opt_help(o));
+        ts_cli_print(stdout, "\t%s%s\t%s\n", ts_opt_can_negate(o) ? "--no-" : "",
+                     ts_opt_can_negate(o) ? o->name : "", ts_opt_help(o));
 }
 
 int ts_dump_options(void)
@@ -35,7 +36,7 @@ int ts_dump_options(void)
         const struct ts_setting *settings = ts_conf_settings(&n);
 
         for (const struct ts_command *c = ts_commands; c->name; c++) {
-                (void)printf("command\t%s\t%s\t%s\n", c->name, c->operands, c->summary);
+                ts_cli_print(stdout, "command\t%s\t%s\t%s\n", c->name, c->operands, c->summary);
                 for (const struct ts_opt_group *g = c->groups; g->opts; g++)
                         for (const struct ts_opt *o = g->opts; o->name; o++)
                                 dump_option(c, o);
@@ -44,11 +45,11 @@ int ts_dump_options(void)
                 char variable[64];
 
                 ts_conf_env_name(settings[i].key, variable);
-                (void)printf("setting\t%s\t%s\t%s\t%s\t%s\n", settings[i].key, ts_setting_type_str(settings[i].type), settings[i].fallback,
-                             variable, settings[i].help);
+                ts_cli_print(stdout, "setting\t%s\t%s\t%s\t%s\t%s\n", settings[i].key,
+                             ts_setting_type_str(settings[i].type), settings[i].fallback, variable, settings[i].help);
         }
         for (const struct ts_exit_status *e = ts_exit_statuses; e->text; e++)
-                (void)printf("exit\t%d\t%s\n", e->status, e->text);
+                ts_cli_print(stdout, "exit\t%d\t%s\n", e->status, e->text);
         return ts_cli_flush(0);
 }
 
@@ -59,7 +60,7 @@ static void offer(const char *prefix, const char *candidate, const char *begun)
         size_t n = strlen(prefix);
 
         if (strncmp(prefix, begun, n) == 0 ? ts_starts(candidate, begun + n) : ts_starts(prefix, begun))
-                (void)printf("%s%s\n", prefix, candidate);
+                ts_cli_print(stdout, "%s%s\n", prefix, candidate);
 }
 
 /* Of "word:DIR" the part that is always the same. */

@@ -160,13 +160,17 @@ void ts_events_emit(void *ctx, const struct ts_event *ev)
         (void)pthread_mutex_unlock(&e->lock);
 }
 
-void ts_events_free(struct ts_events *e)
+int ts_events_free(struct ts_events *e)
 {
+        int lost;
+
         if (!e)
-                return;
+                return 0;
         ts_outbuf_flush(&e->out, LAST_FLUSH_MS);
+        lost = e->out.broken;
         ts_outbuf_clear(&e->out);
         (void)close(e->fd);
         (void)pthread_mutex_destroy(&e->lock);
         free(e);
+        return lost;
 }

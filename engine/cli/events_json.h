@@ -18,7 +18,7 @@ bool ts_events_to_stdout(const char *spec); /* for those who must keep stdout pu
  * after them all others are dropped, and counted in the last line. Thread-safe. */
 void ts_events_emit(void *ctx, const struct ts_event *e);
 /* Waits at most 5 s for the reader. */
-void ts_events_free(struct ts_events *e);
+int ts_events_free(struct ts_events *e); /* gives the errno of the write that failed, after which all was dropped; or 0 */
 TS_DEFINE_AUTO(ts_events, ts_events_free);
 
 #endif

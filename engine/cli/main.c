@@ -68,7 +68,7 @@ static int print_text(const struct ts_str *text, int rc, const struct ts_cli *cl
 {
         if (rc < 0)
                 return ts_cli_fail(cli, err);
-        (void)fputs(ts_str_cstr(text), stdout);
+        ts_cli_print(stdout, "%s", ts_str_cstr(text));
         return ts_cli_flush(0);
 }
 
@@ -78,7 +78,7 @@ static int print_phases(void)
         const char *name;
 
         for (unsigned i = 0; (name = ts_phase_name(i, NULL)); i++)
-                (void)puts(name);
+                ts_cli_print(stdout, "%s\n", name);
         return ts_cli_flush(0);
 }
 
@@ -94,7 +94,7 @@ static int print_help(const struct ts_cli *cli)
 
 static int print_version(void)
 {
-        (void)puts("tranship " TS_VERSION);
+        ts_cli_print(stdout, "tranship " TS_VERSION "\n");
         return ts_cli_flush(0);
 }
 

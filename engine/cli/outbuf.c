@@ -60,7 +60,7 @@ void ts_outbuf_flush(struct ts_outbuf *b, unsigned timeout_ms)
                 if (n > 0)
                         done += (size_t)n;
                 else if (n < 0 && errno != EINTR && errno != EAGAIN)
-                        b->broken = true;
+                        b->broken = errno;
                 else if (timeout_ms == 0 || ts_deadline_passed(deadline))
                         break;
         }

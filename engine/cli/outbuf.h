@@ -13,7 +13,7 @@ struct ts_outbuf {
         int fd; /* borrowed */
         struct ts_str pending;
         uint64_t dropped; /* pieces that did not fit */
-        bool broken;      /* the reader has gone; everything is dropped from then on */
+        int broken;       /* errno of the write that failed; everything is dropped from then on */
 };
 /* max_bytes: how much may wait for the reader. */
 void ts_outbuf_init(struct ts_outbuf *b, int fd, size_t max_bytes);

@@ -36,17 +36,15 @@ void ts_findings_count(const struct ts_findings *f, size_t *ret_refusing, size_t
 
 /* ---- hints ---- */
 
+/* One line, however long: it may be a command, and the line that a terminal breaks by itself is still one where it is pasted. */
 static int add_arrow(const char *text, size_t len, unsigned indent, const struct ts_paper *p, struct ts_str *out, struct ts_err *err)
 {
-        const char *arrow = ts_mark(TS_MARK_ARROW, p->utf8);
-        unsigned at = indent + ts_text_columns(arrow) + 1;
-        ts_auto_free char *piece = strndup(text, len);
+        size_t blanks = strspn(text, " ");
 
-        if (!piece)
-                return ts_err_set(err, TS_ENOMEM, "out of memory");
-        if (ts_str_addf(out, err, "%*s%s ", (int)indent, "", arrow) < 0)
-                return -1;
-        return ts_text_wrap(out, piece, at, at, p->columns, err);
+        blanks = blanks < len ? blanks : len;
+        while (len > blanks && text[len - 1] == ' ')
+                len--;
+        return ts_str_addf(out, err, "%*s%s %.*s\n", (int)indent, "", ts_mark(TS_MARK_ARROW, p->utf8), (int)(len - blanks), text + blanks);
 }
 
 static int add_hint(const char *hint, unsigned indent, const struct ts_paper *p, struct ts_str *out, struct ts_err *err)

@@ -197,7 +197,7 @@ static struct ts_paper paper_for(const struct ts_run *r, FILE *out)
 
         return (struct ts_paper){ .colour = out == stdout ? t->out_colour : t->err_colour,
                                   .utf8 = t->utf8,
-                                  .columns = ts_term_columns(fileno(out)) };
+                                  .columns = ts_term_message_columns(fileno(out)) };
 }
 
 /* The report object. What preflight found goes in too: where that is the result, and where it was not enough to refuse. */
@@ -236,8 +236,8 @@ static void print_table(const struct ts_run *r, FILE *out)
         struct ts_paper p = paper_for(r, out);
         ts_auto_str text = TS_STR_INIT;
 
-        if (ts_report_text(&r->report, p.colour, p.columns, &text, NULL) == 0)
-                (void)fputs(ts_str_cstr(&text), out);
+        if (ts_report_text(&r->report, p.colour, p.columns == TS_COLUMNS_ENDLESS ? 0 : p.columns, &text, NULL) == 0)
+                ts_cli_print(out, "%s", ts_str_cstr(&text));
 }
 
 /* check: what preflight found, and a last line that says whether it may move. */
@@ -254,7 +254,7 @@ static void print_check(const struct ts_run *r, FILE *out)
         }
         if (r->cli->args.dry_run && r->report.outcome == TS_OUT_CHECKED)
                 (void)ts_render_plan(&p, &text, NULL);
-        (void)fputs(ts_str_cstr(&text), out);
+        ts_cli_print(out, "%s", ts_str_cstr(&text));
 }
 
 static void print_recovered(const struct ts_run *r, FILE *out)
@@ -263,9 +263,9 @@ static void print_recovered(const struct ts_run *r, FILE *out)
         const char *name = ts_or(rep->container_name, "");
 
         if (rep->outcome == TS_OUT_MOVED || rep->outcome == TS_OUT_LEFTOVERS)
-                (void)fprintf(out, "migration %s is finished: the target has '%s'\n", ts_or(rep->id, ""), name);
+                ts_cli_print(out, "migration %s is finished: the target has '%s'\n", ts_or(rep->id, ""), name);
         else if (rep->outcome == TS_OUT_ROLLED_BACK)
-                (void)fprintf(out, "migration %s is rolled back: the source has '%s'\n", ts_or(rep->id, ""), name);
+                ts_cli_print(out, "migration %s is rolled back: the source has '%s'\n", ts_or(rep->id, ""), name);
 }
 
 static void print_error(const struct ts_report *rep)
@@ -307,7 +307,7 @@ static void print_results(const struct ts_run *r, int status, const char *json)
         bool table = !r->cli->args.json && !r->checking && !r->recovering && status != 3 && r->report.n_phases > 0;
 
         if (r->cli->args.json)
-                (void)fputs(json, stdout);
+                ts_cli_print(stdout, "%s", json);
         else if (r->checking)
                 print_check(r, out);
         else if (r->recovering)
@@ -316,14 +316,14 @@ static void print_results(const struct ts_run *r, int status, const char *json)
                 (void)fputs("\n", stderr); /* apart from the progress lines above it */
         if (table)
                 print_table(r, out);
-        (void)fflush(stdout); /* before the lines that follow on stderr */
+        ts_cli_sync(); /* before the lines that follow on stderr */
         print_failure(r, status, table);
 }
 
 static void clear(struct ts_run *r)
 {
         ts_progress_free(TS_TAKE(r->progress));
-        ts_events_free(TS_TAKE(r->events));
+        (void)ts_events_free(TS_TAKE(r->events));
         ts_findings_clear(&r->findings);
         ts_report_clear(&r->report);
 }
@@ -331,16 +331,21 @@ static void clear(struct ts_run *r)
 int ts_run_end(struct ts_run *r, int status)
 {
         ts_auto_free char *json = report_json(r);
+        bool looked;
+        int lost;
 
         ts_progress_free(TS_TAKE(r->progress));
-        ts_events_free(TS_TAKE(r->events));
+        lost = ts_events_free(TS_TAKE(r->events));
+        if (lost && (lost != EPIPE || !r->checking)) /* see ts_cli_flush */
+                ts_log(TS_LOG_ERROR, "events could not be written: %s", strerror(lost));
         if (!json)
                 ts_log(TS_LOG_ERROR, "out of memory for the report");
         else if (r->report.error.code != TS_EUSAGE) /* nothing was tried */
                 write_reports(r, json);
         print_results(r, status, ts_or(json, ""));
+        looked = r->checking;
         clear(r);
-        return ts_cli_flush(status);
+        return looked ? ts_cli_flush(status) : ts_cli_flush_changed(status);
 }
 
 int ts_run_fail(struct ts_run *r, const struct ts_err *err)

@@ -43,7 +43,7 @@ void ts_term_init(struct ts_term *t, const char *colour)
         t->err_colour = wants_colour(colour, t->err_tty);
 }
 
-unsigned ts_term_columns(int fd)
+static unsigned columns_or(int fd, unsigned fallback)
 {
         struct winsize size = { 0 };
         unsigned long long columns = 0;
@@ -52,8 +52,18 @@ unsigned ts_term_columns(int fd)
         if (ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
                 columns = size.ws_col;
         else if (!set || ts_parse_u64(set, 1, COLUMNS_MAX, &columns, /* err= */ NULL) < 0)
-                columns = COLUMNS_DEFAULT;
+                return fallback;
         return columns < COLUMNS_MIN ? COLUMNS_MIN : columns > COLUMNS_MAX ? COLUMNS_MAX : (unsigned)columns;
+}
+
+unsigned ts_term_columns(int fd)
+{
+        return columns_or(fd, COLUMNS_DEFAULT);
+}
+
+unsigned ts_term_message_columns(int fd)
+{
+        return columns_or(fd, isatty(fd) ? COLUMNS_DEFAULT : TS_COLUMNS_ENDLESS);
 }
 
 const char *ts_mark(enum ts_mark m, bool utf8)
@@ -159,7 +169,7 @@ int ts_text_wrap(struct ts_str *out, const char *text, unsigned at, unsigned ind
                         return -1;
                 p += n;
                 wide = ts_text_columns(ts_str_cstr(&word));
-                if (begun && at + 1 + wide > columns) {
+                if (begun && columns != TS_COLUMNS_ENDLESS && at + 1 + wide > columns) {
                         if (ts_str_adds(out, "\n", err) < 0 || add_blanks(out, indent, err) < 0)
                                 return -1;
                         at = indent;

@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "base/str.h"
 
+#include <limits.h>
 #include <stdbool.h>
 
 struct ts_term {
@@ -16,6 +17,9 @@ struct ts_term {
 void ts_term_init(struct ts_term *t, const char *colour);
 /* Columns of the terminal behind fd; COLUMNS, then 80 where there is none. Never below 20. */
 unsigned ts_term_columns(int fd);
+/* The same for messages, which programs search and people copy commands from: they are not broken where there is no terminal. */
+#define TS_COLUMNS_ENDLESS UINT_MAX
+unsigned ts_term_message_columns(int fd);
 
 /* A mark for people, in ASCII where the locale is not UTF-8. */
 enum ts_mark { TS_MARK_OK, TS_MARK_FAILED, TS_MARK_WARNING, TS_MARK_ARROW, TS_MARK_BACK, TS_MARK_DASH, TS_MARK_ELLIPSIS };

@@ -3,9 +3,11 @@ file follows are not here."""
 
 import functools
 import json
+import os
 import pathlib
 import re
 import shlex
+import subprocess
 
 import lab
 from lab import check, same, until
@@ -57,6 +59,23 @@ def told(text, *words, last=False):
     for _ in " ".join(words).split():
         next(lexer)
     return next(lexer)
+
+
+# ---- what is printed
+
+
+@case(PODMAN)
+def stdout_broken(t):
+    """The move is done whoever reads the table: nobody, or a full disk. The exit status says so, and stderr what could not be written."""
+    start(t)
+    for n, (out, args) in enumerate((("| head -0", ()), (">/dev/full", ()), (">/dev/full", ("--json",)), ("| head -0", ("--events=-",)))):
+        src, dst = (t.src, t.dst) if n % 2 == 0 else (t.dst, t.src)
+        words = [lab.LAB, "sh", "lan", lab.BINARY, "move", *args, "--from", src.uri, "--to", dst.uri, "--ssh-config", lab.STATE + "/ssh/config", t.marker]
+        env = {**os.environ, "TRANSHIP_STATE_DIR": t.state_dir(), "TRANSHIP_LAB": lab.OWN[1:]}
+        run = subprocess.run(["bash", "-c", f"{{ {shlex.join(map(str, words))}; echo status $? >&2; }} {out}"], env=env, capture_output=True, text=True, timeout=200, check=False)
+        same(f"status with {out} {args}", ["status 0"], [w for w in run.stderr.splitlines() if w.startswith("status")])
+        check("could not be written" in run.stderr, "stderr says it:", run.stderr)
+        same("states", ("absent", "running"), (src.state(t.marker), dst.state(t.marker)))
 
 
 # ---- the container

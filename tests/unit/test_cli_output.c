@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/io.h"
 #include "base/mem.h"
+#include "engine/cli/cli.h"
 #include "engine/cli/events_json.h"
 #include "engine/cli/outbuf.h"
 #include "engine/cli/progress.h"
@@ -11,9 +12,11 @@
 #include "engine/cli/term.h"
 #include "tests/unit/unit.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <locale.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static bool utf8(void)
@@ -127,6 +130,96 @@ static void every_command_of_a_hint_has_its_line(void)
 
         UNIT_OK(ts_render_hint("first: a b   ·   then: c", &p, &out, &err));
         UNIT_STR(ts_str_cstr(&out), "  -> first: a b\n  -> then: c\n");
+}
+
+static void a_hint_is_one_line(void)
+{
+        static const char command[] = "podman container restore --keep --tcp-established --file-locks --import /var/lib/tranship/x.tar web";
+        struct ts_paper p = { .utf8 = false, .columns = 40 };
+        ts_auto_free char *want = ts_fmt("  -> %s\n", command);
+        ts_auto_str out = TS_STR_INIT;
+        ts_auto_err err = TS_ERR_INIT;
+
+        UNIT_OK(ts_render_hint(command, &p, &out, &err));
+        UNIT_STR(ts_str_cstr(&out), want);
+}
+
+static void messages_are_whole_without_a_terminal(void)
+{
+        static char text[] = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen";
+        struct ts_finding f = { .code = "logs", .message = text };
+        struct ts_findings one = { &f, 1 };
+        ts_auto_fd int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+        struct ts_paper p = { .utf8 = false };
+        ts_auto_str out = TS_STR_INIT;
+        ts_auto_err err = TS_ERR_INIT;
+        struct ts_report r;
+
+        (void)unsetenv("COLUMNS");
+        p.columns = ts_term_message_columns(fd);
+        CU_ASSERT_EQUAL(ts_term_columns(fd), 80);
+        UNIT_OK(ts_render_findings(&one, &p, &out, &err));
+        CU_ASSERT_PTR_NOT_NULL(strstr(ts_str_cstr(&out), text));
+        (void)setenv("COLUMNS", "60", 1);
+        CU_ASSERT_EQUAL(ts_term_message_columns(fd), 60);
+        (void)unsetenv("COLUMNS");
+        ts_report_init(&r);
+        ts_err_set(&r.error, TS_ECONNECT, "%s", text);
+        ts_err_hint(&r.error, "%s", text);
+        UNIT_OK(ts_list_add(&r.warnings, text, &err));
+        for (unsigned columns = 0; columns <= 60; columns += 60) {
+                ts_auto_str page = TS_STR_INIT;
+                size_t n = 0;
+
+                UNIT_OK(ts_report_text(&r, /* colour= */ false, columns, &page, &err));
+                for (const char *at = ts_str_cstr(&page); (at = strstr(at, text)); at++)
+                        n++;
+                CU_ASSERT_EQUAL(n, columns ? 1 : 3); /* the hint always */
+        }
+        ts_report_clear(&r);
+}
+
+/* ---- standard output ---- */
+
+/* The status of a command that prints much to out, and then ends with 0; out is closed. */
+static int ends_with(int (*end)(int status), int out)
+{
+        int status = -1;
+        pid_t pid;
+
+        (void)fflush(stdout);
+        pid = fork();
+        if (pid == 0) {
+                (void)dup2(out, STDOUT_FILENO);
+                (void)freopen("/dev/null", "w", stderr);
+                (void)setvbuf(stdout, NULL, _IOFBF, 64);
+                for (int i = 0; i < 100; i++)
+                        ts_cli_print(stdout, "line %d of a table\n", i);
+                ts_cli_sync();
+                _exit(end(0));
+        }
+        (void)close(out);
+        CU_ASSERT_TRUE_FATAL(pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status));
+        return WEXITSTATUS(status);
+}
+
+static int nobody_reads(void)
+{
+        ts_auto_err err = TS_ERR_INIT;
+        int fds[2];
+
+        CU_ASSERT_EQUAL_FATAL(ts_pipe(fds, &err), 0);
+        (void)close(fds[0]);
+        return fds[1];
+}
+
+static void a_broken_stdout_changes_no_status_of_a_move(void)
+{
+        CU_ASSERT_EQUAL(ends_with(ts_cli_flush_changed, nobody_reads()), 0);
+        CU_ASSERT_EQUAL(ends_with(ts_cli_flush_changed, open("/dev/full", O_WRONLY | O_CLOEXEC)), 0);
+        CU_ASSERT_EQUAL(ends_with(ts_cli_flush, nobody_reads()), 0);
+        CU_ASSERT_EQUAL(ends_with(ts_cli_flush, open("/dev/full", O_WRONLY | O_CLOEXEC)), 1);
+        CU_ASSERT_EQUAL(ends_with(ts_cli_flush, open("/dev/null", O_WRONLY | O_CLOEXEC)), 0);
 }
 
 static void endings(void)
@@ -394,7 +487,7 @@ static void outbuf_keeps_order(void)
         (void)close(fds[1]);
         (void)ts_outbuf_add(&b, "x", 1);
         ts_outbuf_flush(&b, 100);
-        CU_ASSERT_TRUE(b.broken);
+        CU_ASSERT_EQUAL(b.broken, EPIPE);
         CU_ASSERT_FALSE(ts_outbuf_add(&b, "x", 1));
         ts_outbuf_clear(&b);
         (void)close(fds[0]);
@@ -407,6 +500,9 @@ static CU_TestInfo tests[] = {
         UNIT(findings_in_ascii),
         UNIT(findings_for_programs),
         UNIT(every_command_of_a_hint_has_its_line),
+        UNIT(a_hint_is_one_line),
+        UNIT(messages_are_whole_without_a_terminal),
+        UNIT(a_broken_stdout_changes_no_status_of_a_move),
         UNIT(endings),
         UNIT(never_wider_than_the_terminal),
         UNIT(durations),
