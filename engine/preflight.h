@@ -102,6 +102,10 @@ void ts_find_warning(struct ts_mig *m, const char *code, const char *hint, const
 /* What to do about a container that is in the way on the target: that of an earlier move with
  * --keep-source is known by its name. Caller frees; NULL only out of memory. */
 char *ts_remove_there(const struct ts_preflight *p, const char *name);
+/* The commands of the engine's program that remove a container in the state it is in: `rm` alone refuses one that runs, and Podman's `stop`
+ * one that is paused. name: of all, or one not among them, which counts as running. Caller frees; NULL only out of memory. */
+char *ts_removal(const struct ts_preflight *p, const struct ts_briefs *all, const char *name);
+const char *ts_program(const struct ts_preflight *p); /* "podman" or "docker" */
 
 /* ---- the checks, by file ---- */
 /* preflight_engine.c: the two engines */

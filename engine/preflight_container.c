@@ -7,13 +7,38 @@
 
 #define DOCKER_TTY_API "1.40" /* 19.03 */
 
+const char *ts_program(const struct ts_preflight *p)
+{
+        return p->m->engine == TS_PODMAN ? "podman" : "docker";
+}
+
+char *ts_removal(const struct ts_preflight *p, const struct ts_briefs *all, const char *name)
+{
+        const char *engine = ts_program(p);
+        ts_auto_free char *word = ts_shell_word("%s", ts_or(name, ""));
+        enum ts_state state = TS_STATE_RUNNING;
+
+        for (size_t i = 0; i < all->n; i++)
+                if (ts_streq0(all->v[i].name, name))
+                        state = all->v[i].state;
+        if (!word)
+                return NULL;
+        if (state == TS_STATE_CREATED || state == TS_STATE_EXITED)
+                return ts_fmt("%s rm %s", engine, word);
+        if (state == TS_STATE_PAUSED)
+                return ts_fmt("%s unpause %s && %s stop %s && %s rm %s", engine, word, engine, word, engine, word);
+        return ts_fmt("%s stop %s && %s rm %s", engine, word, engine, word);
+}
+
 /* ---- state and policies ---- */
 void ts_check_state(struct ts_preflight *p)
 {
         const struct ts_container *c = p->m->c;
+        ts_auto_free char *word = ts_shell_word("%s", c->name);
+        ts_auto_free char *unpause = ts_fmt("unpause it first, on the source: %s unpause %s", ts_program(p), ts_or(word, ""));
 
         if (c->paused || c->state == TS_STATE_PAUSED)
-                ts_find(p->m, "paused", "unpause it first", "'%s' is paused", c->name);
+                ts_find(p->m, "paused", ts_or(unpause, ""), "'%s' is paused", c->name);
         else if (c->state != TS_STATE_RUNNING && c->checkpointed)
                 ts_find(p->m, "not-running",
                         "`tranship status` tells if a migration of it is unfinished; the engine's own restore brings it back",
@@ -123,9 +148,16 @@ static char *joined(const struct ts_list *l)
 void ts_check_dependents(struct ts_preflight *p)
 {
         ts_auto_free char *names = joined(&p->src.dependents);
+        ts_auto_str hint = TS_STR_INIT;
 
+        (void)ts_str_adds(&hint, "create them anew on the target when it is there, and remove them here first: ", NULL);
+        for (size_t i = 0; i < p->src.dependents.n; i++) {
+                ts_auto_free char *remove = ts_removal(p, &p->src.containers, p->src.dependents.v[i]);
+
+                (void)ts_str_addf(&hint, NULL, "%s%s", i ? " && " : "", ts_or(remove, ""));
+        }
         if (p->src.dependents.n)
-                ts_find(p->m, "dependents", "stop and remove them first, and create them anew on the target",
+                ts_find(p->m, "dependents", ts_str_cstr(&hint),
                         "%s need%s '%s' (its network, volumes or the like) and would be left behind", ts_or(names, "other containers"),
                         p->src.dependents.n == 1 ? "s" : "", p->m->c->name);
 }
@@ -369,18 +401,17 @@ void ts_check_secrets(struct ts_preflight *p)
 /* ---- what the target has already ---- */
 char *ts_remove_there(const struct ts_preflight *p, const char *name)
 {
-        const char *mark = NULL, *engine = p->m->engine == TS_PODMAN ? "podman" : "docker";
-        ts_auto_free char *word = ts_shell_word("%s", ts_or(name, ""));
+        const char *mark = NULL;
+        ts_auto_free char *remove = ts_removal(p, &p->dst.containers, name);
 
         for (const char *at = name; at && (at = strstr(at, TS_KEPT_MARK)); at++)
                 mark = at + strlen(TS_KEPT_MARK);
         if (!ts_journal_id_valid(mark))
-                return ts_fmt("remove that container there first, or move it away: %s rm %s",
-                              engine, ts_or(word, ""));
+                return ts_fmt("move that container away first, or remove it there: %s", ts_or(remove, ""));
         return ts_fmt("that is what an earlier move left (--keep-source): if it is of no use any "
                       "more, on "
-                      "the target: %s rm %s",
-                      engine, ts_or(word, ""));
+                      "the target: %s",
+                      ts_or(remove, ""));
 }
 
 void ts_check_names(struct ts_preflight *p)
@@ -390,13 +421,16 @@ void ts_check_names(struct ts_preflight *p)
         for (size_t i = 0; i < p->dst.containers.n; i++) {
                 const struct ts_brief *b = &p->dst.containers.v[i];
 
-                ts_auto_free char *away = ts_remove_there(p, b->name);
+                ts_auto_free char *away = ts_remove_there(p, b->name), *remove = ts_removal(p, &p->dst.containers, b->name);
+                ts_auto_free char *word = ts_shell_word("%s", ts_or(b->name, ""));
+                ts_auto_free char *rename = ts_fmt("give it another name there: %s rename %s NAME   ·   or remove it there: %s",
+                                                   ts_program(p), ts_or(word, ""), ts_or(remove, ""));
 
                 if (ts_streq0(b->id, c->id))
                         ts_find(p->m, "id-taken", ts_or(away, ""),
                                 "the target has a container with this ID: '%s' (%s)", ts_or(b->name, "?"), ts_state_str(b->state));
                 else if (ts_streq0(b->name, c->name))
-                        ts_find(p->m, "name-taken", "rename or remove it there", "the target has a container named '%s' (%.12s, %s)",
+                        ts_find(p->m, "name-taken", ts_or(rename, ""), "the target has a container named '%s' (%.12s, %s)",
                                 c->name, ts_or(b->id, "?"), ts_state_str(b->state));
         }
 }

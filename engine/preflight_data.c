@@ -409,6 +409,16 @@ void ts_check_volumes(struct ts_preflight *p)
                         check_volume(p, &p->m->data[i], p->src.volumes[i], p->dst.volumes[i]);
 }
 
+/* Nothing is copied over what is there: an empty directory takes a directory. */
+static bool in_the_way(const struct ts_preflight *p, const struct ts_data *d)
+{
+        const char *there = ts_or(ts_facts_answer(&p->dst.facts, "path", d->src_path), ""),
+                   *here = ts_or(ts_facts_answer(&p->src.facts, "path", d->src_path), "");
+
+        return ts_streq0(ts_facts_answer(&p->dst.facts, "leaf", d->src_path), "link") ||
+               (strcmp(there, "missing") != 0 && (strcmp(there, "empty") != 0 || !strcmp(here, "file")));
+}
+
 static void check_copy(struct ts_preflight *p, const struct ts_data *d)
 {
         const char *there = ts_or(ts_facts_answer(&p->dst.facts, "path", d->src_path), ""),
@@ -430,7 +440,7 @@ static void check_copy(struct ts_preflight *p, const struct ts_data *d)
         if (ts_streq0(ts_facts_answer(&p->dst.facts, "leaf", d->src_path), "link"))
                 ts_find(p->m, "bind-exists", ts_or(link, ""),
                         "'%s' is to be copied, but is a symbolic link on the target", d->src_path);
-        else if (strcmp(there, "missing") != 0 && (strcmp(there, "empty") != 0 || !strcmp(here, "file")))
+        else if (in_the_way(p, d))
                 ts_find(p->m, "bind-exists", ts_or(away, ""),
                         "'%s' is to be copied, but is on the target already%s", d->src_path, *there ? "" : " (or could not be looked at)");
         if (user)
@@ -447,8 +457,10 @@ static void check_bind(struct ts_preflight *p, const struct ts_data *d)
                 d->special ? ts_fmt("a socket or device cannot be copied: say %s if the target has "
                                     "its like there",
                                     ts_or(shared, ""))
-                           : ts_fmt("say %s (both hosts see the same files, as with NFS) or %s",
-                                    ts_or(shared, ""), ts_or(copy, ""));
+                           : ts_fmt("say %s (both hosts see the same files, as with NFS) or %s%s",
+                                    ts_or(shared, ""),
+                                    in_the_way(p, d) ? "move what is there on the target already away first, and say " : "",
+                                    ts_or(copy, ""));
         ts_auto_free char *missing =
                 ts_fmt("make it there with the same content, or say %s", ts_or(copy, ""));
 

@@ -213,16 +213,34 @@ static void check_driver(struct ts_preflight *p, const struct ts_network *n)
                         "network '%s' is on the interface '%s', which the target does not have", n->name, parent);
 }
 
+/* What an engine lets go of: not its own network, and none that a container is on. */
+static char *make_room(const struct ts_preflight *p, const struct ts_network *n)
+{
+        static const char another[] = "create the container's network with another subnet";
+        ts_auto_free char *word = ts_shell_word("%s", ts_or(n->name, ""));
+        const char *user = NULL;
+
+        if (ts_streq0(n->name, p->m->engine == TS_PODMAN ? "podman" : "bridge"))
+                return strdup(another);
+        for (size_t i = 0; i < p->dst.containers.n && !user; i++)
+                if (ts_list_has(&p->dst.containers.v[i].networks, ts_or(n->name, "")))
+                        user = p->dst.containers.v[i].name;
+        if (user)
+                return ts_fmt("%s; that one there is in use, by container '%s' for one", another, user);
+        return ts_fmt("%s, or remove that one there: %s network rm %s", another, ts_program(p), ts_or(word, ""));
+}
+
 static void check_other_networks(struct ts_preflight *p, const struct ts_network *n, const struct ts_prefix *subnet, const char *text)
 {
         for (size_t i = 0; i < p->dst.networks.n; i++) {
                 const struct ts_network *o = p->dst.networks.v[i];
+                ts_auto_free char *hint = make_room(p, o);
 
                 for (size_t k = 0; k < o->n_subnets; k++) {
                         struct ts_prefix s;
 
                         if (ts_prefix_parse(o->subnets[k].subnet, &s) == 0 && ts_prefix_overlap(subnet, &s))
-                                ts_find(p->m, "subnet-taken", "remove that network there, or create the container's with another subnet",
+                                ts_find(p->m, "subnet-taken", ts_or(hint, ""),
                                         "network '%s' (%s) is to be made on the target, where network '%s' has %s", n->name, text,
                                         ts_or(o->name, "?"), ts_or(o->subnets[k].subnet, "?"));
                 }
@@ -321,12 +339,23 @@ static void taken(struct ts_preflight *p, const struct ts_network_use *u, const 
                 ts_find_firm(p->m, "address-taken", hint, "%s", message);
 }
 
+/* In ticks: the sentence may go on behind it. */
+static char *stop_there(const struct ts_preflight *p, const char *name)
+{
+        ts_auto_free char *word = name ? ts_shell_word("%s", name) : NULL;
+
+        return word ? ts_fmt("stop that one there (`%s stop %s`), or give it another address", ts_program(p), word)
+                    : strdup("stop that one there, or give it another address");
+}
+
 static void taken_by(struct ts_preflight *p, const struct ts_network_use *u, const char *what, const char *who)
 {
         ts_auto_free char *message = ts_fmt("%s, which '%s' must have on network '%s', is used on the target by container '%s'", what,
                                             p->m->c->name, u->name, ts_or(who, "?"));
 
-        taken(p, u, "stop it, or give it another address", ts_or(message, what));
+        ts_auto_free char *hint = stop_there(p, who);
+
+        taken(p, u, ts_or(hint, ""), ts_or(message, what));
 }
 
 static void check_member(struct ts_preflight *p, const struct ts_network_use *u, const char *id, const char *name, const char *ip,
@@ -340,7 +369,9 @@ static void check_member(struct ts_preflight *p, const struct ts_network_use *u,
         if (hoped && same_address(ip, hoped)) {
                 ts_auto_free char *why = ts_fmt("container '%s' has it there", ts_or(name, "?"));
 
-                other_address(p, u, "address-taken", "stop that one, or give it another address",
+                ts_auto_free char *hint = stop_there(p, name);
+
+                other_address(p, u, "address-taken", ts_or(hint, "stop that one"),
                               ts_or(why, "it is taken there"));
                 return;
         }
@@ -544,6 +575,19 @@ static void check_host_ip(struct ts_preflight *p, const struct ts_port *port)
                 p->m->c->name, port->host_port, port->host_ip);
 }
 
+/* Docker lists a port of 0.0.0.0 and of [::] apiece: to people they are one. */
+static bool told_already(const struct ts_preflight *p, size_t at)
+{
+        const struct ts_container *c = p->m->c;
+        const struct ts_port *a = &c->ports[at];
+
+        for (size_t i = 0; i < at; i++)
+                if (c->ports[i].host_port == a->host_port && udp(c->ports[i].proto) == udp(a->proto) &&
+                    port_taken(p, c->ports[i].proto, c->ports[i].host_ip, c->ports[i].host_port))
+                        return true;
+        return false;
+}
+
 void ts_check_ports(struct ts_preflight *p)
 {
         const struct ts_container *c = p->m->c;
@@ -554,7 +598,8 @@ void ts_check_ports(struct ts_preflight *p)
         if (ts_preflight_same_net(p))
                 return; /* what listens there is the container itself, until it is frozen */
         for (size_t i = 0; i < c->n_ports; i++)
-                if (c->ports[i].host_port && port_taken(p, c->ports[i].proto, c->ports[i].host_ip, c->ports[i].host_port))
+                if (c->ports[i].host_port && port_taken(p, c->ports[i].proto, c->ports[i].host_ip, c->ports[i].host_port) &&
+                    !told_already(p, i))
                         ts_find(p->m, "port-taken", "stop what listens there (ss -ltnup on the target)",
                                 "'%s' publishes %s port %u, which is in use on the target", c->name, ts_or(c->ports[i].proto, "tcp"),
                                 c->ports[i].host_port);

@@ -227,8 +227,10 @@ static int find_open_journal(const char *dir, char **ret, struct ts_err *err)
         }
         if (ts_err_is_set(&unreadable))
                 ts_log(TS_LOG_WARNING, "%s", ts_err_message(&unreadable));
-        if (!found)
-                return ts_err_set(err, TS_ENOTFOUND, "nothing to recover: no migration is open here");
+        if (!found) {
+                ts_err_set(err, TS_ENOTFOUND, "nothing to recover: no migration is open here");
+                return ts_err_hint(err, "one that was begun on another machine: tranship recover --container NAME --from ENGINE --to ENGINE");
+        }
         *ret = TS_TAKE(found);
         return 0;
 }

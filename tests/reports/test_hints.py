@@ -61,6 +61,13 @@ def told(text, *words, last=False):
     return next(lexer)
 
 
+def follow(engine, hint, after):
+    """Runs the commands that stand in a hint behind those words."""
+    commands = hint[hint.index(after) + len(after):].split("·")[0].strip().strip("`")
+    check(commands.startswith(engine.kind + " "), "commands:", hint)
+    engine.host.sh(commands)
+
+
 # ---- what is printed
 
 
@@ -86,7 +93,7 @@ def paused(t):
     start(t)
     t.src.cli("pause", t.marker)
     said(t, "paused")
-    t.src.cli("unpause", t.marker)
+    follow(t.src, said(t, "paused")["hint"], "on the source: ")
     moves(t)
 
 
@@ -146,6 +153,45 @@ def name_taken(t):
     moves(t)
 
 
+@case(PODMAN, DOCKER)
+def name_taken_removed(t):
+    """By one that runs, and then by one that is paused: `rm` alone refuses both."""
+    start(t)
+    for paused_ in (False, True):
+        t.dst.start(t.marker, "--network", "none", cmd=("sleep", "600"))
+        if paused_:
+            t.dst.cli("pause", t.marker)
+        follow(t.dst, said(t, "name-taken")["hint"], "remove it there: ")
+    moves(t)
+
+
+@case(PODMAN, DOCKER)
+def volume_used_there(t):
+    """By a container of the target that runs, one that is paused, and one that never ran: what the hint says removes each."""
+    v, theirs = t.marker + "-data", t.marker + "-theirs"
+    start(t, "--volume", f"{v}:/data", script="echo x >/data/file; " + COUNT)
+    for state in ("running", "paused", "created"):
+        if state == "created":
+            t.dst.cli("create", "--name", theirs, "--volume", f"{v}:/v", "counter", "sleep", "600")
+        else:
+            t.dst.start(theirs, "--volume", f"{v}:/v", cmd=("sleep", "600"))
+        if state == "paused":
+            t.dst.cli("pause", theirs)
+        args = () if state != "paused" else ("--volume", f"{v}=replace")
+        follow(t.dst, said(t, "replace-busy" if args else "volume-exists", *args)["hint"], "remove it there: ")
+        same("state", "absent", t.dst.state(theirs))
+    moves(t, "--volume", f"{v}=replace")
+    same("the file", "x", t.dst.exec(t.marker, "cat /data/file").strip())
+
+
+@case(PODMAN)
+def dependents_removed(t):
+    start(t)
+    t.src.cli("run", "--detach", "--name", t.marker + "-b", "--network", "container:" + t.marker, "counter", "sleep", "600")
+    follow(t.src, said(t, "dependents")["hint"], "here first: ")
+    moves(t)
+
+
 @case(ARCHIVE)
 def id_taken(t):
     """What an earlier move left, with the source kept."""
@@ -197,7 +243,11 @@ def subnet_taken(t):
     start(t, "--network", network_name(t))
     t.dst.cli("network", "create", "--subnet", subnet(t), t.marker + "-theirs")
     check(t.marker + "-theirs" in said(t, "subnet-taken")["message"], "whose it is")
-    t.dst.cli("network", "rm", t.marker + "-theirs")
+    t.dst.start(t.marker + "-member", "--network", t.marker + "-theirs", cmd=("sleep", "600"))
+    hint = said(t, "subnet-taken")["hint"]
+    check("network rm" not in hint and t.marker + "-member" in hint, "it is in use:", hint)
+    t.dst.remove(t.marker + "-member")
+    follow(t.dst, said(t, "subnet-taken")["hint"], "remove that one there: ")
     moves(t)
 
 
@@ -348,6 +398,22 @@ def bind_exists(t):
     t.at_end(t.hosts[1].sh, 'rm -rf -- "$1-away"', d)
     moves(t, "--bind", f"{d}=copy")
     same("theirs", "theirs", t.hosts[1].sh('cat "$1-away/theirs"', d).strip())
+
+
+@case(PODMAN, DOCKER)
+def bind_there_and_back(t):
+    """The directory that was copied is on the host it came from still: the first hint says so."""
+    d = directory(t, t.hosts[0])
+    start(t, "--volume", f"{d}:/data", script="echo x >/data/file; " + COUNT)
+    check("away first" not in said(t, "bind-undecided")["hint"], "nothing is there yet")
+    moves(t, "--bind", f"{d}=copy")
+    t.src, t.dst = t.dst, t.src
+    hint = said(t, "bind-undecided")["hint"]
+    check("away first" in hint, "the hint says that it is there:", hint)
+    t.hosts[0].sh('mv "$1" "$1-away"', d)
+    t.at_end(t.hosts[0].sh, 'rm -rf -- "$1-away"', d)
+    moves(t, "--bind", told(hint, "--bind", last=True))
+    same("the file", "x", t.dst.exec(t.marker, "cat /data/file").strip())
 
 
 @case(PODMAN, DOCKER)
