@@ -83,6 +83,19 @@ static enum file_kind classify(const struct ts_str *text)
         return ts_starts(at, "-----BEGIN ENCRYPTED") || strstr(at, "Proc-Type: 4,ENCRYPTED") ? FILE_LOCKED : FILE_PLAIN;
 }
 
+/* An OpenSSH key file names its type in the public half, which comes first and is never encrypted. */
+static bool is_rsa(const struct ts_str *text)
+{
+        static const char openssh[] = "-----BEGIN OPENSSH PRIVATE KEY-----";
+        const char *at = strstr(ts_str_cstr(text), "-----BEGIN ");
+        unsigned char head[256];
+
+        if (!at || !ts_starts(at, openssh))
+                return at && ts_starts(at, "-----BEGIN RSA ");
+        at += strlen(openssh);
+        return memmem(head, from_base64(at, strlen(at), head, sizeof(head)), "ssh-rsa", strlen("ssh-rsa")) != NULL;
+}
+
 /* A public key or a certificate from a file of one line: type, base64. NULL when it is none. */
 static char *public_key(const char *path)
 {
@@ -289,6 +302,7 @@ static enum outcome try_file(struct attempt *a, const char *path, const char *ce
         if (ts_file_read(path, KEY_FILE_MAX, &text, NULL) < 0)
                 return REFUSED;
         kind = classify(&text);
+        a->rsa_skipped += kind == FILE_PLAIN && !HAVE_RSA_SHA2 && is_rsa(&text);
         explicit_bzero(text.buf, text.len);
         if (kind == FILE_NO_KEY)
                 return REFUSED;
@@ -455,12 +469,12 @@ static int explain(const struct attempt *a, struct ts_err *err)
         }
         ts_err_set(err, TS_EAUTH, "'%s' accepts no key for user '%s' (%u tried, %u of them from the agent)", c->alias, c->user, a->tries,
                    a->agent_tries);
-        if (a->rsa_skipped || (a->tries && !HAVE_RSA_SHA2))
+        if (a->rsa_skipped)
                 return ts_err_hint(err,
                                    "this libssh2 cannot sign with RSA keys as servers want it "
                                    "today: use an ed25519 key, and check with `%s`",
                                    ts_or(try, "ssh"));
-        return ts_err_hint(err, "check with `%s`", ts_or(try, "ssh"));
+        return ts_err_hint(err, "is '%s' the right user, and does it know your key there? check with `%s`", c->user, ts_or(try, "ssh"));
 }
 
 /* "none" first: it asks what the host accepts, and some accept it. Returns 1 when that was all, 0 to go on, -1. */

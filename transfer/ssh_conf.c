@@ -123,6 +123,7 @@ static int set_field(struct ts_ssh_conf *conf, const struct field *f, char *valu
         case STRICT: /* no: OpenSSH would accept even a changed key; that we never do */
                 *(bool *)member = strcmp(value, "accept-new") == 0 || strcmp(value, "no") == 0 || strcmp(value, "off") == 0 ||
                                   strcmp(value, "false") == 0;
+                conf->strict = is_yes(value);
                 return 0;
         case UNSUPPORTED:
                 if (!is_yes(value))
@@ -338,6 +339,22 @@ static int add_all(struct ts_list *argv, const struct ts_list *more, struct ts_e
         return 0;
 }
 
+/* ssh takes the value apart at blanks, and replaces what follows a %. */
+int ts_ssh_conf_add_known_hosts(const struct ts_ssh_conf *conf, struct ts_list *argv, const char *before, struct ts_err *err)
+{
+        ts_auto_str word = TS_STR_INIT;
+
+        for (const char *c = conf->known_hosts.v[0]; *c; c++) {
+                if (strchr("\"\\%", *c) && ts_str_add(&word, *c == '%' ? "%" : "\\", 1, err) < 0)
+                        return -1;
+                if (ts_str_add(&word, c, 1, err) < 0)
+                        return -1;
+        }
+        if (strcspn(conf->known_hosts.v[0], " \t\"'\\#") == strlen(conf->known_hosts.v[0]))
+                return ts_list_addf(argv, err, "%sUserKnownHostsFile=%s", before, ts_str_cstr(&word));
+        return ts_list_addf(argv, err, "%sUserKnownHostsFile=\"%s\"", before, ts_str_cstr(&word));
+}
+
 char *ts_ssh_conf_try(const struct ts_ssh_conf *conf, bool batch)
 {
         ts_auto_list argv = TS_LIST_INIT;
@@ -348,7 +365,7 @@ char *ts_ssh_conf_try(const struct ts_ssh_conf *conf, bool batch)
                        ts_list_add(&argv, "BatchMode=yes", NULL) < 0)) ||
             (conf->own_known_hosts &&
              (ts_list_add(&argv, "-o", NULL) < 0 ||
-              ts_list_addf(&argv, NULL, "UserKnownHostsFile=%s", conf->known_hosts.v[0]) < 0)) ||
+              ts_ssh_conf_add_known_hosts(conf, &argv, "", NULL) < 0)) ||
             add_all(&argv, &conf->asked, NULL) < 0 || ts_list_add(&argv, "true", NULL) < 0 ||
             ts_shell_quote((const char *const *)argv.v, &line, NULL) < 0)
                 return ts_fmt("ssh %s true", conf->alias);

@@ -27,6 +27,7 @@ struct ts_ssh_conf {
         struct ts_list known_hosts;                       /* the user's files, expanded; the first one gets new keys */
         struct ts_list global_known_hosts;
         bool identities_only;
+        bool strict;     /* StrictHostKeyChecking yes: ssh itself does not ask about a new key */
         bool accept_new; /* asked for by our options, or by StrictHostKeyChecking accept-new or no */
         unsigned connect_timeout_ms, peer_timeout_ms;
         char *config_file;    /* as given to us, or NULL */
@@ -47,6 +48,8 @@ void ts_ssh_conf_clear(struct ts_ssh_conf *conf);
 /* By which a person tries the same, quoted for a shell: "ssh … HOST true", with what was said of
  * the user, the port and the files. Caller frees; NULL only out of memory. */
 char *ts_ssh_conf_try(const struct ts_ssh_conf *conf, bool batch);
+/* The option for ssh that names our own file of known hosts, which must be there, as one word: before it "-o" or nothing. */
+int ts_ssh_conf_add_known_hosts(const struct ts_ssh_conf *conf, struct ts_list *argv, const char *before, struct ts_err *err);
 
 /* %h %p %r %n %u %d %L %l %i %k %% in text. TS_EUSAGE for any other. Caller frees. */
 int ts_ssh_conf_expand(const struct ts_ssh_conf *conf, const char *text, char **ret, struct ts_err *err);

@@ -245,7 +245,7 @@ static int jump_argv(struct ts_ssh *s, struct ts_list *argv, struct ts_err *err)
         /* What our own command line says about trust holds for the hops too; its key does not, as with ssh itself. */
         if (c->own_accept_new && ts_list_add(argv, "-oStrictHostKeyChecking=accept-new", err) < 0)
                 return -1;
-        if (c->own_known_hosts && ts_list_addf(argv, err, "-oUserKnownHostsFile=%s", c->known_hosts.v[0]) < 0)
+        if (c->own_known_hosts && ts_ssh_conf_add_known_hosts(c, argv, "-o", err) < 0)
                 return -1;
         if (comma && (!before || ts_list_add(argv, "-J", err) < 0 || ts_list_add(argv, before, err) < 0))
                 return ts_err_set(err, TS_ENOMEM, "out of memory");

@@ -326,6 +326,11 @@ static int refuse(struct ts_ssh *s, const struct known *k, enum verdict v, const
                 ts_auto_free char *try = ts_ssh_conf_try(s->conf, /* batch= */ false);
 
                 ts_err_set(err, TS_EAUTH, "the host key of '%s' is not known", s->conf->alias);
+                if (s->conf->strict)
+                        return ts_err_hint(err,
+                                           "its %s fingerprint is %s: compare it, then accept it with --accept-new (ssh itself does not "
+                                           "ask: its configuration has StrictHostKeyChecking yes)",
+                                           t->name, shown);
                 return ts_err_hint(err,
                                    "its %s fingerprint is %s: compare it, then accept it with `%s` "
                                    "or --accept-new",

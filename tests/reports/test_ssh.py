@@ -158,6 +158,46 @@ def ssh_try(t):
     way.check(config, 0)
 
 
+@case(hosts=True)
+def ssh_wrong_user(t):
+    """A user who has no key there: with an ed25519 key nothing is said of RSA, and the command that is named shows the same refusal."""
+    counter(t)
+    way = Way(t)
+    config = way.config(f"IdentityFile {way.key('id')}", "IdentitiesOnly yes", "IdentityAgent none")
+    r = t.begin("check", "--ssh-config", str(config), "--from", "ssh://nobody@h1/run/podman/podman.sock", "it-ssh", ssh_config=False).wait().expect(3)
+    hint = r.report["error"]["hint"]
+    check("RSA" not in hint and "is 'nobody' the right user" in hint, hint)
+    rsa = way.config(f"IdentityFile {way.key('rsa', 'rsa')}", "IdentitiesOnly yes", "IdentityAgent none")
+    r = t.begin("check", "--ssh-config", str(rsa), "--from", "ssh://nobody@h1/run/podman/podman.sock", "it-ssh", ssh_config=False).wait().expect(3)
+    hint = r.report["error"]["hint"]
+    check("RSA" in hint or "right user" in hint, hint)  # the first before libssh2 1.11
+
+
+@case(hosts=True)
+def ssh_new_host(t):
+    """A file of known hosts with a blank and a quote in its name: the command that is named writes to that file. With StrictHostKeyChecking yes only our option helps."""
+    counter(t)
+    way = Way(t)
+    text = (STATE / "config").read_text()
+    plain = way.dir / "plain"
+    plain.write_text("".join(line + "\n" for line in text.splitlines() if "Strict" not in line and "KnownHosts" not in line))
+    known = way.dir / 'kn o"w 100%'
+    option = str(known) + "%"  # as ssh reads it
+    r = way.check(plain, 3, None, "check", "--known-hosts", option)
+    hint = r.report["error"]["hint"]
+    command = hint[hint.index("`") + 1:hint.rindex("`")]
+    done = subprocess.run([lab.LAB, "sh", "lan", "sh", "-c", command.replace("ssh ", "ssh -o StrictHostKeyChecking=accept-new -o BatchMode=yes ", 1)],
+                          env=dict(os.environ), capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL, check=False)
+    same("files that ssh wrote", [known.name], [f.name for f in way.dir.iterdir() if f.name.startswith("kn")] if done.returncode == 0 else done)
+    known.unlink()
+    strict = way.dir / "strict"
+    strict.write_text("StrictHostKeyChecking yes\n" + plain.read_text())
+    r = way.check(strict, 3, None, "check", "--known-hosts", option)
+    hint = r.report["error"]["hint"]
+    check("--accept-new" in hint and "`" not in hint, hint)
+    way.check(strict, 0, None, "check", "--known-hosts", option, "--accept-new")
+
+
 @case("podman", "docker", "podman-archive", "podman-scp", hosts=True)
 def shell_prints(t):
     """Root's shell prints, on both hosts, before every command."""
