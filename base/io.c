@@ -21,6 +21,14 @@ volatile sig_atomic_t ts_stop_signal;
 #define READ_CHUNK 65536
 #define WIDE (1 << 20)
 
+void ts_ignore_write_signals(void)
+{
+        static const int raised[] = { SIGPIPE, SIGXFSZ, SIGTTOU };
+
+        for (size_t i = 0; i < TS_ARRAY_LEN(raised); i++)
+                (void)signal(raised[i], SIG_IGN);
+}
+
 int ts_set_nonblock(int fd, bool on, struct ts_err *err)
 {
         int flags = fcntl(fd, F_GETFL);

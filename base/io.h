@@ -16,6 +16,11 @@ extern volatile sig_atomic_t ts_stop_signal;
 /* While not 0 the handlers leave ts_stop_signal alone: what runs must not be stopped (a rollback, the clean-up after the commit). */
 extern volatile sig_atomic_t ts_stop_hold;
 extern volatile sig_atomic_t ts_stop_held; /* the one that came meanwhile, or 0 */
+/* What a write may raise is that write's error from here on (EPIPE, EFBIG at a limit of a file's
+ * size), or nothing at all (a job in the background writes to its terminal): a log that is full
+ * must not end, or stop, what has a container in its hands. For a program's start; spawned
+ * programs get the defaults back. */
+void ts_ignore_write_signals(void);
 
 int ts_set_nonblock(int fd, bool on, struct ts_err *err);
 int ts_socketpair(int ret_fds[2], struct ts_err *err); /* AF_UNIX stream, CLOEXEC, blocking */

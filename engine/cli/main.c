@@ -30,16 +30,18 @@ static void on_stop(int signal_number)
                         ts_stop_held = signal_number;
                 else
                         ts_stop_signal = signal_number;
-        } else if (poll(&out, 1, 0) > 0) { /* never wait for a terminal in here */
+        } else if (signal_number != SIGXCPU && poll(&out, 1, 0) > 0) { /* never wait for a terminal in here */
                 (void)!write(STDERR_FILENO, again, sizeof(again) - 1);
         }
         errno = saved;
 }
 
-/* What was ignored when we were started (nohup, a shell's background job) stays ignored. */
+/* Those that people, a terminal, or a limit of CPU time (each second from the soft one on) end
+ * programs with. What was ignored when we were started (nohup, a shell's background job) stays
+ * ignored. */
 static void catch_stop_signals(void)
 {
-        static const int numbers[] = { SIGINT, SIGTERM, SIGHUP };
+        static const int numbers[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGXCPU };
 
         for (size_t i = 0; i < TS_ARRAY_LEN(numbers); i++) {
                 struct sigaction old, action = { .sa_handler = on_stop };
@@ -200,7 +202,7 @@ int main(int argc, char **argv)
         int status;
 
         open_standard_descriptors();
-        (void)signal(SIGPIPE, SIG_IGN);
+        ts_ignore_write_signals();
         ts_term_init(&cli.term, "auto");
         ts_log_setup(TS_LOG_NOTICE, cli.term.err_colour);
         status = dispatch(&cli, argc, argv);

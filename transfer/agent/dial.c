@@ -7,7 +7,6 @@
 #include "transfer/agent/squeeze.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -50,7 +49,6 @@ int ts_unpack_main(void)
 {
         ts_auto_err err = TS_ERR_INIT;
 
-        (void)signal(SIGPIPE, SIG_IGN);
         if (ts_squeeze(STDIN_FILENO, STDOUT_FILENO, TS_SQUEEZE_UNPACK, &err) == 0)
                 return 0;
         (void)fprintf(stderr, "tranship-agent: %s\n", ts_err_message(&err));
@@ -66,7 +64,6 @@ int ts_dial_main(const char *path, const char *direction)
 
         if (!down && strcmp(direction, "up") != 0)
                 return 2;
-        (void)signal(SIGPIPE, SIG_IGN);
         if (reach(path, &up.fd, &err) == 0 && ts_thread_start(&thread, "up", send_up, &up, &err) == 0 &&
             ts_squeeze(up.fd, STDOUT_FILENO, down ? TS_SQUEEZE_PACK : TS_SQUEEZE_PLAIN, &err) == 0)
                 _exit(0); /* the other thread may wait for standard input for ever */

@@ -1,4 +1,5 @@
 /* The agent as a program: copied to a host by tranship and started over SSH, it talks on its standard input and output, and ends when nobody talks to it any more. */
+#include "base/io.h"
 #include "base/mem.h"
 #include "transfer/agent/announce.h"
 #include "transfer/agent/dial.h"
@@ -13,7 +14,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -141,6 +141,7 @@ int main(int argc, char **argv)
         ts_auto_err err = TS_ERR_INIT;
         struct rlimit files;
 
+        ts_ignore_write_signals();
         if (argc == 2 && !strcmp(argv[1], "--version")) {
                 (void)puts("tranship-agent " TS_VERSION);
                 return 0;
@@ -171,7 +172,6 @@ int main(int argc, char **argv)
                 (void)fputs("tranship-agent: started by tranship, not by hand\n", stderr);
                 return 2;
         }
-        (void)signal(SIGPIPE, SIG_IGN);
         (void)umask(077);
         if (getrlimit(RLIMIT_NOFILE, &files) == 0) { /* both versions of each pages file are open */
                 files.rlim_cur = files.rlim_max;

@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -346,6 +345,5 @@ int ts_sample_main(const char *interval_ms)
 
         if (ts_parse_u64(interval_ms, TS_SAMPLE_MIN_MS, TS_SAMPLE_MAX_MS, &ms, NULL) < 0)
                 return 2;
-        (void)signal(SIGPIPE, SIG_IGN);
         return ts_sample_serve(STDIN_FILENO, STDOUT_FILENO, (unsigned)ms, PATIENCE_MS, NULL) < 0;
 }
