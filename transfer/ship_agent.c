@@ -29,10 +29,11 @@ static int is_right(struct ts_host *h, const char *path, const char *sha256, boo
         return 0;
 }
 
-/* $1 the whole copy, $2 its place. One that has not grown for ten minutes was cut off. */
+/* $1 the whole copy, $2 its place. One that has not grown for ten minutes was cut off;
+ * somebody else who installs removes it, too, and that is no failure of ours. */
 static const char move_script[] =
-        "mv -f -- \"$1\" \"$2\" && find \"${2%/*}\" -maxdepth 1 -type f -name \"${2##*/}.*\" "
-        "-mmin +10 -delete";
+        "mv -f -- \"$1\" \"$2\" && { find \"${2%/*}\" -maxdepth 1 -type f -name \"${2##*/}.*\" "
+        "-mmin +10 -delete 2>/dev/null || :; }";
 
 static int install(struct ts_host *h, const char *path, const struct ts_agent_blob *blob, struct ts_err *err)
 {
