@@ -7,12 +7,18 @@
 #include "transfer/agent/link.h"
 #include "transfer/agent/strand.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
 
 #define MIB ((size_t)1 << 20)
 
@@ -442,9 +448,32 @@ static void joined(void)
         }
 }
 
+/* Of one that died before it was at its address: gone once it is old enough, not before. */
+static void hidden_ones_are_swept(void)
+{
+        const struct timespec old[2] = { { .tv_sec = time(NULL) - 90 }, { .tv_sec = time(NULL) - 90 } };
+        struct sockaddr_un a = { .sun_family = AF_UNIX };
+        ts_auto_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        char exe[sizeof(a.sun_path)] = { 0 }, *slash;
+
+        CU_ASSERT_FATAL(readlink("/proc/self/exe", exe, sizeof(exe) - 1) > 0);
+        slash = strrchr(exe, '/');
+        CU_ASSERT_PTR_NOT_NULL_FATAL(slash);
+        *slash = '\0';
+        CU_ASSERT_FATAL((size_t)snprintf(a.sun_path, sizeof(a.sun_path), "%s/.join-dead", exe) < sizeof(a.sun_path));
+        (void)unlink(a.sun_path);
+        CU_ASSERT_EQUAL_FATAL(bind(fd, (const struct sockaddr *)&a, sizeof(a)), 0);
+        ts_join_sweep();
+        CU_ASSERT_EQUAL(access(a.sun_path, F_OK), 0);
+        CU_ASSERT_EQUAL_FATAL(utimensat(AT_FDCWD, a.sun_path, old, 0), 0);
+        ts_join_sweep();
+        CU_ASSERT_NOT_EQUAL(access(a.sun_path, F_OK), 0);
+        (void)unlink(a.sun_path);
+}
+
 static CU_TestInfo tests[] = {
         UNIT(one_strand), UNIT(several_strands), UNIT(strands_that_break), UNIT(nobody_joins),    UNIT(flapping_is_no_life),
         UNIT(forsaken),   UNIT(one_side_leaves), UNIT(nonsense),           UNIT(too_many_pieces), UNIT(its_end_is_the_end),
-        UNIT(joined),     CU_TEST_INFO_NULL
+        UNIT(joined),     UNIT(hidden_ones_are_swept), CU_TEST_INFO_NULL
 };
 UNIT_MAIN("link", tests)

@@ -17,9 +17,11 @@
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/un.h>
+#include <time.h>
 
 #define PREFIX "join-"
-#define NOT_YET "." /* before a name at which nobody listens yet: others would sweep it away */
+#define NOT_YET "." /* before a name at which nobody listens yet: others would sweep it away … */
+#define HIDDEN_S 60 /* … but not for longer: who made it is dead */
 
 /* Of that name in the directory of this program. false: it has none, or it is too long. */
 static bool address_of(const char *name, struct sockaddr_un *ret)
@@ -50,6 +52,14 @@ static int reach(const struct sockaddr_un *a)
         return -1;
 }
 
+/* One that is not at its address yet, and may be about to listen. */
+static bool is_young(const struct sockaddr_un *a)
+{
+        struct stat st;
+
+        return lstat(a->sun_path, &st) < 0 || st.st_mtime > time(NULL) - HIDDEN_S;
+}
+
 void ts_join_sweep(void)
 {
         struct sockaddr_un a;
@@ -60,9 +70,11 @@ void ts_join_sweep(void)
                 return;
         d = opendir(a.sun_path);
         while (d && (e = readdir(d))) {
+                bool hidden = strncmp(e->d_name, NOT_YET PREFIX, strlen(NOT_YET PREFIX)) == 0;
                 int fd;
 
-                if (strncmp(e->d_name, PREFIX, strlen(PREFIX)) != 0 || !address_of(e->d_name, &a))
+                if ((!hidden && strncmp(e->d_name, PREFIX, strlen(PREFIX)) != 0) ||
+                    !address_of(e->d_name, &a) || (hidden && is_young(&a)))
                         continue;
                 fd = reach(&a);
                 if (fd < 0 && errno == ECONNREFUSED)
