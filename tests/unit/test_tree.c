@@ -556,6 +556,34 @@ static void messages_out_of_order(void)
         }
 }
 
+/* What is held back until the end of a round is bounded, however often one path comes. */
+static void repeated_paths_are_bounded(void)
+{
+        for (int flags = 0; flags < 2; flags++) {
+                struct pair *p = pair_new();
+                ts_auto_frame f = { 0 };
+                bool round = false;
+                char path[256];
+                int n = 0;
+
+                memset(path, 'x', 255);
+                path[255] = '\0';
+                ts_tree_receive_late_max(p->receive, 100000);
+                entry(&f, path, S_IFDIR | 0700, NULL, TS_ENTRY_NEW);
+                UNIT_OK(ts_tree_receive_frame(p->receive, &f, &round, &err));
+                if (flags)
+                        flags_frame(&f, path, FIXED);
+                else
+                        entry(&f, path, S_IFDIR | 0700, NULL, TS_ENTRY_META);
+                while (n < 400 && ts_tree_receive_frame(p->receive, &f, &round, &err) == 0)
+                        n++;
+                CU_ASSERT(n > 200 && n < 400);
+                CU_ASSERT_EQUAL(err.code, TS_ELIMIT);
+                ts_err_clear(&err);
+                pair_free(p);
+        }
+}
+
 /* A volume that is mounted while somebody uses it, and is not any more: its files are not removed. */
 static void another_directory(void)
 {
@@ -606,6 +634,7 @@ static CU_TestInfo tests[] = {
         UNIT(paths_lead_nowhere_else),
         UNIT(attributes_of_chattr),
         UNIT(flags_are_ours),
+        UNIT(repeated_paths_are_bounded),
         UNIT(links_are_not_followed),
         UNIT(messages_out_of_order),
         CU_TEST_INFO_NULL,

@@ -12,6 +12,7 @@
 
 #define DEPTH_MAX 512
 #define LATE_MAX (32U << 20)
+#define LATE_BYTES_MAX ((size_t)1 << 30) /* some seven million directories: one path can be repeated at will */
 #define NAMES_MAX 1024
 #define FILE_MAX_BYTES ((uint64_t)1 << 44)
 
@@ -30,6 +31,7 @@ struct ts_tree_receive {
         int parent_fd;
         struct late *late;
         size_t n_late, cap_late;
+        size_t late_bytes, late_max;
         bool keeps; /* only some of the root's entries come: of the others nothing changes */
         struct ts_list names;  /* which, then */
         uint64_t unset;        /* objects whose flags could not be set */
@@ -44,9 +46,16 @@ struct ts_tree_receive *ts_tree_receive_new(void)
 {
         struct ts_tree_receive *t = calloc(1, sizeof(*t));
 
-        if (t)
+        if (t) {
                 t->root = t->parent_fd = t->file_fd = -1;
+                t->late_max = LATE_BYTES_MAX;
+        }
         return t;
+}
+
+void ts_tree_receive_late_max(struct ts_tree_receive *t, size_t bytes)
+{
+        t->late_max = bytes;
 }
 
 static void forget_parent(struct ts_tree_receive *t)
@@ -71,6 +80,7 @@ static void forget_late(struct ts_tree_receive *t)
         for (size_t i = 0; i < t->n_late; i++)
                 free(t->late[i].path);
         t->n_late = 0;
+        t->late_bytes = 0;
 }
 
 void ts_tree_receive_free(struct ts_tree_receive *t)
@@ -200,9 +210,9 @@ static int make_room(struct ts_tree_receive *t, int dir, const char *leaf, struc
 static int set_late(struct ts_tree_receive *t, const char *path, struct timespec mtime,
                     unsigned flags, struct ts_err *err)
 {
-        if (t->n_late == LATE_MAX)
-                return ts_err_set(err, TS_ELIMIT, "more than %u directories and flags in a round",
-                                  LATE_MAX);
+        t->late_bytes += sizeof(struct late) + strlen(path) + 1;
+        if (t->n_late == LATE_MAX || t->late_bytes > t->late_max)
+                return ts_err_set(err, TS_ELIMIT, "too many directories and flags in a round");
         if (t->n_late == t->cap_late) {
                 size_t cap = t->cap_late ? 2 * t->cap_late : 64;
                 struct late *more = realloc(t->late, cap * sizeof(*more));
@@ -441,9 +451,12 @@ static int end_round(struct ts_tree_receive *t, const struct ts_frame *f, struct
                 if (dir >= 0 && utimensat(dir, leaf, times, AT_SYMLINK_NOFOLLOW) < 0 && errno != ENOENT)
                         return ts_err_errno(err, errno, "cannot set the time of '%s'", t->late[i].path);
         }
-        for (size_t i = 0; i < t->n_late; i++)
+        for (size_t i = 0; i < t->n_late; i++) {
+                if (ts_alive_tick(err) < 0)
+                        return -1;
                 if (t->late[i].flags)
                         set_flags(t, t->late[i].path, t->late[i].flags);
+        }
         forget_late(t);
         forget_parent(t);
         return 0;

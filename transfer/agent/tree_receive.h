@@ -14,6 +14,8 @@ TS_DEFINE_AUTO(ts_tree_receive, ts_tree_receive_free);
 
 /* The directory that fd is open on, which stays the caller's. */
 int ts_tree_receive_root(struct ts_tree_receive *t, int fd, struct ts_err *err);
+/* What may be held back until the end of a round (paths of directories and of what has flags); TS_ELIMIT beyond. 1 GiB unless set. */
+void ts_tree_receive_late_max(struct ts_tree_receive *t, size_t bytes);
 /* One frame. *ret_round: a round is complete. TS_EPROTO: what no honest source sends, and a wrong sum. TS_EIO, TS_ENOSPC. */
 int ts_tree_receive_frame(struct ts_tree_receive *t, const struct ts_frame *f, bool *ret_round, struct ts_err *err);
 /* Objects whose attributes of chattr (flags.h) the file system here did not take. */

@@ -805,6 +805,8 @@ static int send_flags(struct ts_tree_send *t, struct ts_err *err)
         for (size_t n = 0; n < t->inodes.size; n++) {
                 const struct inode *i = t->inodes.slots[n];
 
+                if (ts_alive_tick(err) < 0)
+                        return -1;
                 if (i && i->flags && i->round == t->round &&
                     send_flags_of(t, i->path, i->flags, err) < 0)
                         return -1;
