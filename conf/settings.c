@@ -319,6 +319,15 @@ int ts_parse_ports(const char *text, unsigned *ret_low, unsigned *ret_high)
         return 0;
 }
 
+static int bad_form(const char *text, const struct ts_setting *s, struct ts_err *err)
+{
+        ts_auto_str all = TS_STR_INIT;
+
+        for (size_t i = 0; s->choices && s->choices[i]; i++)
+                (void)ts_str_addf(&all, NULL, "%s%s", i ? " or " : "; the last word is ", s->choices[i]);
+        return ts_err_set(err, TS_EUSAGE, "'%.200s' is not of the form %s%s", text, s->arg, ts_str_cstr(&all));
+}
+
 static int check_form(const struct ts_setting *s, const char *text, struct ts_err *err)
 {
         bool paired = s->form == TS_FORM_NAME_CHOICE || s->form == TS_FORM_PATH_CHOICE;
@@ -330,7 +339,7 @@ static int check_form(const struct ts_setting *s, const char *text, struct ts_er
         if (!word)
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
         if (paired && (!equals || equals == text))
-                return ts_err_set(err, TS_EUSAGE, "'%.200s' is not of the form %s", text, s->arg);
+                return bad_form(text, s, err);
         if (equals && find_choice(equals + 1, s->choices, &choice, err) < 0)
                 return ts_err_prefix(err, "'%.80s'", word);
         if (s->form == TS_FORM_PORTS && ts_parse_ports(text, &(unsigned){ 0 }, &(unsigned){ 0 }) < 0)

@@ -107,7 +107,7 @@ static const struct ts_opt json_opts[] = { JSON("print JSON"), END };
 static const struct ts_opt common_opts[] = {
         SETTING("progress"),
         SETTING("color"),
-        FLAG("quiet", 'q', quiet, "no progress and no warnings: only errors on standard error"),
+        FLAG("quiet", 'q', quiet, "no progress: only errors, and what preflight warns of, on standard error"),
         { .name = "verbose", .letter = 'v', .type = TS_OPT_COUNT, .offset = FIELD(verbose), .help = "say more; twice: everything" },
         STRING("config", config, "FILE", "read only this configuration file instead of the system's and the user's"),
         FLAG("help", 'h', help, "print this and exit"),

@@ -287,6 +287,8 @@ static void print_failure(const struct ts_run *r, int status, bool table)
         size_t refusing, warnings;
 
         ts_findings_count(&r->findings, &refusing, &warnings);
+        if (refusing == 0 && r->cli->args.quiet && !r->checking) /* what is lost is said in any case: else while it runs */
+                (void)ts_render_findings(&r->findings, &p, &text, NULL);
         if (status == 3 && refusing > 0) {
                 ts_log(TS_LOG_ERROR, "'%s' cannot move: %zu problem%s", ts_or(r->report.container_name, ""), refusing,
                        refusing == 1 ? "" : "s");

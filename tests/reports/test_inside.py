@@ -57,6 +57,18 @@ def lost(t):
     silent(t.begin("check", name, src=t.dst, dst=t.src))
 
 
+@case(PODMAN)
+def quiet_warns(t):
+    """--quiet leaves out the progress, and not what will be lost."""
+    name = net.start(t, "it-quiet")
+    on_host(t, name, f"ip addr add {ADDRESS}/32 dev eth0")
+    ways = ("--from", t.src.uri, "--to", t.dst.uri, name)
+    loud = lab.Tranship("move", "--dry-run", *ways).wait().expect(0)
+    check("  ! kernel-state " in loud.stdout, "a warning to look for:", loud.stdout)
+    r = lab.Tranship("move", "--quiet", *ways).wait(120).expect(0)
+    check("  ! kernel-state " in r.stderr, "stderr:", r.stderr)
+
+
 # Of name spaces that CRIU carries, and what it makes of them.
 CARRIED = {"kernel/hostname": "its.own", "kernel/domainname": "its.domain", "kernel/msgmax": "9000", "kernel/msgmnb": "20000", "kernel/msgmni": "300", "kernel/shmmax": "99999744",
            "kernel/shmall": "30000", "kernel/shmmni": "500", "kernel/sem": "300 40000 50 200", "fs/mqueue/queues_max": "300", "fs/mqueue/msg_max": "12", "fs/mqueue/msgsize_max": "9000"}
