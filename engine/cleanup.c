@@ -92,6 +92,15 @@ static int remove_volume(struct ts_mig *m, const char *name, struct ts_err *err)
         return ts_api_volume_remove(m->src.api, name, err);
 }
 
+/* An earlier clean-up that was broken off came that far. */
+static bool is_gone(struct ts_mig *m, const char *volume)
+{
+        ts_auto(ts_volume) struct ts_volume *v = NULL;
+        ts_auto_err err = TS_ERR_INIT;
+
+        return ts_api_volume(m->src.api, volume, &v, &err) < 0 && err.code == TS_ENOTFOUND;
+}
+
 static void remove_volumes(struct ts_mig *m)
 {
         const struct ts_json *names = ts_json_get(ts_journal_head(m->j)->options, "source_volumes");
@@ -101,13 +110,34 @@ static void remove_volumes(struct ts_mig *m)
                 ts_auto_free char *use = NULL;
                 ts_auto_err err = TS_ERR_INIT;
 
+                if (is_gone(m, name))
+                        continue;
                 if (!ts_volume_was_its(m, name))
-                        ts_mig_leftover(m, "volume '%s' on the source is left alone: a copy of the journal names it, but it was not the container's, as far as its engine says", name);
+                        keep_for_good(m, "volume '%s' on the source is left alone: a copy of the journal names it, but it was not the container's, as far as its engine says", name);
                 else if (ts_source_volume_in_use(m, name, &use, &err) == 0 && use)
                         keep_for_good(m, "volume '%s' on the source is kept: %s", name, use);
                 else if (ts_err_is_set(&err) || remove_volume(m, name, &err) < 0)
                         ts_mig_leftover(m, "volume '%s' on the source: %s", name, ts_err_message(&err));
         }
+}
+
+/* To take attributes off a large tree takes its time, in which somebody may have started it. */
+static int remove_source(struct ts_mig *m, struct ts_err *err)
+{
+        const char *id = ts_journal_head(m->j)->container_id;
+        ts_auto(ts_container) struct ts_container *was = NULL;
+        bool gone = false;
+
+        if (ts_api_inspect(m->src.api, id, &was, err) < 0)
+                return -1;
+        ts_unflag_container(&m->src, was, ts_slow_run.timeout_ms);
+        if (ts_fault("cleanup", "unflagged", err) < 0 || ts_mig_decides(m, err) < 0 ||
+            source_is_ours(m, &gone, err) < 0)
+                return -1;
+        if (!gone && ts_api_remove(m->src.api, id, false, false, err) < 0)
+                return -1;
+        (void)ts_fault("cleanup", "removed", NULL);
+        return 0;
 }
 
 static void source_away(struct ts_mig *m)
@@ -139,10 +169,10 @@ static void source_away(struct ts_mig *m)
                 ts_forget_connections(m);
                 return;
         }
-        ts_unflag_container(&m->src, head->container_id, ts_slow_run.timeout_ms);
-        if (ts_api_remove(m->src.api, head->container_id, false, false, &err) < 0)
+        if (remove_source(m, &err) < 0) {
                 ts_mig_leftover(m, "container '%s' on the source: %s", head->container_name, ts_err_message(&err));
-        else {
+                (void)source_is_ours(m, &gone, NULL); /* a refusal may be that it runs again */
+        } else {
                 remove_volumes(m);
                 ts_log_forget(m);
         }
@@ -178,6 +208,8 @@ static int remove_backup(struct ts_mig *m, const char *path, struct ts_err *err)
         const char *const argv[] = { "rm", "-rf", "--one-file-system", "--", path, NULL };
 
         ts_unflag(&m->dst, path);
+        if (ts_mig_decides(m, err) < 0)
+                return -1;
         return ts_host_check(m->dst.host, argv, &ts_slow_run, NULL, err);
 }
 

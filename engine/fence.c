@@ -105,9 +105,11 @@ static bool restore_in_flight(const struct ts_mig *m)
 
 static int remove_and_observe(struct ts_mig *m, const char *id, struct ts_err *err)
 {
-        ts_auto(ts_container) struct ts_container *still = NULL;
+        ts_auto(ts_container) struct ts_container *was = NULL, *still = NULL;
         ts_auto_err look = TS_ERR_INIT;
 
+        /* Podman forgets the container and fails at its files, which it then cannot tell any more. */
+        (void)ts_api_inspect(m->dst.api, id, &was, NULL);
         if (ts_mig_decides(m, err) < 0) /* after the last wait */
                 return -1;
         if (ts_api_remove(m->dst.api, id, true, false, &look) < 0) {
@@ -116,11 +118,16 @@ static int remove_and_observe(struct ts_mig *m, const char *id, struct ts_err *e
                         return ts_err_prefix(err, "removing the container on the target");
                 }
                 /* Perhaps an immutable file is in the way. The source waits for this. */
-                ts_unflag_container(&m->dst, id, UNFLAG_MS);
+                ts_err_clear(&look);
+                if (was)
+                        ts_unflag_container(&m->dst, was, UNFLAG_MS);
                 if (ts_mig_decides(m, err) < 0)
                         return -1;
-                if (ts_api_remove(m->dst.api, id, true, false, err) < 0)
+                if (ts_api_remove(m->dst.api, id, true, false, &look) < 0 &&
+                    look.code != TS_ENOTFOUND) {
+                        ts_err_move(err, &look);
                         return ts_err_prefix(err, "removing the container on the target");
+                }
                 ts_err_clear(&look);
         }
         if (ts_api_inspect(m->dst.api, id, &still, &look) == 0)

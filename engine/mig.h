@@ -267,7 +267,8 @@ void ts_unburden(struct ts_mig *m); /* the source, so that the freeze waits for 
  * the removal says so ---- */
 void ts_unflag(struct ts_end *e, const char *path);
 void ts_unflag_volume(struct ts_end *e, const struct ts_volume *v);
-void ts_unflag_container(struct ts_end *e, const char *id, unsigned ms); /* at most, for each of two */
+/* ms: at most, for each of two. Who runs again keeps them: to be called only for what is stopped. */
+void ts_unflag_container(struct ts_end *e, const struct ts_container *c, unsigned ms);
 
 /* ---- other people's things (users.c) ---- */
 int ts_users_look_again(struct ts_mig *m, struct ts_err *err); /* TS_ECONFLICT: somebody has begun to use what travels, or what it replaces */
@@ -335,6 +336,7 @@ enum ts_engine_kind ts_journal_engine(const struct ts_journal *j);
 char *ts_journal_describe(
         const struct ts_journal *j); /* one line; caller frees, NULL only out of memory */
 int ts_adopt(struct ts_mig *m, const struct ts_recover_opts *o, const char *dir, struct ts_journal **ret, struct ts_err *err); /* sets m->person */
+bool ts_adopt_ended(const struct ts_recover_opts *o, const char *lock); /* both answer, and have nothing of o->id */
 /* Once both ends were connected: do the hosts know this migration? m->person. */
 int ts_adopted_check(struct ts_mig *m, struct ts_err *err);
 const char *ts_adopted_dispute(const struct ts_mig *m, enum ts_target_seen target); /* NULL, or why what only one host's copy says is not followed */

@@ -226,11 +226,13 @@ static int remove_volume(struct ts_mig *m, struct ts_end *e, const struct ts_res
         }
         if (!labelled_ours(m, v->json))
                 return 0;
-        ts_unflag_volume(e, v); /* what is in it came with us, whoever uses it */
         user = ts_volume_user(e, r->name, own_there(m), err);
         if (user)
                 return left_alone(m, e, r, user);
-        return err && ts_err_is_set(err) ? -1 : ts_api_volume_remove(e->api, r->name, err);
+        if (err && ts_err_is_set(err))
+                return -1;
+        ts_unflag_volume(e, v);
+        return ts_api_volume_remove(e->api, r->name, err); /* not while a container uses it */
 }
 
 /* What is put back is there: what came in its place goes. */
@@ -249,22 +251,32 @@ static int release_replaced(struct ts_end *e, const struct ts_res *r, struct ts_
 /* $1 data directory, $2 what it held before. */
 static const char put_back_script[] = "[ -e \"$2\" ] || exit 0; rm -rf --one-file-system -- \"$1\" && mv -T -- \"$2\" \"$1\"";
 
+static int unless_replaced_used(struct ts_mig *m, struct ts_end *e, const struct ts_res *r,
+                                struct ts_err *err)
+{
+        ts_auto_err why = TS_ERR_INIT;
+        ts_auto_free char *user = ts_volume_user(e, r->name, own_there(m), &why);
+
+        if (user)
+                return ts_err_set(err, TS_ECONFLICT,
+                                  "container '%s' uses it now; what it held is in '%s'", user,
+                                  r->before);
+        if (!ts_err_is_set(&why))
+                return 0;
+        ts_err_move(err, &why);
+        return -1;
+}
+
 static int undo_volume(struct ts_mig *m, struct ts_end *e, const struct ts_res *r, struct ts_err *err)
 {
-        ts_auto_free char *user = NULL;
-
         if (!r->before || !strcmp(r->before, "absent"))
                 return remove_volume(m, e, r, err);
 
         const char *const argv[] = { "/bin/sh", "-c", put_back_script, "sh", ts_or(r->id, ""), r->before, NULL };
         if (!r->id || !strstr(r->before, m->id))
                 return ts_err_set(err, TS_EPROTO, "volume '%s': the journal does not say where its content was", r->name);
-        if (release_replaced(e, r, err) < 0)
-                return -1;
-        user = ts_volume_user(e, r->name, own_there(m), err);
-        if (user)
-                return ts_err_set(err, TS_ECONFLICT, "container '%s' uses it now; what it held is in '%s'", user, r->before);
-        if (err && ts_err_is_set(err))
+        if (unless_replaced_used(m, e, r, err) < 0 || release_replaced(e, r, err) < 0 ||
+            unless_replaced_used(m, e, r, err) < 0) /* that took its time */
                 return -1;
         return ts_host_check(e->host, argv, &ts_slow_run, NULL, err);
 }
@@ -301,6 +313,7 @@ static int undo_container(struct ts_mig *m, struct ts_end *e, const struct ts_re
 {
         const char *id = ts_or(r->id ? r->id : m->dst_id, r->name);
         ts_auto_free char *seen = NULL, *still = NULL;
+        ts_auto(ts_container) struct ts_container *was = NULL;
 
         /* An import that was not answered makes its record when it comes to it (SAFETY rule 2). */
         if (r->state == TS_RES_INTENT && ts_keeps_id(m) && ts_end_requests(m, e->side, err) < 0)
@@ -309,7 +322,8 @@ static int undo_container(struct ts_mig *m, struct ts_end *e, const struct ts_re
                 return -1;
         if (!seen)
                 return 0;
-        ts_unflag_container(e, seen, ts_slow_run.timeout_ms);
+        if (ts_api_inspect(e->api, seen, &was, NULL) == 0)
+                ts_unflag_container(e, was, ts_slow_run.timeout_ms);
         if (look_at_container(m, e, seen, &still, err) < 0) /* that took its time */
                 return -1;
         return still ? ts_api_remove(e->api, still, true, false, err) : 0;
@@ -597,6 +611,7 @@ int ts_undo_all(struct ts_mig *m)
                 if (refused) { /* told, and over: another look would find the same */
                         ts_mig_leftover(m, "%s '%s' on the %s is left alone: a copy of the journal names it, but %s", ts_res_kind_str(r->kind), ts_or(r->name, "?"), ts_side_str(r->side), refused);
                         (void)ts_journal_res_state(m->j, r->n, TS_RES_KEPT, NULL);
+                        m->n_kept++;
                         continue;
                 }
                 m->r->source_not_running |= rc > 0 && !came_since(m);

@@ -29,12 +29,8 @@ void ts_unflag_volume(struct ts_end *e, const struct ts_volume *v)
                 ts_unflag(e, v->mountpoint);
 }
 
-void ts_unflag_container(struct ts_end *e, const char *id, unsigned ms)
+void ts_unflag_container(struct ts_end *e, const struct ts_container *c, unsigned ms)
 {
-        ts_auto(ts_container) struct ts_container *c = NULL;
-
-        if (ts_api_inspect(e->api, id, &c, NULL) < 0)
-                return;
         unflag(e, c->upper_dir, ms);
         unflag(e, c->bundle_dir, ms);
 }

@@ -6,6 +6,7 @@ exit status tells the truth, `recover` and a rerun succeed, one sequence.
 
 import signal
 import threading
+import time
 
 import lab
 from fault import ALL, event, kill
@@ -540,6 +541,40 @@ def started_after_the_commit(f):
     stop(f.src, f.name)
     f.recover(expect=(0, 5))
     f.src.remove(f.name)  # what somebody used is not ours to remove
+    f.recover()
+    f.check_sequence(f.dst)
+    f.rerun("target")
+
+
+@event(IN_PLACE, DOCKER)
+def started_in_the_clean_up(f):
+    """While attributes are taken off what is to be removed, which may take long: as after the commit."""
+    f.start()
+    r = f.paused_move("cleanup:unflagged")
+    f.src.cli("start", f.name)
+    f.resume(r).wait(100)
+    lab.same("exit", 6, r.status)
+    lab.same("who runs it", "both", f.owner())
+    stop(f.src, f.name)
+    f.recover(expect=(0, 5))
+    f.src.remove(f.name)
+    f.recover()
+    f.check_sequence(f.dst)
+    f.rerun("target")
+
+
+@event(IN_PLACE, DOCKER)
+def served_in_the_clean_up(f):
+    """The same, and it was stopped again: what it wrote is not removed in silence."""
+    f.start()
+    r = f.paused_move("cleanup:unflagged")
+    f.src.cli("start", f.name)
+    time.sleep(1)
+    stop(f.src, f.name)
+    f.resume(r).wait(100)
+    lab.same("exit", 5, r.status)
+    lab.same("the source's", "exited", f.src.state(f.name))
+    f.src.remove(f.name)
     f.recover()
     f.check_sequence(f.dst)
     f.rerun("target")
