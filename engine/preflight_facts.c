@@ -274,10 +274,12 @@ static const char script_answers[] =
         "    du) ;;\n"
         "    shared) (shared \"$n\" \"$2\") ;;\n"
         "    pid|hostpid) (processes \"$1\" \"$2\") ;;\n" /* its variables are its own: n is ours */
+        "    neigh) say \"a.$n\" \"$(answer \"$1\" \"$2\")\" & ;;\n" /* each may wait for seconds */
         "    *) say \"a.$n\" \"$(answer \"$1\" \"$2\")\" ;;\n"
         "    esac\n"
         "    n=$((n + 1)); shift 2\n"
         "  done\n"
+        "  wait\n"
         "}\n"
         "sizes() {\n"
         "  n=0\n"
