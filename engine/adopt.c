@@ -343,6 +343,29 @@ int ts_adopt(struct ts_mig *m, const struct ts_recover_opts *o, const char *dir,
         return rc;
 }
 
+/* Whoever ends a migration removes its lock and then its copies: nothing of it is left when both
+ * answer and have none. */
+bool ts_adopt_ended(const struct ts_recover_opts *o, const char *lock)
+{
+        struct asked a[2] = { { .side = TS_SIDE_SOURCE, .why = TS_ERR_INIT },
+                              { .side = TS_SIDE_TARGET, .why = TS_ERR_INIT } };
+        struct ts_lock_info i = { 0 };
+        ts_auto_err why = TS_ERR_INIT;
+        bool ended = true;
+
+        for (size_t k = 0; k < 2; k++) {
+                reach(&a[k], o);
+                fetch(&a[k], o->id, /* take= */ false);
+                ended = ended && a[k].host && !ts_err_is_set(&a[k].why) && a[k].copies.n == 0;
+        }
+        ended = ended && (ts_lock_read(a[0].host, lock, &i, NULL, &why) == 0
+                                  ? !ts_streq0(i.migration, o->id)
+                                  : why.code == TS_ENOTFOUND);
+        ts_lock_info_clear(&i);
+        asked_clear(a);
+        return ended;
+}
+
 /* ---- is it borne out? ---- */
 
 static int stranger(struct ts_mig *m, const char *who, const char *lacks, struct ts_err *err)

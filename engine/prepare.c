@@ -455,6 +455,7 @@ static int refuse(struct ts_mig *m)
 {
         if (ts_mig_let_go(m, NULL) < 0)
                 return -1;
+        ts_mirrors_remove(m);
         if (ts_journal_res_state(m->j, 0, TS_RES_UNDONE, NULL) < 0 || ts_journal_set_stage(m->j, TS_STAGE_ROLLED_BACK, NULL, NULL) < 0)
                 return -1;
         ts_journal_free(TS_TAKE(m->j));
@@ -483,9 +484,9 @@ int ts_phase_prepare(struct ts_mig *m, struct ts_err *err)
                 return ts_err_prefix(err, "--probe");
         if (make_journal(m, err) < 0)
                 return -1;
-        if (first_lock(m, err) < 0)
+        ts_mirrors_start(m); /* before anything else, or a lock could be there that no host explains */
+        if (first_lock(m, err) < 0 || ts_fault("prepare", "locked", err) < 0)
                 return -1;
-        ts_mirrors_start(m);
         if (make_staging(m, &m->src, err) < 0 || make_staging(m, &m->dst, err) < 0)
                 return -1;
         if (podman && (ts_end_start_service(m, &m->src, err) < 0 || ts_end_start_service(m, &m->dst, err) < 0))

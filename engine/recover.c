@@ -151,6 +151,14 @@ static int take_endpoints(struct ts_mig *m, const struct ts_journal_head *head, 
         }
         if (ts_endpoint_parse(from, &m->src.ep, err) < 0 || ts_endpoint_parse(to, &m->dst.ep, err) < 0)
                 return ts_err_prefix(err, "journal of %s", head->id);
+        /* A host's name alone: of its two engines the migration's. Only a choice between two sockets:
+         * whether that one knows the container is seen then. */
+        for (size_t i = 0; i < 2; i++) {
+                struct ts_endpoint *ep = i ? m->dst.ep : m->src.ep;
+
+                if (!ep->socket && !ep->prefer)
+                        ep->prefer = (int)m->engine;
+        }
         return 0;
 }
 
@@ -235,33 +243,59 @@ static int find_open_journal(const char *dir, char **ret, struct ts_err *err)
         return 0;
 }
 
+/* It came from hosts, which may know more by now, or that it is over: then what is here was only a
+ * copy, and goes. Where one of them does not answer it is followed as it is. */
+static int adopt_again(struct ts_mig *m, const struct ts_recover_opts *o, const char *dir,
+                       struct ts_err *err)
+{
+        const struct ts_adoption *a = ts_journal_adoption(m->j);
+        ts_auto_free char *id = ts_strdup0(ts_journal_head(m->j)->id), *from = NULL, *to = NULL,
+                          *lock = ts_lock_path(ts_journal_head(m->j)->container_id);
+        struct ts_recover_opts with = *o;
+        ts_auto_err why = TS_ERR_INIT;
+        bool over = ts_migration_over(m->j);
+
+        with.id = id;
+        with.from = from = ts_strdup0(ts_or(o->from, a->from));
+        with.to = to = ts_strdup0(ts_or(o->to, a->to));
+        if (over && !(o->from && o->to))
+                return 0;
+        ts_journal_free(TS_TAKE(m->j));
+        if (ts_adopt(m, &with, dir, &m->j, &why) == 0)
+                return 0;
+        if (why.code != TS_ENOTFOUND && why.code != TS_ECONNECT) {
+                ts_err_move(err, &why);
+                return -1;
+        }
+        if (over || why.code != TS_ENOTFOUND || !lock || !ts_adopt_ended(&with, lock))
+                return ts_journal_open(dir, id, &m->j, err);
+        ts_journal_forget(dir, id);
+        return ts_err_set(err, TS_ENOTFOUND,
+                          "migration %s was ended from another machine: neither host has a copy of "
+                          "its journal any more, nor its lock; it is not open here any more, either",
+                          id);
+}
+
 /* A journal that is here goes before what hosts say; one that came from them is compared with what they have now, where they are named. */
 static int open_journal(struct ts_mig *m, const struct ts_recover_opts *o, struct ts_err *err)
 {
         ts_auto_free char *dir = journal_dir(o->move.state_dir);
         ts_auto_free char *found = NULL;
-        ts_auto_err local = TS_ERR_INIT, elsewhere = TS_ERR_INIT;
+        ts_auto_err local = TS_ERR_INIT;
 
         if (!dir)
                 return ts_err_set(err, TS_ENOMEM, "out of memory");
-        if (o->id && ts_journal_open(dir, o->id, &m->j, &local) == 0) {
-                if (!ts_journal_adoption(m->j) || !o->from || !o->to)
-                        return 0;
-                ts_journal_free(TS_TAKE(m->j));
-                if (ts_adopt(m, o, dir, &m->j, &elsewhere) == 0)
-                        return 0;
-                if (elsewhere.code == TS_ENOTFOUND || elsewhere.code == TS_ECONNECT)
-                        return ts_journal_open(dir, o->id, &m->j, err);
-                ts_err_move(err, &elsewhere);
-                return -1;
-        }
+        if (o->id && ts_journal_open(dir, o->id, &m->j, &local) == 0)
+                return ts_journal_adoption(m->j) ? adopt_again(m, o, dir, err) : 0;
         if (o->id && (local.code != TS_ENOTFOUND || (!o->from && !o->to))) {
                 ts_err_move(err, &local);
                 return -1;
         }
         if (o->id || o->container)
                 return ts_adopt(m, o, dir, &m->j, err);
-        return find_open_journal(dir, &found, err) < 0 ? -1 : ts_journal_open(dir, found, &m->j, err);
+        if (find_open_journal(dir, &found, err) < 0 || ts_journal_open(dir, found, &m->j, err) < 0)
+                return -1;
+        return ts_journal_adoption(m->j) ? adopt_again(m, o, dir, err) : 0;
 }
 
 /* A person's words: the target will never run it; start afresh from the files. */

@@ -548,6 +548,81 @@ def tools_missing(t):
     moves(t)
 
 
+@case(PODMAN, DOCKER)
+def lock_held_early(t):
+    """Killed when it had the lock and nothing else: ended from any machine, as the hint says."""
+    start(t)
+    same("how it ended", -9, t.begin("move", t.marker, state=t.state_dir(), env={"TRANSHIP_FAULT": "prepare:locked:kill"}).wait().status)
+    f = said(t, "lock-held", state=t.state_dir())
+    migration = re.search(r"'(\d{8}-\d{6}-[0-9a-f]{6})'", f["message"]).group(1)
+    check(f"tranship recover {migration} --from ENGINE --to ENGINE" in f["hint"], f)
+    lab.Tranship("recover", migration, "--from", t.src.uri, "--to", t.dst.uri, state=t.state_dir()).wait(120).expect(0)
+    moves(t)
+
+
+@case(PODMAN, DOCKER)
+def recover_by_host(t):
+    """Elsewhere, by the hosts' names alone, though each has two engines: that of the migration is meant."""
+    start(t, "--volume", t.marker + "-data:/data")
+    same("how it ended", -9, t.begin("move", t.marker, env={"TRANSHIP_FAULT": "cleanup:before:kill"}).wait().status)
+    hosts = [re.sub("(//[^/]*).*", r"\1", e.uri) for e in (t.src, t.dst)]
+    state = t.state_dir()
+    lab.Tranship("recover", "--container", t.marker, "--from", hosts[0], "--to", hosts[1], state=state).wait(120).expect(0)
+    same("who has it", ("absent", "running"), (t.src.state(t.marker), t.dst.state(t.marker)))
+    same("open there", 3, lab.Tranship("recover", state=state).wait().status)
+
+
+@case(PODMAN, DOCKER)
+def recover_broken_off(t):
+    """Killed between the source's container and its volume: here recover removes that, too; elsewhere nothing proves any more whose it was, which is said once and is no reason to stay open."""
+    volume = t.marker + "-data"
+    for elsewhere in (False, True):
+        start(t, "--volume", f"{volume}:/data")
+        here, there = t.state_dir(), t.state_dir()
+        same("how it ended", -9, t.begin("move", t.marker, state=here, env={"TRANSHIP_FAULT": "cleanup:removed:kill"}).wait().status)
+        if elsewhere:
+            r = t.begin("recover", "--container", t.marker, state=there).wait(120).expect(5)
+            check(f"volume '{volume}' on the source is left alone" in " ".join(r.report["leftovers"]), r.report["leftovers"])
+            check("no migration is open" in lab.Tranship("recover", state=there).wait().expect(3).stderr, "still open")
+            t.src.cli("volume", "rm", volume)
+        else:
+            lab.Tranship("recover", state=here).wait(120).expect(0)
+            same("the volume on the source", 404, t.src.api("GET", f"/v1.41/volumes/{volume}")[0])
+        same("who has it", ("absent", "running"), (t.src.state(t.marker), t.dst.state(t.marker)))
+        t.dst.remove(t.marker)
+        t.dst.cli("volume", "rm", volume)
+
+
+@case(PODMAN, DOCKER)
+def recover_ended_elsewhere(t):
+    """Begun to be recovered elsewhere, ended by the machine that moved it: not open there any more, and nothing comes back to the hosts."""
+    start(t)
+    here, there = t.state_dir(), t.state_dir()
+    same("how it ended", -9, t.begin("move", t.marker, state=here, env={"TRANSHIP_FAULT": "cleanup:before:kill"}).wait().status)
+    same("how it ended", -9, t.begin("recover", "--container", t.marker, state=there, env={"TRANSHIP_FAULT": "settle:finish:kill"}).wait().status)
+    lab.Tranship("recover", state=here).wait(120).expect(0)
+    r = lab.Tranship("recover", state=there).wait(120).expect(3)
+    check("was ended from another machine" in r.stderr, r.tail())
+    check("no migration is open" in lab.Tranship("recover", state=there).wait().expect(3).stderr, "open all the same")
+
+
+@case(PODMAN, hosts=True)
+def neighbours_many(t):
+    """Eleven stale neighbours of the target: all are asked at once, and look no longer than one."""
+    t.may_differ = [CHOSEN]
+    options = []
+    for i in range(11):
+        name, ip = f"{network_name(t)}-{i}", f"10.97.{i}.77"
+        t.src.cli("network", "create", "--subnet", f"10.97.{i}.0/24", name)
+        t.at_end(t.dst.host.sh, f"{t.engine} network rm -f \"$1\" >/dev/null 2>&1 || :", name)
+        t.at_end(t.src.host.sh, f"{t.engine} network rm -f \"$1\" >/dev/null 2>&1 || :", name)
+        options += ["--network", f"{name}:ip={ip}"]
+        t.hosts[1].sh('ip neigh replace "$1" lladdr 02:00:00:00:00:99 dev eth0 nud stale', ip)
+        t.at_end(t.hosts[1].sh, 'ip neigh del "$1" dev eth0 2>/dev/null || :', ip)
+    start(t, *options)
+    t.begin("check", t.marker).wait().expect(0)
+
+
 @case(PODMAN)
 def runtime_differs(t):
     """Started with another runtime than the target's engine takes. Of the two ways that are told the cold one: not every kernel of a lab lets crun restore."""
