@@ -110,6 +110,7 @@ const struct ts_check ts_checks[] = {
         { "volume-driver", SKIP, ALWAYS, NULL },
         { "volume-busy", INVARIANT, ALWAYS, NULL },
         { "replace-busy", INVARIANT, ALWAYS, NULL },
+        { "target-unwritable", FIRM, ALWAYS, NULL },
         { "bind-undecided", INVARIANT, ALWAYS, ts_check_binds },
         { "bind-missing", SKIP, ALWAYS, NULL },
         { "not-shared", SKIP, ALWAYS, ts_check_shared },

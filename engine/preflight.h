@@ -201,6 +201,7 @@ void ts_check_mounts(struct ts_preflight *p);
 void ts_check_volumes(struct ts_preflight *p);
 void ts_check_binds(struct ts_preflight *p);
 void ts_check_bind_links(struct ts_preflight *p);
+const char *ts_written_at(const struct ts_preflight *p, size_t i); /* preflight_look.c: where a move writes on the target itself; or NULL */
 /* preflight_shared.c: whether what is said to be shared can be the same on both hosts */
 extern const char ts_shared_script[];
 int ts_shared_ask(struct ts_preflight *p, struct ts_view *v, struct ts_err *err);

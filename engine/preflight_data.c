@@ -402,8 +402,23 @@ static void check_volume(struct ts_preflight *p, const struct ts_data *d, const 
         check_driver(p, d, here, there);
 }
 
+static void check_writable(struct ts_preflight *p, size_t i)
+{
+        const char *path = ts_written_at(p, i),
+                   *said = ts_or(ts_facts_answer(&p->dst.facts, "write", path), "");
+
+        if (path && ts_starts(said, "no "))
+                ts_find(p->m, "target-unwritable",
+                        "take the attribute off there (chattr -i), or mount it for writing",
+                        "'%s' on the target cannot be written to: it is immutable, or mounted "
+                        "read-only",
+                        said + strlen("no "));
+}
+
 void ts_check_volumes(struct ts_preflight *p)
 {
+        for (size_t i = 0; i < p->m->n_data; i++)
+                check_writable(p, i);
         for (size_t i = 0; i < p->m->n_data; i++)
                 if (p->m->data[i].is_volume)
                         check_volume(p, &p->m->data[i], p->src.volumes[i], p->dst.volumes[i]);

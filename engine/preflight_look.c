@@ -216,6 +216,17 @@ const char *ts_shared_at(const struct ts_preflight *p, const struct ts_view *v, 
         return i < v->n_volumes && v->volumes[i] ? v->volumes[i]->mountpoint : NULL;
 }
 
+const char *ts_written_at(const struct ts_preflight *p, size_t i)
+{
+        const struct ts_data *d = &p->m->data[i];
+
+        if (!d->is_volume)
+                return d->mode == TS_DATA_COPY ? d->src_path : NULL;
+        return d->mode == TS_DATA_REPLACE && i < p->dst.n_volumes && p->dst.volumes[i]
+                       ? p->dst.volumes[i]->mountpoint
+                       : NULL;
+}
+
 /* Which device and inode number it is there: what the user calls shared may be mounted under
  * another device number, or be another directory of that name. */
 static int ask_shared(struct ts_preflight *p, struct ts_view *v, struct ts_err *err)
@@ -227,6 +238,18 @@ static int ask_shared(struct ts_preflight *p, struct ts_view *v, struct ts_err *
                         return -1;
         }
         return ts_shared_ask(p, v, err);
+}
+
+/* What is made there, or put aside. */
+static int ask_writable(struct ts_preflight *p, struct ts_view *v, struct ts_err *err)
+{
+        for (size_t i = 0; v == &p->dst && i < p->m->n_data; i++) {
+                const char *path = ts_written_at(p, i);
+
+                if (path && ts_facts_ask(&v->facts, "write", path, err) < 0)
+                        return -1;
+        }
+        return 0;
 }
 
 /* Where root's files of ours will be, on both hosts. */
@@ -259,6 +282,8 @@ static void *look_thread(void *arg)
                 l->rc = ask_plain(l->p, l->v, &l->err);
         if (l->rc == 0)
                 l->rc = ask_shared(l->p, l->v, &l->err);
+        if (l->rc == 0)
+                l->rc = ask_writable(l->p, l->v, &l->err);
         if (l->rc == 0)
                 l->rc = fetch_facts(l->p, l->v, &l->err);
         if (l->rc < 0)

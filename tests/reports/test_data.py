@@ -234,3 +234,30 @@ def attributes_inside(t):
     said = subprocess.run(["lsattr", inside.format(lab.process_of(t.marker))], capture_output=True, text=True, check=True).stdout
     check("i" in said.split()[0], "its own layer:", said)
     same("the file", {"/file": "i"}, attributes(t.hosts[1], here))
+
+
+# ---- where the target cannot write
+
+
+@case(PODMAN, DOCKER, timeout=400)
+def unwritable(t):
+    """A volume to be replaced whose directory is immutable there, and a bind mount to be copied below a directory that is, or on a file system that is read-only: known beforehand; with that undone, as the hint says, it moves."""
+    v, here, other = t.marker + "-data", directory(t, t.hosts[0], f"/srv/{t.marker}/dir"), directory(t, t.hosts[0], f"/mnt/{t.marker}/dir")
+    start(t, "--volume", f"{v}:/data", "--volume", f"{here}:/here", "--volume", f"{other}:/other")
+    t.dst.cli("volume", "create", v)
+    top, readonly = directory(t, t.hosts[1], f"/srv/{t.marker}"), directory(t, t.hosts[1], f"/mnt/{t.marker}")
+    t.hosts[1].sh('mount -t tmpfs -o ro none "$1"', readonly)
+    t.at_end(t.hosts[1].sh, 'umount -l "$1" 2>/dev/null || :', readonly)
+    where = of_volume(t.dst, v)
+    t.at_end(unflag, t.hosts[1], where)
+    subprocess.run(["chattr", "+i", t.hosts[1].path(where), t.hosts[1].path(top)], check=True)
+    options = ("--volume", f"{v}=replace", "--bind", f"{here}=copy", "--bind", f"{other}=copy")
+    for command in ("check", "move"):
+        r = t.begin(command, *options, t.marker).wait(120).expect(3)
+        said = " ".join(f["message"] for f in found(r, "target-unwritable"))
+        same("named", [True] * 3, [f"'{path}' on the target" in said for path in (where, top, readonly)])
+    same("source", "running", t.src.state(t.marker))
+    subprocess.run(["chattr", "-i", t.hosts[1].path(where), t.hosts[1].path(top)], check=True)
+    t.hosts[1].sh('mount -o remount,rw "$1"', readonly)
+    t.move(*options, t.marker)
+    same("source", "absent", t.src.state(t.marker))
