@@ -254,7 +254,9 @@ static int by_name(const char *spec, const char *name, int kind, struct ts_endpo
                 rc = ts_err_set(err, TS_EUSAGE, "'%s' is the name of two engines: podman:%s and docker:%s", spec, name, name);
         } else {
                 (void)bad(err, spec, "there is no connection or context of that name");
-                rc = say_names(&all, err);
+                rc = strchr(name, '@') || ts_starts(name, "ssh:")
+                             ? ts_err_hint(err, "a host is ssh://USER@HOST, or ssh://USER@HOST/SOCKET")
+                             : say_names(&all, err);
         }
         ts_connections_clear(&all);
         return rc;

@@ -196,6 +196,7 @@ static inline struct ts_end *ts_mig_end(struct ts_mig *m, enum ts_side s) { retu
 
 /* ---- the phases: each 0 or -1 with err ---- */
 int ts_phase_connect(struct ts_mig *m, struct ts_err *err);
+int ts_skips_check(const struct ts_mig *m, struct ts_err *err); /* --skip names codes, and such as can be skipped; TS_EUSAGE */
 int ts_phase_preflight(struct ts_mig *m, struct ts_err *err);
 int ts_phase_prepare(struct ts_mig *m, struct ts_err *err);
 int ts_phase_precopy(struct ts_mig *m, struct ts_err *err);

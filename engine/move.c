@@ -107,7 +107,7 @@ static void stop_sampling(struct ts_mig *m)
 
 int ts_phase_connect(struct ts_mig *m, struct ts_err *err)
 {
-        if (ts_ends_connect(m, err) < 0)
+        if (ts_skips_check(m, err) < 0 || ts_ends_connect(m, err) < 0)
                 return -1;
         start_sampling(m); /* first, so that nothing of the move is missed */
         report_side(&m->src, &m->r->source);

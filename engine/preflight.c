@@ -231,7 +231,7 @@ void ts_findings_tell(struct ts_mig *m)
 }
 
 /* ---- the order of work ---- */
-static int check_skips(const struct ts_mig *m, struct ts_err *err)
+int ts_skips_check(const struct ts_mig *m, struct ts_err *err)
 {
         for (size_t i = 0; m->o->skips && i < m->o->skips->n; i++) {
                 const struct ts_check *c = ts_check_find(m->o->skips->v[i]);
@@ -330,7 +330,7 @@ int ts_phase_preflight(struct ts_mig *m, struct ts_err *err)
         struct ts_preflight p = { .m = m, .src = { .e = &m->src }, .dst = { .e = &m->dst } };
         int rc;
 
-        if (check_skips(m, err) < 0 || make_room(m->findings, err) < 0)
+        if (make_room(m->findings, err) < 0)
                 return -1;
         rc = look_and_judge(&p, err);
         ts_preflight_clear(&p);

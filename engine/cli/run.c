@@ -306,7 +306,8 @@ static void print_failure(const struct ts_run *r, int status, bool table)
 static void print_results(const struct ts_run *r, int status, const char *json)
 {
         FILE *out = stdout_is_for_events(r) ? stderr : stdout;
-        bool table = !r->cli->args.json && !r->checking && !r->recovering && status != 3 && r->report.n_phases > 0;
+        bool table = !r->cli->args.json && !r->checking && !r->recovering &&
+                     status != 2 && status != 3 && r->report.n_phases > 0; /* nothing was tried */
 
         if (r->cli->args.json)
                 ts_cli_print(stdout, "%s", json);
