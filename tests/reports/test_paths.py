@@ -302,7 +302,7 @@ def file_bind(t, *options):
     r = t.begin("check", name, *options).wait(120).expect(3)
     hint = next(f["hint"] for f in r.report["findings"] if f["code"] == "bind-undecided")
     check("=copy" in hint and f"{top}/in/file" in hint, hint)
-    word = re.search(r"or (\S+=copy)", hint).group(1)
+    word = re.search(r"--bind (\S+=copy)", hint).group(1)
     t.begin("check", name, "--bind", word, *options).wait(120).expect(0)
     dst.sh('mkdir "$1/in/file"', top)
     r = t.begin("move", name, "--bind", word, *options).wait(120).expect(3)
