@@ -812,11 +812,11 @@ def local_engines(t):
     same("volume", "kept\n", t.src.exec(name, "cat /data/file"))
 
 
-@case(*((PODMAN, DOCKER) if lab.FULL else (DOCKER,)), timeout=240)
+@case(*((PODMAN, DOCKER) if lab.FULL else (DOCKER,)), timeout=660)
 def direct_streamlocal(t):
     """Built where libssh2 forwards sockets (Debian 13): both engines are reached without a helper process."""
     host = t.hosts[0]
-    host.sh("cmake -S /tranship -B /tmp/it-build -G Ninja -DCMAKE_BUILD_TYPE=Release -DTS_WERROR=ON -DTS_TESTS=OFF && cmake --build /tmp/it-build", timeout=200)
+    host.sh("cmake -S /tranship -B /tmp/it-build -G Ninja -DCMAKE_BUILD_TYPE=Release -DTS_WERROR=ON -DTS_TESTS=OFF && cmake --build /tmp/it-build", timeout=600)
     t.at_end(host.sh, "rm -rf /tmp/it-build")
     config, name = ssh_in_host(host), start_counter(t)
     with lab.Watcher(t.marker, [(t.src, name), (t.dst, name)]) as w:
