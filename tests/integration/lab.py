@@ -10,6 +10,7 @@ import ctypes
 import fcntl
 import http.client
 import importlib
+import itertools
 import json
 import os
 import pathlib
@@ -872,6 +873,13 @@ def labelled(engine):
     return [(what, name, x["Labels"]["tranship.migration"]) for what, name, x in everything if "tranship.migration" in (x.get("Labels") or {})]
 
 
+def below(top):
+    """All that is in a directory, and in its own; others may remove some of it meanwhile."""
+    for directory, *names in os.walk(top):
+        for name in itertools.chain(*names):
+            yield pathlib.Path(directory, name)
+
+
 def traces(host):
     """Anything of tranship on a host: {(what, where)}."""
     found = set()
@@ -879,7 +887,7 @@ def traces(host):
         if ("/run/tranship/" in line or "/tranship/agent/" in line) and ID.search(line):  # the others end with those
             found.add(("process", f"{pid} {line[:200]}"))
     for top in ("/var/lib/tranship", "/run/tranship", "/dev/shm", "/var/tmp/tranship"):
-        for path in pathlib.Path(host.path(top)).rglob("*"):
+        for path in below(host.path(top)):
             where = "/" + str(path).split("/root/", 1)[1]
             if ID.search(where):
                 found.add(("file", where))
@@ -891,7 +899,7 @@ def traces(host):
             for name in ("checkpoint", "checkpoints", "pre-checkpoint"):
                 if (there / name).is_symlink():
                     found.add((f"link of {kind}", f"{directory.name}/{name}"))
-                elif any((there / name).rglob("pages-*.img")):
+                elif any(path.match("pages-*.img") for path in below(there / name)):
                     found.add((f"images of {kind}", f"{directory.name}/{name}"))
     for kind, top in (("Podman", "/var/lib/containers/storage/volumes"), ("Docker", "/var/lib/docker/volumes")):
         for path in pathlib.Path(host.path(top)).glob("*/*.tranship-*"):
