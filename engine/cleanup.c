@@ -128,9 +128,8 @@ static int remove_source(struct ts_mig *m, struct ts_err *err)
         ts_auto(ts_container) struct ts_container *was = NULL;
         bool gone = false;
 
-        if (ts_api_inspect(m->src.api, id, &was, err) < 0)
-                return -1;
-        ts_unflag_container(&m->src, was, ts_slow_run.timeout_ms);
+        if (ts_api_inspect(m->src.api, id, &was, NULL) == 0)
+                ts_unflag_container(&m->src, was, ts_slow_run.timeout_ms);
         if (ts_fault("cleanup", "unflagged", err) < 0 || ts_mig_decides(m, err) < 0 ||
             source_is_ours(m, &gone, err) < 0)
                 return -1;

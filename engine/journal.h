@@ -108,7 +108,8 @@ size_t ts_journal_res_count(const struct ts_journal *j);
 const struct ts_res *ts_journal_res(const struct ts_journal *j, size_t n);
 int ts_journal_note(struct ts_journal *j, const char *text, struct ts_err *err); /* a free remark for people */
 
-void ts_journal_forget(const char *dir, const char *id); /* one that was only a copy; not while another process has it open */
+/* Deletes one that is open, and so nobody else's, and was only a copy. It is still to be freed. */
+void ts_journal_forget(const struct ts_journal *j);
 /* After the end: journals older than days that are final are deleted. */
 void ts_journal_prune(const char *dir, unsigned days);
 

@@ -384,12 +384,10 @@ static bool older_than(const char *path, unsigned days)
         return lstat(path, &st) == 0 && S_ISREG(st.st_mode) && st.st_mtime < now && (uint64_t)(now - st.st_mtime) > (uint64_t)days * 86400;
 }
 
-void ts_journal_forget(const char *dir, const char *id)
+void ts_journal_forget(const struct ts_journal *j)
 {
-        ts_auto_free char *path = ts_journal_id_valid(id) ? ts_journal_path(dir, id) : NULL;
-
-        if (path && !ts_journal_is_live(dir, id))
-                (void)unlink(path);
+        if (j->fd >= 0 && j->path)
+                (void)unlink(j->path);
 }
 
 void ts_journal_prune(const char *dir, unsigned days)

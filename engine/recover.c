@@ -267,9 +267,12 @@ static int adopt_again(struct ts_mig *m, const struct ts_recover_opts *o, const 
                 ts_err_move(err, &why);
                 return -1;
         }
+        if (ts_journal_open(dir, id, &m->j, err) < 0)
+                return -1;
         if (over || why.code != TS_ENOTFOUND || !lock || !ts_adopt_ended(&with, lock))
-                return ts_journal_open(dir, id, &m->j, err);
-        ts_journal_forget(dir, id);
+                return 0;
+        ts_journal_forget(m->j);
+        ts_journal_free(TS_TAKE(m->j));
         return ts_err_set(err, TS_ENOTFOUND,
                           "migration %s was ended from another machine: neither host has a copy of "
                           "its journal any more, nor its lock; it is not open here any more, either",

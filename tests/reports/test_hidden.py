@@ -132,10 +132,10 @@ def lift(t):
             subprocess.run(["chattr", "-R", "-i", e.host.path(where)], stderr=subprocess.DEVNULL, check=False)
 
 
-def written(t):
+def written(t, command=WRITES):
     t.src.cli("volume", "create", "it-hidden")
     t.at_end(lift, t)
-    return net.start(t, "it-immutable", "--volume", "it-hidden:/vol", command=WRITES + net.COUNTER)
+    return net.start(t, "it-immutable", "--volume", "it-hidden:/vol", command=command + net.COUNTER)
 
 
 @case(PODMAN, ARCHIVE, DOCKER, timeout=600)
@@ -157,14 +157,15 @@ def immutable(t):
 @case(PODMAN, DOCKER, timeout=600)
 def immutable_cold(t):
     """The other way of the hint; a process that only reads it is no finding."""
-    name = written(t)
+    name = written(t, f"if [ ! -e /vol/w ]; then {WRITES} fi; ")  # started afresh it could not open them, either
     chattr(t, "+i", "/vol/r")
     check("immutable-file" not in t.begin("check", name).wait().codes, "a finding of nothing")
     chattr(t, "+i", "/vol/add")
     net.refused(t, name, "immutable-file")
-    chattr(t, "-i", "/vol/add")
-    t.move(name)
-    chattr(t, "-i", "/vol/r")
+    t.move("--cold", name)
+    net.moved(t, name)
+    net.goes_on(t.dst, name)
+    chattr(t, "-i", "/vol/r", "/vol/add")
 
 
 @case(PODMAN, DOCKER, timeout=600)
