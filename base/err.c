@@ -158,3 +158,16 @@ const char *ts_err_message(const struct ts_err *err)
                 return ts_code_str(TS_OK);
         return err->message ? err->message : ts_code_str(err->code);
 }
+
+const char *ts_hint_next(const char **rest, size_t *ret_len)
+{
+        static const char divider[] = " · ";
+        const char *at = *rest + strspn(*rest, " "), *end = strstr(at, divider);
+        size_t len = end ? (size_t)(end - at) : strlen(at);
+
+        *rest = end ? end + strlen(divider) : NULL;
+        while (len > 0 && at[len - 1] == ' ')
+                len--;
+        *ret_len = len;
+        return at;
+}

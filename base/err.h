@@ -7,6 +7,7 @@
 #define TRANSHIP_BASE_ERR_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 enum ts_code {
         TS_OK = 0,
@@ -62,5 +63,9 @@ static inline bool ts_err_is_set(const struct ts_err *err) { return err && err->
 #endif
 
 #define ts_auto_err __attribute__((cleanup(ts_err_clear))) struct ts_err
+
+/* A hint's parts, divided by " · ", one by one: *rest goes on behind it, NULL at the end. Borrowed,
+ * without blanks around it, and not ended by NUL. */
+const char *ts_hint_next(const char **rest, size_t *ret_len);
 
 #endif

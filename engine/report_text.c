@@ -406,18 +406,13 @@ static int add_heading(const struct page *p, const struct ts_report *r, struct t
 /* Commands are pasted: a line each, which is not broken. */
 static int add_hint(const struct page *p, const char *hint, struct ts_err *err)
 {
-        static const char divider[] = " · ";
         const char *key = "hint";
 
-        for (const char *next; hint; hint = next, key = "") {
-                const char *end = strstr(hint, divider);
-                int len = (int)(end ? (size_t)(end - hint) : strlen(hint));
+        for (; hint; key = "") {
+                size_t len;
+                const char *part = ts_hint_next(&hint, &len);
 
-                next = end ? end + strlen(divider) : NULL;
-                while (len > 0 && hint[len - 1] == ' ')
-                        len--;
-                hint += strspn(hint, " ");
-                if (ts_str_addf(p->out, err, "  %-*s%.*s\n", KEY_WIDE, key, len, hint) < 0)
+                if (ts_str_addf(p->out, err, "  %-*s%.*s\n", KEY_WIDE, key, (int)len, part) < 0)
                         return -1;
         }
         return 0;

@@ -15,7 +15,6 @@
 #define DIM "\033[2m"
 #define OFF "\033[0m"
 #define CODE_COLUMNS_MAX 24u
-#define HINT_DIVIDER " · "
 
 static const char *on(const struct ts_paper *p, const char *colour)
 {
@@ -36,25 +35,17 @@ void ts_findings_count(const struct ts_findings *f, size_t *ret_refusing, size_t
 
 /* ---- hints ---- */
 
-/* One line, however long: it may be a command, and the line that a terminal breaks by itself is still one where it is pasted. */
-static int add_arrow(const char *text, size_t len, unsigned indent, const struct ts_paper *p, struct ts_str *out, struct ts_err *err)
-{
-        size_t blanks = strspn(text, " ");
-
-        blanks = blanks < len ? blanks : len;
-        while (len > blanks && text[len - 1] == ' ')
-                len--;
-        return ts_str_addf(out, err, "%*s%s %.*s\n", (int)indent, "", ts_mark(TS_MARK_ARROW, p->utf8), (int)(len - blanks), text + blanks);
-}
-
+/* Each part is one line, however long: it may be a command, and the line that a terminal breaks by
+ * itself is still one where it is pasted. */
 static int add_hint(const char *hint, unsigned indent, const struct ts_paper *p, struct ts_str *out, struct ts_err *err)
 {
         while (hint) {
-                const char *divider = strstr(hint, HINT_DIVIDER);
+                size_t len;
+                const char *part = ts_hint_next(&hint, &len);
 
-                if (add_arrow(hint, divider ? (size_t)(divider - hint) : strlen(hint), indent, p, out, err) < 0)
+                if (ts_str_addf(out, err, "%*s%s %.*s\n", (int)indent, "",
+                                ts_mark(TS_MARK_ARROW, p->utf8), (int)len, part) < 0)
                         return -1;
-                hint = divider ? divider + strlen(HINT_DIVIDER) : NULL;
         }
         return 0;
 }
